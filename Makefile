@@ -1,0 +1,48 @@
+# Each target does the set-up it needs; `make` alone prints this help.
+PYTHON ?= python3
+SUITE ?= default
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup lock fmt check test run run-all report lab clean
+
+help:  ## print this help
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup:  ## create the environment in .venv
+	@$(PYTHON) -m workbench.bootstrap
+
+lock: setup  ## choose package versions anew: requirements.lock and environment.yml
+	$(BIN)/python -m workbench.environment --lock
+
+fmt: setup  ## format code and notebooks; write parameters cells from their classes
+	@$(BIN)/ruff format --quiet
+	@$(BIN)/ruff check --quiet --fix
+	@$(BIN)/python -m workbench.notebooks
+	@$(BIN)/python -m workbench.environment
+
+check: setup  ## lint, types, notebooks: what must hold before a change lands
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/python -m workbench.notebooks --check
+	@$(BIN)/python -m workbench.environment --check
+	@$(BIN)/mypy
+
+test: setup  ## run all tests, every notebook among them
+	@$(BIN)/workbench fetch minilm conll2003
+	@$(BIN)/python -m pytest
+
+run: setup  ## run one notebook: make run NB=ner SET="epochs=1 seed=2"
+	@$(BIN)/workbench run $(NB) $(foreach pair,$(SET),--set $(pair))
+
+run-all: setup  ## run a suite, only what is not done yet: make run-all SUITE=default
+	@$(BIN)/workbench run-all $(SUITE)
+
+report: setup  ## write all report pages and the index anew
+	@$(BIN)/workbench report
+
+lab: setup  ## open JupyterLab on 127.0.0.1, with a token
+	@$(BIN)/workbench lab
+
+clean:  ## remove environment, caches and reports; data/raw stays
+	@rm -rf .venv .venv.lock .jupyter .mypy_cache .pytest_cache .ruff_cache *.egg-info build reports/runs reports/index.html
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

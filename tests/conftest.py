@@ -1,0 +1,80 @@
+"""Fixtures shared by all tests. Tests reach no network: the Hub is off, or a stand-in of ours."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+import pytest
+import torch
+
+from workbench import paths
+from workbench.data.conll import read
+
+WORDPIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+@pytest.fixture
+def reports(tmp_path, monkeypatch) -> Path:
+    """An empty reports folder, for this process and those it starts."""
+    folder = tmp_path / "reports"
+    monkeypatch.setenv("WORKBENCH_REPORTS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def workbench():
+    """Call the command line as a user does."""
+
+    def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-m", "workbench", *arguments],
+            env=os.environ | environment,
+            cwd=paths.ROOT,
+            text=True,
+            capture_output=True,
+            timeout=300,
+            check=False,
+        )
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory) -> Path:
+    """A folder with a two-layer BERT whose weights are a formula, and a character tokenizer."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny-bert")
+    words = {
+        word for tokens in read(paths.FIXTURES / "tiny_ner/train.txt").tokens for word in tokens
+    }
+    letters = sorted({letter for word in words for letter in word.lower()})
+    vocabulary = [*WORDPIECES, *letters, *(f"##{letter}" for letter in letters)]
+    tokenizer = Tokenizer(
+        models.WordPiece(
+            {piece: number for number, piece in enumerate(vocabulary)}, unk_token="[UNK]"
+        )
+    )
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]",
+    ).save_pretrained(folder)  # fmt: skip
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=64, max_position_embeddings=128,
+    )  # fmt: skip
+    network = BertModel(config)
+    with torch.no_grad():
+        for number, weight in enumerate(network.parameters()):
+            wave = torch.sin(torch.arange(weight.numel(), dtype=torch.float64) * (number + 1.7))
+            if weight.ndim > 1:
+                weight.copy_(0.05 * wave.reshape(weight.shape))
+    network.save_pretrained(folder)
+    return folder

@@ -1,0 +1,211 @@
+"""Runs in batch: ids, what is skipped, what a failure leaves, and the truth of a run's status."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from workbench import notebooks, paths, state
+from workbench.batch import plan, suite
+from workbench.batch.execute import execute
+from workbench.errors import InterruptedRunError, ParameterError
+from workbench.result import Result
+
+START = 'import workbench as wb\n\ncfg = wb.start("template", globals())'
+WORK = "result = wb.run(cfg, wb.load_model(cfg), wb.load_data(cfg))"
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch, reports):
+    """Make a job of a notebook that ends with the given cells."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    monkeypatch.setattr(paths, "NOTEBOOKS", folder)
+
+    def make(*cells: str, name: str = "90_trial", timeout_s: int = 60, **parameters) -> plan.Job:
+        source = notebooks.parameters_source(notebooks.tasks.TASKS["template"].Config)
+        first = new_code_cell(source, metadata={"tags": ["parameters"]})
+        content = new_notebook(cells=[first, *(new_code_cell(c) for c in (START, *cells))])
+        nbformat.write(content, folder / f"{name}.ipynb")
+        notebook = notebooks.find(name)
+        return plan.Job(notebook, notebook.config.check(parameters), timeout_s)
+
+    return make
+
+
+def page_of(run: plan.Run) -> str:
+    return (run.directory / "report.html").read_text(encoding="utf-8")
+
+
+def test_same_work_has_the_same_id_and_other_work_another(job, tmp_path, monkeypatch):
+    first = plan.resolve(job(WORK, "result.save()")).run_id
+    assert plan.resolve(job(WORK, "result.save()")).run_id == first
+    assert first.startswith("90-trial-")
+    copy = tmp_path / "copy"
+    shutil.copytree(paths.FIXTURES / "tiny_ner", copy)
+    others = {
+        plan.resolve(job(WORK, "result.save() ")).run_id,
+        plan.resolve(job(WORK, "result.save()", seed=1)).run_id,
+        plan.resolve(job(WORK, "result.save()", dataset=str(copy))).run_id,
+    }
+    (copy / "test.txt").write_text("Ada B-PER\n")
+    others.add(plan.resolve(job(WORK, "result.save()", dataset=str(copy))).run_id)
+    monkeypatch.setattr(plan, "_lock_sha256", lambda: "another lock")
+    others.add(plan.resolve(job(WORK, "result.save()")).run_id)
+    assert len(others | {first}) == 6
+
+
+def test_run_that_ends_well_is_whole_until_a_file_changes(job):
+    run = plan.resolve(job(WORK, "result.save()"))
+    assert not run.whole()
+    assert execute(run).status == "succeeded"
+    assert run.whole()
+    record = Result.read_record(run.directory)
+    assert record.run_id == run.run_id
+    assert state.read(run.directory)["status"] == "succeeded"
+    assert not list(run.directory.glob("*draft*"))
+    (run.directory / "items.parquet").write_bytes(b"cut short")
+    assert not run.whole()
+
+
+def test_cell_that_raises_leaves_its_page_and_the_finished_cells(job):
+    run = plan.resolve(job("print('before it broke')", "1 / 0", "print('never')"))
+    outcome = execute(run)
+    assert (outcome.status, outcome.exit_code) == ("failed", 5)
+    assert "ZeroDivisionError" in outcome.message
+    assert "before it broke" in page_of(run)
+    assert "ZeroDivisionError" in page_of(run)
+    assert not run.whole()
+    assert "failed" in (paths.reports() / "index.html").read_text()
+
+
+def test_error_of_ours_keeps_its_exit_code(job, tmp_path):
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    for split in ("train", "validation", "test"):
+        (bad / f"{split}.txt").write_text("Ada B-PER\nruns\n")
+    outcome = execute(plan.resolve(job(WORK, "result.save()", dataset=str(bad))))
+    assert outcome.exit_code == 3
+    assert f"{bad}/train.txt:2: 1 columns" in outcome.message
+
+
+def test_killed_kernel_is_said_to_be_killed(job):
+    run = plan.resolve(job("print('alive')", "import os; os.kill(os.getpid(), 9)", "print('no')"))
+    outcome = execute(run)
+    assert (outcome.status, outcome.exit_code) == ("killed", 7)
+    assert state.read(run.directory)["status"] == "killed"
+    assert "alive" in page_of(run)
+    assert not run.whole()
+
+
+def test_cell_over_its_time_is_stopped(job):
+    began = time.monotonic()
+    outcome = execute(plan.resolve(job("while True: pass", timeout_s=2)))
+    assert (outcome.status, outcome.exit_code) == ("timeout", 6)
+    assert time.monotonic() - began < 40
+
+
+def test_notebook_without_a_result_has_failed(job):
+    outcome = execute(plan.resolve(job(WORK)))
+    assert outcome.exit_code == 5
+    assert "without a result" in outcome.message
+
+
+def test_failed_run_starts_again_from_nothing(job):
+    run = plan.resolve(job("import os; assert os.environ.get('LET_IT')", WORK, "result.save()"))
+    assert execute(run).status == "failed"
+    (run.directory / "left-over.txt").write_text("old")
+    os.environ["LET_IT"] = "yes"
+    try:
+        assert execute(run).status == "succeeded"
+    finally:
+        del os.environ["LET_IT"]
+    assert not (run.directory / "left-over.txt").exists()
+
+
+def test_held_run_is_not_started_twice(job):
+    run = plan.resolve(job(WORK, "result.save()"))
+    with state.held(run.directory), pytest.raises(InterruptedRunError, match="already running"):
+        execute(run)
+
+
+def test_run_that_nobody_holds_any_more_is_interrupted(job):
+    run = plan.resolve(job(WORK, "result.save()"))
+    with state.held(run.directory):
+        state.write(run.directory, status="running")
+        assert state.read(run.directory)["status"] == "running"
+    assert state.read(run.directory)["status"] == "interrupted"
+
+
+def write_suite(tmp_path, text):
+    path = tmp_path / "suite.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_suite_goes_on_after_a_failure_and_returns_the_worst_code(job, tmp_path, capsys):
+    job("1 / 0", name="91_bad")
+    job(WORK, "result.save()", name="92_good")
+    path = write_suite(tmp_path, "runs: [{notebook: bad}, {notebook: good}]")
+    assert suite.run(path) == 5
+    said = capsys.readouterr().out
+    assert "ZeroDivisionError" in said
+    assert "test/entity_f1 0.667" in said
+    assert said.rstrip().endswith("index.html")
+
+    assert suite.run(path) == 5
+    assert "1 of 2 runs executed, 1 were done before" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("runs: []", "runs: List should have at least 1 item"),
+        ("runs: [{notebook: nothing}]", "run 1: unknown notebook 'nothing'"),
+        ("runs: [{notebook: template, parameters: {sede: 1}}]", "did you mean 'seed'"),
+        ("runs: [{notebook: template, parameters: {seed: '1'}}]", "seed='1'"),
+        ("runs: [{notebok: template}]", "runs.0.notebook: Field required"),
+        ("runs: [", "is not YAML"),
+        ("!!python/object/apply:os.system ['true']", "is not YAML"),
+    ],
+)
+def test_wrong_suite_is_refused_before_anything_runs(tmp_path, reports, text, says):
+    with pytest.raises(ParameterError, match=says):
+        suite.run(write_suite(tmp_path, text))
+    assert not reports.exists()
+
+
+def test_every_suite_of_the_project_can_be_read():
+    for path in paths.SUITES.glob("*.yaml"):
+        assert plan.read_suite(path.stem)
+
+
+def test_interrupt_ends_kernel_and_run(reports, tmp_path):
+    data = tmp_path / "many.conll"
+    data.write_text("-DOCSTART- O\n\nAda B-PER\n\n" * 400 + "\n".join(
+        f"-DOCSTART- O\n\nword{number} B-PER\n" for number in range(3000)))  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench", "run", "ner", "--set", f"dataset={data}",
+         "--set", "epochs=100"],
+        cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not list(reports.glob("runs/*/metrics.jsonl")):
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 8
+    (directory,) = (reports / "runs").iterdir()
+    assert state.read(directory)["status"] == "interrupted"
+    listed = subprocess.run(["ps", "-eo", "sid,args"], capture_output=True, text=True, check=True)
+    left = [line for line in listed.stdout.splitlines() if line.split()[0] == str(process.pid)]
+    assert not left
+    assert json.loads((directory / "params.json").read_text())["epochs"] == 100

@@ -1,0 +1,109 @@
+"""The command line as a user meets it: what it says, and its exit codes."""
+
+import re
+import shutil
+
+import pytest
+
+from workbench import paths
+
+
+def test_help_names_every_command(workbench):
+    done = workbench("--help")
+    assert done.returncode == 0
+    for name in ("run", "run-all", "params", "fetch", "assets", "report", "lab"):
+        assert re.search(rf"(?m)^ +{name} +[A-Z].*\.$", done.stdout), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "ner", "--set", "epoch=3"], ["unknown parameter 'epoch'", "'epochs'"]),
+        (["run", "ner", "--set", "epochs=many"], ["epochs='many'", "int, >= 1, <= 100"]),
+        (["run", "ner", "--set", "epochs=0"], ["epochs='0'", "int, >= 1, <= 100"]),
+        (["run", "ner", "--set", "epochs"], ["--set 'epochs'", "key=value"]),
+        (["run", "ner", "--set", "a = 1; x=2"], ["unknown parameter 'a '"]),
+        (["run", "nerr"], ["unknown notebook 'nerr'", "did you mean 'ner'"]),
+        (["run", "../../etc/passwd"], ["unknown notebook"]),
+        (["run", "ner", "--set", "model=minilmm"], ["unknown model 'minilmm'", "minilm, smollm2"]),
+        (["run", "ner", "--set", "dataset=nothing"], ["unknown dataset", "conll2003, tiny_ner"]),
+        (["run-all", "nothing"], ["unknown suite 'nothing'", "default"]),
+        (["fetch", "nothing"], ["unknown asset 'nothing'", "minilm"]),
+        (["frobnicate"], ["invalid choice"]),
+        ([], ["required"]),
+    ],
+)
+def test_usage_errors_exit_2_before_a_kernel_starts(workbench, reports, arguments, says):
+    done = workbench(*arguments)
+    assert done.returncode == 2, done.stderr
+    for words in says:
+        assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not reports.exists()
+
+
+def test_flipped_byte_in_a_model_exits_4_before_a_kernel_starts(workbench, reports, tmp_path):
+    raw = tmp_path / "raw"
+    shutil.copytree(paths.raw() / "minilm", raw / "minilm")
+    weights = raw / "minilm" / "model.safetensors"
+    with weights.open("r+b") as file:
+        file.seek(40_000_000)
+        byte = file.read(1)[0]
+        file.seek(40_000_000)
+        file.write(bytes([byte ^ 1]))
+    settings = ("--set", "dataset=tiny_ner")
+    done = workbench("run", "ner", *settings, WORKBENCH_RAW=str(raw))
+    assert done.returncode == 4
+    assert "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db" in done.stderr
+    assert "found sha256" in done.stderr
+    assert "--repair" in done.stderr
+    assert not reports.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"Ada B-PER\nruns\n", "train.txt:2: 1 columns"),
+        (b"Ada B-PER\nruns V-PER\n", "train.txt:2: unknown tag 'V-PER'"),
+        (b"Ada B-PER\nZ\xfcrich O\n", "train.txt:2: byte 0xfc"),
+        (b"\n", "train.txt: no sentences"),
+    ],
+)
+def test_broken_data_exits_3_with_file_and_line(workbench, reports, tmp_path, content, says):
+    for split in ("train", "validation", "test"):
+        (tmp_path / f"{split}.txt").write_bytes(content)
+    done = workbench("run", "template", "--set", f"dataset={tmp_path}")
+    assert done.returncode == 3
+    assert says in done.stderr
+
+
+def test_last_line_of_a_run_is_its_directory(workbench, reports):
+    done = workbench("run", "template", "--set", "seed=7")
+    assert done.returncode == 0, done.stderr
+    (directory,) = (reports / "runs").iterdir()
+    assert done.stdout.splitlines()[-1] == str(directory)
+    again = workbench("run", "template", "--set", "seed=7")
+    assert "is done: same notebook" in again.stderr
+    assert again.stdout == done.stdout
+
+
+def test_pages_can_be_written_anew(workbench, reports):
+    directory = workbench("run", "template").stdout.splitlines()[-1]
+    page = reports / "runs" / directory.rsplit("/", 1)[-1] / "report.html"
+    page.unlink()
+    done = workbench("report")
+    assert done.stdout.strip() == str(reports / "index.html")
+    assert page.exists()
+    assert "is done" in workbench("run", "template").stderr
+
+
+def test_assets_are_listed_with_their_state(workbench, tmp_path):
+    done = workbench("assets", WORKBENCH_RAW=str(tmp_path))
+    assert done.stdout.count("absent") == 3
+    assert "research use" in done.stdout
+    assert "verified" in workbench("assets").stdout
+
+
+def test_parameters_are_explained(workbench):
+    done = workbench("params", "ner")
+    assert "epochs             int, >= 1, <= 100. Passes over the training split." in done.stdout

@@ -1,0 +1,187 @@
+"""The strict CoNLL reader and what becomes of files, folders and tables."""
+
+import json
+
+import pytest
+from datasets import ClassLabel, Dataset, Features, List, Value
+
+from workbench import assets, paths
+from workbench.data import conll, ner
+from workbench.errors import DataError
+
+GOOD = "-DOCSTART- O\n\nAda B-PER\nruns O\n\nTarvik B-LOC\n"
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def test_sentences_documents_and_lines(tmp_path):
+    found = conll.read(write(tmp_path / "a.txt", GOOD + "\n-DOCSTART- O\n\nEnd O\n"))
+    assert found.tokens == [["Ada", "runs"], ["Tarvik"], ["End"]]
+    assert found.tags == [["B-PER", "O"], ["B-LOC"], ["O"]]
+    assert found.documents == [1, 1, 2]
+    assert found.lines == [3, 6, 10]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + GOOD.encode(),
+        GOOD.replace("\n", "\r\n").encode(),
+        GOOD.rstrip("\n").encode(),
+        GOOD.replace(" ", "\t").encode(),
+        GOOD.replace("\n\n", "\n \n\n").encode(),
+    ],
+    ids=["byte order mark", "CRLF", "no last newline", "tabs", "blank lines with spaces"],
+)
+def test_harmless_variants_read_the_same(tmp_path, content):
+    plain = conll.read(write(tmp_path / "plain.txt", GOOD))
+    other = conll.read(write(tmp_path / "other.txt", content))
+    assert (other.tokens, other.tags) == (plain.tokens, plain.tags)
+
+
+def test_other_spaces_stay_inside_words(tmp_path):
+    found = conll.read(write(tmp_path / "a.txt", "10\u00a0000 O\nnext\u2028line O\n"))
+    assert found.tokens == [["10\u00a0000", "next\u2028line"]]
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "says"),
+    [
+        ("Ada X B-PER\nruns O\n", 2, "2 columns"),
+        ("Ada B-PER\nruns X O\n", 2, "3 columns"),
+        ("Ada\n", 1, "1 columns"),
+        ("Ada B-PER\n B-PER\n", 2, "columns"),
+        ("Ada B-PER\nruns S-PER\n", 2, "unknown tag 'S-PER'"),
+        ("Ada B-PER\nruns B-\n", 2, "unknown tag 'B-'"),
+        (b"Ada B-PER\n\nZ\xfcrich B-LOC\n", 3, "byte 0xfc at column 2 is not UTF-8"),
+    ],
+)
+def test_broken_line_is_named(tmp_path, content, line, says):
+    path = write(tmp_path / "bad.txt", content)
+    with pytest.raises(DataError, match=says) as error:
+        conll.read(path)
+    assert f"{path}:{line}:" in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "-DOCSTART- O\n\n"])
+def test_no_sentences_is_an_error(tmp_path, content):
+    with pytest.raises(DataError, match="no sentences"):
+        conll.read(write(tmp_path / "empty.txt", content))
+
+
+def test_unknown_type_is_refused_where_types_are_known(tmp_path):
+    path = write(tmp_path / "a.txt", "Ada B-PERSON\n")
+    with pytest.raises(DataError, match=r"a.txt:1: unknown tag 'B-PERSON'(.|\n)*LOC, PER"):
+        conll.read(path, types=("LOC", "PER"))
+
+
+def folder_with(tmp_path, **splits):
+    for split in ("train", "validation", "test"):
+        write(tmp_path / f"{split}.txt", splits.get(split, GOOD))
+    return tmp_path
+
+
+def test_folder_of_conll_files_loads_and_iob1_is_counted(tmp_path):
+    data = ner.load(str(folder_with(tmp_path, train="Ada I-PER\nBerg I-PER\nruns O\n\nX B-LOC\n")))
+    assert data.types == ("LOC", "PER")
+    assert data.labels == ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
+    assert data.splits["train"]["ner_tags"][0] == ["B-PER", "I-PER", "O"]
+    assert data.losses["rewritten_tags"].count == 1
+    assert "tags rewritten to IOB2: 1 of" in data.describe()
+
+
+def test_test_sentences_seen_in_training_are_counted(tmp_path):
+    data = ner.load(str(folder_with(tmp_path, test=GOOD + "\nNew O\n")))
+    assert (data.losses["test_in_train"].count, data.losses["test_in_train"].of) == (2, 3)
+
+
+def test_type_that_training_lacks_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="test split has entities of type ORG"):
+        ner.load(str(folder_with(tmp_path, test="Hale B-ORG\n")))
+
+
+def test_missing_split_is_an_error(tmp_path):
+    write(tmp_path / "train.txt", GOOD)
+    with pytest.raises(DataError, match="no validation, test file"):
+        ner.load(str(tmp_path))
+
+
+ROWS = [
+    {"tokens": ["Ada", "runs", str(number)], "ner_tags": ["B-PER", "O", "O"]}
+    for number in range(60)
+]
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".parquet", ".conll"])
+def test_single_file_is_split_by_hash(tmp_path, ending):
+    path = tmp_path / f"mine{ending}"
+
+    def save(rows):
+        if ending == ".jsonl":
+            write(path, "".join(json.dumps(row) + "\n" for row in rows))
+        elif ending == ".parquet":
+            Dataset.from_list(rows).to_parquet(str(path))
+        else:
+            blocks = ("\n".join(map(" ".join, zip(*row.values(), strict=True))) for row in rows)
+            write(path, "".join(f"-DOCSTART- O\n\n{block}\n\n" for block in blocks))
+
+    save(ROWS[:50])
+    before = {
+        name: {tuple(t) for t in s["tokens"]} for name, s in ner.load(str(path)).splits.items()
+    }
+    assert all(before.values())
+    save(ROWS)
+    after = {
+        name: {tuple(t) for t in s["tokens"]} for name, s in ner.load(str(path)).splits.items()
+    }
+    assert all(before[name] <= after[name] for name in before), "more data moved an item"
+
+
+def test_class_labels_become_text(tmp_path):
+    features = Features(
+        {"tokens": List(Value("string")), "ner_tags": List(ClassLabel(names=["O", "B-PER"]))}
+    )
+    rows = {"tokens": [["Ada", "runs"]], "ner_tags": [[1, 0]]}
+    for split in ("train", "validation", "test"):
+        Dataset.from_dict(rows, features=features).to_parquet(str(tmp_path / f"{split}.parquet"))
+    assert ner.load(str(tmp_path)).splits["test"]["ner_tags"][0] == ["B-PER", "O"]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('{"tokens": ["Ada"], "ner_tags": ["B-PER", "O"]}', "row 0: 1 words and 2 tags"),
+        ('{"tokens": ["Ada"], "ner_tags": [1]}', "row 0: unknown tag 1"),
+        ('{"text": "Ada"}', "has the columns text"),
+        ('{"tokens": ["Ada"', "can't be read"),
+    ],
+)
+def test_broken_table_is_a_data_error(tmp_path, line, says):
+    with pytest.raises(DataError, match=says):
+        ner.load(str(write(tmp_path / "mine.jsonl", line + "\n")))
+
+
+def test_file_that_cannot_hold_tagged_words_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"a .csv file(.|\n)*\.conll"):
+        ner.load(str(write(tmp_path / "mine.csv", "text,label\n")))
+
+
+def test_conll2003_is_the_official_data():
+    data = ner.load("conll2003")
+    counts = {name: (len(s), sum(map(len, s["tokens"]))) for name, s in data.splits.items()}
+    assert counts == {
+        "train": (14041, 203621), "validation": (3250, 51362), "test": (3453, 46435),
+    }  # fmt: skip
+    assert len(set(data.splits["test"]["document"])) == 231
+    assert "research use" in data.describe()
+    assert assets.find("conll2003").state() == "verified"
+
+
+def test_fixture_is_ours_and_small():
+    files = list((paths.FIXTURES / "tiny_ner").iterdir())
+    assert sum(file.stat().st_size for file in files) < 100_000
+    assert ner.load("tiny_ner").types == ("LOC", "MISC", "ORG", "PER")

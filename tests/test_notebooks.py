@@ -1,0 +1,104 @@
+"""Every notebook: thin, stripped, its parameters those of its class, and it runs."""
+
+import ast
+import json
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from workbench import notebooks, paths, tasks
+from workbench.batch import plan
+from workbench.batch.execute import execute
+from workbench.result import Result
+
+MAX_LINES, MAX_CELL = 120, 25
+NAMES = [path.stem for path in notebooks.every()]
+
+
+def smoke(name: str) -> dict:
+    return tasks.TASKS[notebooks.find(name).config.task].SMOKE
+
+
+def test_there_are_notebooks():
+    assert "00_template" in NAMES
+    assert "50_ner" in NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_notebook_is_thin_and_stripped(name):
+    notebook = notebooks.find(name)
+    lines = [len(cell.source.splitlines()) for cell in notebook.code_cells]
+    assert sum(lines) <= MAX_LINES
+    assert max(lines) <= MAX_CELL
+    for cell in notebook.code_cells:
+        assert not cell.outputs
+        assert cell.execution_count is None
+        kinds = {type(node) for node in ast.walk(ast.parse(cell.source))}
+        assert not kinds & {ast.ClassDef, ast.FunctionDef}
+    assert notebook.content.metadata.kernelspec.name == "python3"
+    text = notebook.path.read_text(encoding="utf-8")
+    assert notebooks.tidy(notebook) == text, "do: make fmt"
+    assert name == name.lower()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_cell_repeats_the_class(name):
+    notebook = notebooks.find(name)
+    found = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse(notebook.parameters_cell.source).body
+    }
+    assert found == {key: field.default for key, field in notebook.config.model_fields.items()}
+    assert all(len(line) <= 100 for line in notebook.parameters_cell.source.splitlines())
+
+
+@pytest.fixture(scope="session")
+def batch_runs(tmp_path_factory):
+    """Each notebook run once in batch with its task's smoke overrides."""
+    folder = tmp_path_factory.mktemp("batch") / "reports"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKBENCH_REPORTS", str(folder))
+        runs = {}
+        for name in NAMES:
+            notebook = notebooks.find(name)
+            run = plan.resolve(plan.Job(notebook, notebook.config.check(smoke(name)), 300))
+            runs[name] = (run, execute(run), run.directory)
+    return runs
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_notebook_runs_in_batch_and_leaves_a_whole_run(name, batch_runs):
+    _, outcome, directory = batch_runs[name]
+    assert outcome.exit_code == 0, outcome.message
+    record = Result.read(directory)
+    assert record.status == "succeeded"
+    assert record.run_id == directory.name
+    assert len(record.items) == record.items["item"].nunique()
+    for metric in record.metrics.values():
+        assert metric.n > 0
+        assert metric.low <= metric.value <= metric.high
+    assert set(record.headline) <= set(record.metrics)
+    assert record.baselines or name == "00_template"
+    assert {"notebook.ipynb", "items.parquet", "run.log", "params.json"} <= set(record.artefacts)
+    executed = (directory / "notebook.ipynb").read_text(encoding="utf-8")
+    assert str(paths.ROOT) not in json.dumps(json.loads(executed)["metadata"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_notebook_gives_the_same_numbers_by_hand(name, batch_runs, reports, monkeypatch):
+    """As in JupyterLab: the same kernel, the cells from top to bottom, no papermill."""
+    content = nbformat.read(notebooks.find(name).path, as_version=4)
+    for cell in content.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            changes = (f"{key} = {value!r}" for key, value in smoke(name).items())
+            cell.source = "\n".join([cell.source, *changes])
+    NotebookClient(
+        content, kernel_name="python3", timeout=300,
+        resources={"metadata": {"path": str(paths.NOTEBOOKS)}},
+    ).execute()  # fmt: skip
+    (directory,) = (reports / "runs").iterdir()
+    by_hand, in_batch = Result.read(directory), Result.read(batch_runs[name][2])
+    assert by_hand.status == "interactive"
+    assert by_hand.metrics == in_batch.metrics
+    assert by_hand.items.equals(in_batch.items)

@@ -1,0 +1,171 @@
+"""Names of models and data: catalogue, path, and a stand-in for the Hub on 127.0.0.1."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from workbench import paths, sources
+from workbench.errors import DataError, ParameterError
+
+COMMIT = "c0ffee" * 6 + "c0ff"
+
+
+def test_unknown_name_lists_the_known():
+    with pytest.raises(
+        ParameterError,
+        match="unknown model 'minilmm'(.|\n)*minilm, smollm2(.|\n)*did you mean 'minilm'",
+    ):
+        sources.resolve("minilmm", "model")
+    with pytest.raises(
+        ParameterError, match="unknown dataset 'conl2003'(.|\n)*conll2003, tiny_ner"
+    ):
+        sources.resolve("conl2003", "dataset")
+
+
+def test_a_model_is_no_dataset():
+    with pytest.raises(ParameterError, match="unknown dataset 'minilm'"):
+        sources.resolve("minilm", "dataset")
+
+
+def test_path_is_taken_from_the_project_root_wherever_one_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = sources.resolve("data/fixtures/tiny_ner", "dataset")
+    assert found.path == paths.FIXTURES / "tiny_ner"
+
+
+def test_fingerprint_follows_the_content(tmp_path):
+    file = tmp_path / "a.conll"
+    file.write_text("x O\n")
+    before = sources.resolve(str(file), "dataset").fingerprint
+    assert sources.resolve(str(file), "dataset").fingerprint == before
+    file.write_text("y O\n")
+    assert sources.resolve(str(file), "dataset").fingerprint != before
+
+
+def test_empty_folder_is_a_data_error(tmp_path):
+    with pytest.raises(DataError, match="empty folder"):
+        sources.resolve(str(tmp_path), "dataset")
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of the Hub's interface as a download of a whole repository asks for."""
+
+    repositories: dict[str, Path] = {}
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_GET(self):
+        path = unquote(urlsplit(self.path).path).strip("/")
+        kind, _, rest = path.removeprefix("api/").partition("/")
+        if path.startswith("api/"):
+            name = "/".join(rest.split("/")[:2])
+            folder = self.repositories.get(f"{kind}/{name}")
+            if not folder:
+                return self.answer(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+            names = sorted(file.name for file in folder.iterdir())
+            if "/tree/" in rest:
+                files = [self.entry(folder / file) for file in names]
+                return self.answer(200, json.dumps(files).encode())
+            siblings = [{"rfilename": file} for file in names]
+            return self.answer(
+                200, json.dumps({"id": name, "sha": COMMIT, "siblings": siblings}).encode()
+            )
+        name, _, file = path.partition("/resolve/")
+        name = name if name.startswith("datasets/") else f"models/{name}"
+        content = (self.repositories[name] / file.split("/", 1)[1]).read_bytes()
+        etag = f'"{hashlib.sha256(content).hexdigest()}"'
+        return self.answer(200, content, {"ETag": etag, "X-Repo-Commit": COMMIT})
+
+    def entry(self, file):
+        return {"type": "file", "path": file.name, "size": file.stat().st_size, "oid": "0" * 40}
+
+    def answer(self, status, content, headers=None):
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def hub(tiny_bert, tmp_path):
+    """The stand-in, with a tiny random model and a data set written here; its environment."""
+    from datasets import ClassLabel, Dataset, Features, List, Value
+
+    folder = tmp_path / "hub-data"
+    folder.mkdir()
+    features = Features(
+        {"tokens": List(Value("string")), "ner_tags": List(ClassLabel(names=["O", "B-LOC"]))}
+    )
+    for split in ("train", "validation", "test"):
+        rows = {"tokens": [["In", "Tarvik"], [split]], "ner_tags": [[0, 1], [0]]}
+        table = Dataset.from_dict(rows, features=features)
+        table.to_parquet(str(folder / f"{split}-00000-of-00001.parquet"))
+    (folder / "harmful.py").write_text("raise SystemExit('imported')")
+    Hub.repositories = {"models/ours/tiny-bert": tiny_bert, "datasets/ours/places": folder}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield {
+        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+        "HF_HUB_OFFLINE": "0",
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_HUB_DISABLE_XET": "1",
+    }
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_model_and_data_of_the_hub_run_then_run_again_without_it(hub, workbench, reports):
+    settings = [
+        "--set", "model=hf:ours/tiny-bert", "--set", "dataset=hf:ours/places",
+        "--set", "epochs=1", "--set", "window_pieces=32",
+    ]  # fmt: skip
+    done = workbench("run", "ner", *settings, **hub)
+    assert done.returncode == 0, done.stderr
+    directory = Path(done.stdout.splitlines()[-1])
+    record = json.loads((directory / "result.json").read_text())
+    assert record["sources"]["model"]["name"] == f"hf:ours/tiny-bert@{COMMIT}"
+    assert record["sources"]["dataset"]["fingerprint"] == COMMIT
+    assert not list(Path(hub["HF_HOME"]).rglob("harmful.py"))
+
+    cut = {**hub, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "1"}
+    again = workbench("run", "ner", *settings, **cut)
+    assert again.returncode == 0, again.stderr
+    assert "is done" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "offline", "code", "says"),
+    [
+        ("hf:ours/no-such", "0", 2, "no model 'ours/no-such' on the Hub"),
+        ("hf:ours/tiny-bert", "1", 9, "not in the local cache"),
+    ],
+)
+def test_hub_that_has_it_not_or_is_cut_off(hub, name, offline, code, says):
+    script = (
+        "import sys; from workbench import errors, sources\n"
+        f"try: sources.resolve({name!r}, 'model')\n"
+        "except errors.WorkbenchError as e: print(e); sys.exit(e.exit_code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | hub | {"HF_HUB_OFFLINE": offline},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert says in done.stdout

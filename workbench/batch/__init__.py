@@ -1,0 +1,1 @@
+"""Notebooks run in batch: plan, execute, resume. Nothing else imports papermill."""

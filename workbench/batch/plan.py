@@ -1,0 +1,135 @@
+"""What a suite or a command line asks for, as runs with an id: same id, same work."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workbench import notebooks, paths, sources
+from workbench.config import Config
+from workbench.errors import ParameterError
+from workbench.notebooks import Notebook
+from workbench.result import Result
+
+DEFAULT_TIMEOUT_S = 3600
+
+
+class SuiteRun(BaseModel):
+    """One entry of a suite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    notebook: str
+    parameters: dict[str, Any] = {}
+    timeout_s: Annotated[int, Field(gt=0)] = DEFAULT_TIMEOUT_S
+
+
+class Suite(BaseModel):
+    """A batch plan: runs in order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    runs: Annotated[list[SuiteRun], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A notebook with checked parameters, before its model and data were looked at."""
+
+    notebook: Notebook
+    config: Config
+    timeout_s: int = DEFAULT_TIMEOUT_S
+
+
+@dataclass(frozen=True)
+class Run:
+    """A job with its id and directory; its model and data are on this machine and verified."""
+
+    job: Job
+    run_id: str
+
+    @property
+    def directory(self) -> Path:
+        """Where everything of this run lies."""
+        return paths.reports() / "runs" / self.run_id
+
+    def whole(self) -> bool:
+        """Whether the run is done: `result.json` is there and every file it lists is unchanged."""
+        try:
+            listed = Result.read_record(self.directory).artefacts
+            return all(
+                hashlib.sha256((self.directory / name).read_bytes()).hexdigest() == file.sha256
+                for name, file in listed.items()
+            )
+        except Exception:  # noqa: BLE001  damaged in whatever way: not whole, so it is run again
+            return False
+
+
+def from_texts(name: str, texts: Mapping[str, str]) -> Job:
+    """The job of a command line's NAME and key=value texts."""
+    notebook = notebooks.find(name)
+    return Job(notebook, notebook.config.parse(texts))
+
+
+def read_suite(name: str) -> list[Job]:
+    """The jobs of a suite: a name in `suites/` or a path. ParameterError for anything wrong."""
+    path = paths.SUITES / f"{name}.yaml"
+    if not path.is_file():
+        path = Path(name)
+    if not path.is_file():
+        known = ", ".join(sorted(found.stem for found in paths.SUITES.glob("*.yaml")))
+        raise ParameterError(f"unknown suite {name!r}", expected=f"one of {known}, or a YAML file")
+    try:
+        suite = Suite.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path} is not YAML: {error}") from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise ParameterError(f"{path}, {where}: {problem['msg']}") from None
+    jobs = []
+    for number, entry in enumerate(suite.runs, 1):
+        try:
+            notebook = notebooks.find(entry.notebook)
+            jobs.append(Job(notebook, notebook.config.check(entry.parameters), entry.timeout_s))
+        except ParameterError as error:
+            raise ParameterError(f"{path}, run {number}: {error}") from None
+    return jobs
+
+
+def resolve(job: Job) -> Run:
+    """Make model and data local, verify them, and give the job its id.
+
+    The id is the notebook's name and 12 hex digits of a hash over its code, the parameters, the
+    package's source, the content of model and data, and the lock file.
+    """
+    parameters = job.config.model_dump(mode="json")
+    content = {
+        kind: sources.resolve(parameters[kind], kind).fingerprint
+        for kind in ("model", "dataset")
+        if kind in parameters
+    }
+    parts = [job.notebook.code_sha256, parameters, _package_sha256(), content, _lock_sha256()]
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    slug = re.sub(r"[^a-z0-9]+", "-", job.notebook.name.lower()).strip("-")
+    return Run(job, f"{slug}-{digest[:12]}")
+
+
+@cache
+def _package_sha256() -> str:
+    """Hash over the package's source, its report aside: that can't change a number."""
+    digest = hashlib.sha256()
+    for path in sorted(paths.PACKAGE.rglob("*")):
+        name = path.relative_to(paths.PACKAGE)
+        if path.suffix in {".py", ".yaml", ".mplstyle", ".css"} and name.parts[0] != "report":
+            digest.update(f"{name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _lock_sha256() -> str:
+    return hashlib.sha256((paths.ROOT / "requirements.lock").read_bytes()).hexdigest()

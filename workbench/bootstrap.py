@@ -1,0 +1,137 @@
+"""Create the project's virtual environment in `.venv`; needs nothing but Python itself.
+
+`python3 -m workbench.bootstrap` does nothing when the environment is already that of the lock
+file. An environment without its mark was interrupted: it is removed and made anew.
+"""
+
+import fcntl
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+VENV = ROOT / ".venv"
+MARK = VENV / ".complete"
+LOCK = ROOT / "requirements.lock"
+VERSIONS = ((3, 13), (3, 12), (3, 11))
+SHOW_EVERY_S = 1.0 if sys.stderr.isatty() else 10.0
+
+
+def main() -> int:
+    """Make the environment if it is not there; return an exit code."""
+    if sys.version_info[:2] not in VERSIONS:
+        return _other_python()
+    if _is_complete():
+        return 0
+    with (ROOT / ".venv.lock").open("w") as handle:
+        # The system frees this lock when the process ends, however it ends.
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if _is_complete():
+            return 0
+        try:
+            _build()
+        except (subprocess.CalledProcessError, OSError) as error:
+            shutil.rmtree(VENV, ignore_errors=True)
+            say(f"error: {error}\ndo: mend the cause, then start again; nothing half-made is left")
+            return 9
+    return 0
+
+
+def _other_python() -> int:
+    """Start again with a fitting interpreter, if there is one on the path."""
+    for major, minor in VERSIONS:
+        command = [f"python{major}.{minor}", "-m", "workbench.bootstrap"]
+        try:
+            subprocess.run([command[0], "-c", ""], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return subprocess.run(command, cwd=ROOT, check=False).returncode
+    say(f"error: this is Python {sys.version.split()[0]}\nexpected: Python 3.11, 3.12 or 3.13")
+    return 9
+
+
+def _is_complete() -> bool:
+    return MARK.is_file() and MARK.read_text() == _fingerprint()
+
+
+def _fingerprint() -> str:
+    """What the environment is made from; it changes when the environment has to."""
+    digest = hashlib.sha256(f"{sys.version_info[:2]} {VENV}".encode())
+    for path in (LOCK, ROOT / "pyproject.toml"):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _build() -> None:
+    shutil.rmtree(VENV, ignore_errors=True)
+    began = time.monotonic()
+    torch = _torch_pin()
+    locked = len(re.findall(r"(?m)^[a-z0-9._-]+==", LOCK.read_text()))
+    say(f"[1/4] making {VENV}")
+    subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+    say(f"[2/4] installing {torch}: on Linux several GB with its GPU libraries")
+    _pip([torch])
+    say(f"[3/4] installing {locked} packages from {LOCK.name}, each checked against its hash")
+    _pip(["--no-deps", "--require-hashes", "--requirement", str(LOCK)], total=locked)
+    say("[4/4] installing this project, editable")
+    _pip(["--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
+    MARK.write_text(_fingerprint())
+    say(f"environment ready after {time.monotonic() - began:.0f} s")
+
+
+def _torch_pin() -> str:
+    """The requirement `torch==...` of pyproject.toml: the one package outside the lock."""
+    found = re.search(r'"(torch==[0-9.]+)"', (ROOT / "pyproject.toml").read_text())
+    assert found is not None
+    return found[1]
+
+
+def _pip(arguments: list[str], total: int = 0) -> None:
+    """Run `pip install` with a bar over its packages; what it says goes to `.venv/setup-N.log`."""
+    command = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--only-binary=:all:"]
+    command += ["--no-input", "--disable-pip-version-check", "--progress-bar=off", *arguments]
+    log = VENV / f"setup-{len(list(VENV.glob('setup-*.log')))}.log"
+    with log.open("w") as sink:
+        began = shown = time.monotonic()
+        process = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, cwd=ROOT)
+        while process.poll() is None:
+            time.sleep(0.1)
+            if time.monotonic() - shown >= SHOW_EVERY_S:
+                shown = time.monotonic()
+                show(log.read_text(), total, shown - began)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    if process.returncode:
+        lines = log.read_text().splitlines()
+        reasons = [line for line in lines if line.startswith("ERROR")] or lines[-5:]
+        raise OSError("pip could not install:\n  " + "\n  ".join(reasons))
+
+
+def show(log: str, total: int, seconds: float) -> None:
+    """One line of progress from what pip has printed so far."""
+    taken = re.findall(r"(?m)^(Collecting|Processing|Ignoring|Requirement)", log)
+    step, done = "fetching", len(taken)
+    if "\nInstalling collected" in log:
+        step, done = "installing", len(list(VENV.glob("lib/*/site-packages/*.dist-info")))
+    text = f"{done} packages"
+    if total:
+        share = min(20, 20 * done // total)
+        text = f"[{'#' * share}{'.' * (20 - share)}] {done} of about {total} packages"
+    line = f"      {step} {text}, {seconds:.0f} s"
+    if sys.stderr.isatty():
+        print(f"\r{line:<78.78}", end="", file=sys.stderr, flush=True)
+    else:
+        say(line)
+
+
+def say(text: str) -> None:
+    """Print to stderr at once."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""Command line: parse, call, print, exit code. Progress goes to stderr, results to stdout."""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from workbench import paths
+from workbench.errors import ParameterError, WorkbenchError
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code (see `workbench.errors`)."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except WorkbenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 8
+    except Exception:  # noqa: BLE001  a bug: say so, with the trace
+        traceback.print_exc()
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="workbench",
+        description="Notebooks on language models: run them, keep their numbers, read the pages.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=24, width=96),
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+
+    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(command=command)
+        return added
+
+    one = add("run", run, "Run one notebook; the last line is its run directory.")
+    one.add_argument("name", help="notebook, such as ner")
+    one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a parameter")
+    one.add_argument("--force", action="store_true", help="run again even if it is done")
+    many = add("run-all", run_all, "Run a suite; do only what is not done yet.")
+    many.add_argument("suite", nargs="?", default="default", help="name in suites/, or a YAML file")
+    shown = add("params", params, "Show a notebook's parameters.")
+    shown.add_argument("name", help="notebook, such as ner")
+    got = add("fetch", fetch, "Download and verify models and data sets of the catalogue.")
+    got.add_argument("names", nargs="*", metavar="NAME", help="all, if none is named")
+    got.add_argument("--repair", action="store_true", help="replace damaged files")
+    add("assets", assets, "List models and data sets of the catalogue, and their state.")
+    add("report", report, "Write all pages and the index anew from the runs' records.")
+    served = add("lab", lab, "Open JupyterLab on 127.0.0.1, with a token.")
+    served.add_argument("--port", type=int, default=8888, help="the next free one, if it is taken")
+    served.add_argument("--no-browser", action="store_true", help="print the address only")
+    served.add_argument("--allow-root", action="store_true", help="start it as root")
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run one notebook with `--set` parameters."""
+    from workbench.batch import plan
+
+    texts = {}
+    for text in options.set:
+        key, separator, value = text.partition("=")
+        if not separator:
+            raise ParameterError(f"--set {text!r}", expected="key=value, such as --set epochs=3")
+        texts[key] = value
+    planned = plan.resolve(plan.from_texts(options.name, texts))
+    if planned.whole() and not options.force:
+        _say(f"{planned.run_id} is done: same notebook, parameters, package, data and lock file")
+        print(planned.directory)
+        return 0
+    from workbench.batch.execute import execute
+
+    _say(f"running {planned.run_id}; its log is {planned.directory / 'run.log'}")
+    outcome = execute(planned)
+    if outcome.exit_code:
+        _say(f"error: {outcome.message}")
+    print(planned.directory)
+    return outcome.exit_code
+
+
+def run_all(options: argparse.Namespace) -> int:
+    """Run a suite's runs one after another and end with a table."""
+    from workbench.batch import suite
+
+    return suite.run(options.suite)
+
+
+def params(options: argparse.Namespace) -> int:
+    """Print type, range, meaning and default of each parameter."""
+    from workbench import notebooks
+    from workbench.config import describe
+
+    fields = notebooks.find(options.name).config.model_fields
+    for name, field in fields.items():
+        print(f"{name:<18} {describe(field)}")
+    return 0
+
+
+def fetch(options: argparse.Namespace) -> int:
+    """Fetch the named assets, or all."""
+    from workbench import assets as catalogue
+
+    for name in options.names:
+        catalogue.find(name)
+    for name in options.names or catalogue.catalogue():
+        print(catalogue.fetch(name, repair=options.repair))
+    return 0
+
+
+def assets(_options: argparse.Namespace) -> int:
+    """Print one line an asset."""
+    from workbench.assets import catalogue
+
+    for asset in catalogue().values():
+        print(f"{asset.name:<12} {asset.kind:<8} {asset.state():<11} {asset.download_mb:>6.1f} MB  "
+              f"{asset.license:<13} {asset.about}")  # fmt: skip
+    return 0
+
+
+def report(_options: argparse.Namespace) -> int:
+    """Render pages and index from records; no notebook is run."""
+    from workbench.report import index
+
+    print(index.refresh(paths.reports()))
+    return 0
+
+
+def lab(options: argparse.Namespace) -> int:
+    """Become JupyterLab: on this machine only, with a token, settings inside the project."""
+    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1"]
+    command += [f"--ServerApp.root_dir={paths.ROOT}", f"--ServerApp.port={options.port}"]
+    command += ["--LabApp.default_url=/lab/tree/notebooks"]
+    command += ["--no-browser"] if options.no_browser else []
+    command += ["--allow-root"] if options.allow_root else []
+    environment = os.environ | {"JUPYTER_CONFIG_DIR": str(paths.ROOT / ".jupyter")}
+    _say("from another machine: ssh -L 8888:127.0.0.1:8888 <this machine>, then the address below")
+    os.execve(sys.executable, command, environment)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""Base of every task's parameters: frozen, typed, closed to unknown names.
+
+A field's docstring is one line with its unit and range; help, the parameters cell and error
+messages are made from it.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from workbench.errors import ParameterError
+
+
+class Config(BaseModel):
+    """Parameters of one task. A subclass adds fields and names its task."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        validate_default=True,
+    )
+    task: ClassVar[str]
+    _directory: Path | None = PrivateAttr(default=None)
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Seed of every random choice."""
+
+    @property
+    def directory(self) -> Path | None:
+        """Run directory, known after `workbench.start`."""
+        return self._directory
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any]) -> Self:
+        """Build from typed values; ParameterError for an unknown name, a wrong type or range."""
+        return cls._build(values, strict=True)
+
+    @classmethod
+    def parse(cls, texts: Mapping[str, str]) -> Self:
+        """Build from text, as a command line gives it: text stays text, "3" is a number."""
+        return cls._build(texts, strict=False)
+
+    @classmethod
+    def _build(cls, values: Mapping[str, Any], *, strict: bool) -> Self:
+        for name in values:
+            if name not in cls.model_fields:
+                raise unknown_parameter(name, cls.model_fields)
+        try:
+            if strict:
+                return cls.model_validate(dict(values))
+            return cls.model_validate_strings(dict(values), strict=False)
+        except ValidationError as error:
+            raise cls._explain(error.errors()[0]) from None
+
+    @classmethod
+    def _explain(cls, problem: ErrorDetails) -> ParameterError:
+        if not problem["loc"]:
+            return ParameterError(problem["msg"].removeprefix("Value error, "))
+        name = str(problem["loc"][0])
+        return ParameterError(
+            f"{name}={problem['input']!r}: {problem['msg']}",
+            expected=f"{name}: {describe(cls.model_fields[name])}",
+        )
+
+
+def describe(field: FieldInfo) -> str:
+    """Type, range and meaning of a field in one line.
+
+    >>> describe(Config.model_fields["seed"])
+    'int, >= 0, < 4294967296. Seed of every random choice. Default 0'
+    """
+    limits = []
+    for rule in field.metadata:
+        for attribute, sign in (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<=")):
+            if (limit := getattr(rule, attribute, None)) is not None:
+                limits.append(f"{sign} {limit}")
+    annotation: Any = field.annotation
+    kind = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    kind = kind.replace("typing.", "")
+    return f"{', '.join([kind, *limits])}. {field.description} Default {field.default!r}"
+
+
+def unknown_parameter(name: str, known: Iterable[str]) -> ParameterError:
+    """The error for a name that no field has, with the nearest right one."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    return ParameterError(
+        f"unknown parameter {name!r}",
+        expected=f"one of {', '.join(known)}",
+        do=f"did you mean {near[0]!r}?" if near else "",
+    )

@@ -1,0 +1,88 @@
+"""Errors a user can act on: what was given, what was expected, what to do; and an exit code.
+
+Exit codes: 0 all good, 1 a bug, 2 usage or parameters, 3 data, 4 model or asset integrity, 5 a cell
+raised, 6 timeout, 7 kernel died, 8 locked or interrupted, 9 the machine (network, disk, ports).
+"""
+
+
+class WorkbenchError(Exception):
+    """Base of every expected failure.
+
+    `what` says what was given, `expected` what would have been right, `do` the next step.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, expected: str = "", do: str = "") -> None:
+        lines = [what]
+        if expected:
+            lines.append(f"expected: {expected}")
+        if do:
+            lines.append(f"do: {do}")
+        super().__init__("\n".join(lines))
+
+
+class ParameterError(WorkbenchError):
+    """A parameter, suite or command line that can't be used (exit 2)."""
+
+    exit_code = 2
+
+
+class DataError(WorkbenchError):
+    """A data set that breaks its format's rules (exit 3)."""
+
+    exit_code = 3
+
+
+class IntegrityError(WorkbenchError):
+    """A model or asset file that is not what the catalogue says it is (exit 4)."""
+
+    exit_code = 4
+
+
+class NotebookError(WorkbenchError):
+    """A notebook cell raised (exit 5)."""
+
+    exit_code = 5
+
+
+class TrainingError(WorkbenchError):
+    """Training can't go on, for instance because the loss is not finite (exit 5)."""
+
+    exit_code = 5
+
+
+class RunTimeoutError(WorkbenchError):
+    """A run took longer than it may (exit 6)."""
+
+    exit_code = 6
+
+
+class KernelDiedError(WorkbenchError):
+    """The notebook's kernel process ended by itself or was killed (exit 7)."""
+
+    exit_code = 7
+
+
+class InterruptedRunError(WorkbenchError):
+    """A run that is going on elsewhere or was interrupted; it can be started again (exit 8)."""
+
+    exit_code = 8
+
+
+class MachineError(WorkbenchError):
+    """Network, disk or ports of this machine failed (exit 9)."""
+
+    exit_code = 9
+
+
+def exit_code_of(error_name: str) -> int:
+    """Exit code for an error known by its class name only, as a kernel reports it.
+
+    >>> exit_code_of("DataError"), exit_code_of("ZeroDivisionError")
+    (3, 5)
+    """
+    found = globals().get(error_name)
+    if isinstance(found, type) and issubclass(found, WorkbenchError):
+        return found.exit_code
+    return NotebookError.exit_code

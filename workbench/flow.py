@@ -1,0 +1,86 @@
+"""The calls a notebook makes; each hands over to the task that the configuration belongs to."""
+
+import difflib
+import os
+import warnings
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from workbench import paths, tasks
+from workbench.config import Config, unknown_parameter
+from workbench.errors import ParameterError
+from workbench.result import Result
+
+PLAIN = (str, int, float, bool, list, dict, type(None))
+
+
+def start(task: str, namespace: Mapping[str, Any]) -> Config:
+    """Check the notebook's parameters, seed every generator, and say what will be used.
+
+    `namespace` is the notebook's `globals()`, right after its parameters cell. Raises
+    ParameterError for a missing or misspelt name, a wrong type or a value out of range.
+    """
+    module = tasks.find(task)
+    fields = module.Config.model_fields
+    for name, value in namespace.items():
+        plain = isinstance(value, PLAIN) and not name.startswith("_") and name not in fields
+        if plain and difflib.get_close_matches(name, fields, n=1, cutoff=0.8):
+            raise unknown_parameter(name, fields)
+    if missing := [name for name in fields if name not in namespace]:
+        raise ParameterError(
+            f"the parameters cell has no {', '.join(missing)}",
+            expected=f"every parameter of the task {task!r}: {', '.join(fields)}",
+            do="add it, or run: make fmt",
+        )
+    config = module.Config.check({name: namespace[name] for name in fields})
+    config._directory = _run_directory(task)
+    _prepare(config)
+    return config
+
+
+def load_data(config: Config) -> Any:
+    """Load the data and print its counts and what was lost on the way, with shares."""
+    data = tasks.find(config.task).load_data(config)
+    print(data.describe())
+    return data
+
+
+def load_model(config: Config) -> Any:
+    """Load the model onto the run's device and print what it is."""
+    from workbench import machine
+
+    machine.seed(config.seed)
+    model = tasks.find(config.task).load_model(config)
+    print(model.describe())
+    return model
+
+
+def run(config: Config, model: Any, data: Any) -> Result:
+    """Do the task; print progress, and return the record of what was found."""
+    result: Result = tasks.find(config.task).run(config, model, data)
+    print(f"done in {result.cost.seconds:,.0f} s")
+    return result
+
+
+def _run_directory(task: str) -> Path:
+    """The batch's run directory, or a new one for a run by hand."""
+    given = os.environ.get("WORKBENCH_RUN_DIRECTORY")
+    if given:
+        return Path(given)
+    now = datetime.now().strftime("%Y%m%d-%H%M%S")
+    return paths.reports() / "runs" / f"{task}-by-hand-{now}"
+
+
+def _prepare(config: Config) -> None:
+    from workbench import machine
+
+    # tqdm asks for widgets that this project has no use for; said once, that is once too often.
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    machine.seed(config.seed)
+    facts = machine.environment()
+    place = facts["gpu"] or f"{facts['processor']}, {facts['threads']} threads"
+    versions = ", ".join(f"{name} {facts['packages'][name]}" for name in machine.PACKAGES[:3])
+    print(f"{config.task}, seed {config.seed}, on {place}")
+    print(f"Python {facts['python']}, {versions}")

@@ -1,0 +1,82 @@
+"""IOB tags: rewriting them to IOB2, reading entities out of them, choosing them from scores."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Span = tuple[str, int, int]
+"""Entity type, first word, one past the last word."""
+
+
+def to_iob2(tags: Sequence[str]) -> tuple[list[str], int]:
+    """Rewrite each I- tag that begins an entity as B-; return the tags and how many changed.
+
+    This turns IOB1 into IOB2 (Tjong Kim Sang and Veenstra 1999, section 2) and leaves IOB2 as is.
+
+    >>> to_iob2(["I-PER", "I-PER", "I-LOC", "B-LOC", "O"])
+    (['B-PER', 'I-PER', 'B-LOC', 'B-LOC', 'O'], 2)
+    """
+    rewritten = list(tags)
+    for index, tag in enumerate(tags):
+        before = tags[index - 1] if index else "O"
+        if tag.startswith("I-") and before[2:] != tag[2:]:
+            rewritten[index] = f"B-{tag[2:]}"
+    return rewritten, sum(old != new for old, new in zip(tags, rewritten, strict=True))
+
+
+def spans(tags: Sequence[str], *, lenient: bool = False) -> set[Span]:
+    """Entities of one sentence's tags.
+
+    Strict IOB2: an entity begins with B- and goes on over I- of its type; any other I- tag is no
+    entity. Lenient, as conlleval and seqeval's default read: such an I- tag begins an entity.
+
+    >>> sorted(spans(["B-PER", "I-PER", "O", "I-LOC"]))
+    [('PER', 0, 2)]
+    >>> sorted(spans(["B-PER", "I-PER", "O", "I-LOC"], lenient=True))
+    [('LOC', 3, 4), ('PER', 0, 2)]
+    """
+    if lenient:
+        tags, _ = to_iob2(tags)
+    found = set()
+    start, kind = 0, ""
+    for index, tag in enumerate([*tags, "O"]):
+        if kind and tag != f"I-{kind}":
+            found.add((kind, start, index))
+            kind = ""
+        if tag.startswith("B-"):
+            start, kind = index, tag[2:]
+    return found
+
+
+def decode(scores: NDArray[np.floating], labels: Sequence[str]) -> list[str]:
+    """The best valid IOB2 tags for scores [words, labels], by the Viterbi algorithm.
+
+    Scores are log-probabilities or logits; I- tags follow only B- or I- of their type.
+
+    >>> decode(np.array([[1.0, 0.0, 0.0], [0.0, 0.2, 0.9]]), ["O", "B-PER", "I-PER"])
+    ['O', 'B-PER']
+    """
+    forbidden = _forbidden(tuple(labels))
+    best = scores[0] + forbidden[-1]
+    steps = []
+    for row in scores[1:]:
+        paths = best[:, None] + forbidden[:-1]
+        steps.append(paths.argmax(axis=0))
+        best = paths.max(axis=0) + row
+    chosen = [int(best.argmax())]
+    for step in reversed(steps):
+        chosen.append(int(step[chosen[-1]]))
+    return [labels[index] for index in reversed(chosen)]
+
+
+@cache
+def _forbidden(labels: tuple[str, ...]) -> NDArray[np.float64]:
+    """0 or minus infinity for each step [from, to]; the last row is the start of a sentence."""
+    cost = np.zeros((len(labels) + 1, len(labels)))
+    for row, before in enumerate([*labels, "O"]):
+        for column, after in enumerate(labels):
+            if after.startswith("I-") and before[2:] != after[2:]:
+                cost[row, column] = -np.inf
+    return cost

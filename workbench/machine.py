@@ -1,0 +1,105 @@
+"""The machine a run is on: device, precision, seeds, memory, and the facts to record of it."""
+
+import contextlib
+import hashlib
+import os
+import platform
+import random
+import resource
+import subprocess
+import sys
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import torch
+
+from workbench import paths
+from workbench.errors import ParameterError
+
+PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "evaluate", "scikit-learn", "numpy")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+def device() -> torch.device:
+    """The first GPU where there is one, else the processor."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", 0)
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def precision(wanted: str, place: torch.device) -> torch.dtype:
+    """The dtype of matrix products: `auto` takes bfloat16 where the hardware multiplies in it."""
+    if wanted not in PRECISIONS:
+        raise ParameterError(f"precision={wanted!r}", expected=f"one of {', '.join(PRECISIONS)}")
+    if wanted != "auto":
+        return getattr(torch, wanted)
+    return torch.bfloat16 if _multiplies_bfloat16(place) else torch.float32
+
+
+def _multiplies_bfloat16(place: torch.device) -> bool:
+    if place.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if place.type == "cpu":
+        can = torch.cpu.get_capabilities()
+        return bool(can.get("avx512_bf16") or can.get("amx_bf16") or can.get("sve_bf16"))
+    return False
+
+
+def autocast(dtype: torch.dtype, place: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Autocast to `dtype`; nothing for float32."""
+    if dtype == torch.float32:
+        return contextlib.nullcontext()
+    return torch.autocast(place.type, dtype=dtype)
+
+
+def seed(value: int) -> None:
+    """Seed Python's, NumPy's and torch's generators, and ask torch for deterministic kernels."""
+    random.seed(value)
+    np.random.seed(value)
+    torch.manual_seed(value)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def peak_memory_mb(place: torch.device) -> dict[str, float]:
+    """Most memory this process held so far, in MiB: resident, and on the GPU where there is one."""
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    peak = {"resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+    if place.type == "cuda":
+        peak["gpu"] = torch.cuda.max_memory_allocated(place) / (1 << 20)
+    return {name: round(value, 1) for name, value in peak.items()}
+
+
+def environment() -> dict[str, Any]:
+    """Facts of this machine and of the software: an allowlist, no environment variables."""
+    lock = paths.ROOT / "requirements.lock"
+    place = device()
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": torch.cpu.get_capabilities().get("cpu_name", platform.processor()),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name(place) if place.type == "cuda" else None,
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "commit": _commit(),
+        "lock": hashlib.sha256(lock.read_bytes()).hexdigest()[:12] if lock.exists() else None,
+    }
+
+
+def _commit() -> str | None:
+    """Short commit of the project, with `+changes` where the working tree differs from it."""
+    command = [
+        "git",
+        "-C",
+        str(paths.ROOT),
+        "describe",
+        "--always",
+        "--exclude=*",
+        "--dirty=+changes",
+    ]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,129 @@
+"""Scores of predicted tags, as `evaluate.Metric`s that need no network, and their counts.
+
+Counts are kept per document, [documents, classes, (correct, predicted, gold)], so that intervals
+can be made by drawing documents.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import datasets
+import evaluate
+import numpy as np
+from sklearn.metrics import classification_report
+
+from workbench.iob import spans
+from workbench.statistics import Counts
+
+Tags = Sequence[Sequence[str]]
+
+
+def precision(counts: Counts) -> Counts:
+    """Correct among predicted, over the last axis (correct, predicted, gold); NaN of none."""
+    return _ratio(counts[..., 0], counts[..., 1])
+
+
+def recall(counts: Counts) -> Counts:
+    """Correct among gold; NaN of none."""
+    return _ratio(counts[..., 0], counts[..., 2])
+
+
+def f1(counts: Counts) -> Counts:
+    """Harmonic mean of precision and recall, 2 * correct / (predicted + gold); NaN of none.
+
+    >>> float(f1(np.array([1.0, 1.0, 2.0])))  # precision 1/1, recall 1/2
+    0.6666666666666666
+    """
+    return _ratio(2 * counts[..., 0], counts[..., 1] + counts[..., 2])
+
+
+def _ratio(part: Counts, whole: Counts) -> Counts:
+    with np.errstate(invalid="ignore"):
+        return part / whole
+
+
+def entity_counts(
+    gold: Tags,
+    predicted: Tags,
+    documents: Sequence[int],
+    types: Sequence[str],
+    *,
+    lenient: bool = False,
+) -> Counts:
+    """Correct, predicted and gold entities: [documents, types, 3].
+
+    An entity is correct when its first word, last word and type all are.
+    """
+    rows = {document: row for row, document in enumerate(dict.fromkeys(documents))}
+    columns = {kind: column for column, kind in enumerate(types)}
+    counts = np.zeros((len(rows), len(types), 3))
+    for gold_tags, predicted_tags, document in zip(gold, predicted, documents, strict=True):
+        wanted = spans(gold_tags, lenient=lenient)
+        found = spans(predicted_tags, lenient=lenient)
+        for place, entities in enumerate((wanted & found, found, wanted)):
+            for kind, _, _ in entities:
+                counts[rows[document], columns[kind], place] += 1
+    return counts
+
+
+def token_counts(
+    gold: Tags, predicted: Tags, documents: Sequence[int], labels: Sequence[str]
+) -> Counts:
+    """Correct, predicted and gold tokens of each label: [documents, labels, 3]."""
+    rows = {document: row for row, document in enumerate(dict.fromkeys(documents))}
+    columns = {label: column for column, label in enumerate(labels)}
+    counts = np.zeros((len(rows), len(labels), 3))
+    for gold_tags, predicted_tags, document in zip(gold, predicted, documents, strict=True):
+        for wanted, found in zip(gold_tags, predicted_tags, strict=True):
+            row = counts[rows[document]]
+            row[columns[wanted], 0] += wanted == found
+            row[columns[found], 1] += 1
+            row[columns[wanted], 2] += 1
+    return counts
+
+
+class _TagMetric(evaluate.Metric):
+    """Takes lists of tags; kept in memory, so that runs side by side share no cache file."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(keep_in_memory=True, **options)
+
+    def _info(self) -> evaluate.MetricInfo:
+        tags = datasets.Sequence(datasets.Value("string"))
+        return evaluate.MetricInfo(
+            description=self.__doc__ or "",
+            citation="",
+            inputs_description="predictions, references: IOB2 tags, a list a sentence",
+            features=datasets.Features({"predictions": tags, "references": tags}),
+        )
+
+
+class EntityScores(_TagMetric):
+    """Micro-averaged precision, recall and F1 of entities, strict IOB2 or lenient."""
+
+    def _compute(self, predictions: Tags, references: Tags, *, lenient: bool = False) -> dict:
+        kinds = sorted({tag[2:] for tags in (*references, *predictions) for tag in tags} - {""})
+        documents = [0] * len(references)
+        counts = entity_counts(references, predictions, documents, kinds, lenient=lenient)
+        total = counts.sum(axis=(0, 1))
+        scores = {"precision": precision(total), "recall": recall(total), "f1": f1(total)}
+        return {name: float(np.nan_to_num(score)) for name, score in scores.items()}
+
+
+class TokenReport(_TagMetric):
+    """scikit-learn's classification report over single tokens, `O` among the classes."""
+
+    def _compute(self, predictions: Tags, references: Tags, *, labels: list[str]) -> dict:
+        gold = [tag for tags in references for tag in tags]
+        predicted = [tag for tags in predictions for tag in tags]
+        report = classification_report(
+            gold, predicted, labels=labels, output_dict=True, zero_division=0.0
+        )
+        if "accuracy" in report:
+            # Over all classes micro precision, recall and F1 are one number, the accuracy.
+            accuracy = report.pop("accuracy")
+            averages = {name: report.pop(name) for name in ("macro avg", "weighted avg")}
+            micro = dict.fromkeys(("precision", "recall", "f1-score"), accuracy)
+            report["micro avg"] = {**micro, "support": float(len(gold))}
+            report |= averages
+        return report

@@ -1,0 +1,1 @@
+"""Models: encoders and what they read, and the baseline that only remembers."""

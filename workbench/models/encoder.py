@@ -1,0 +1,165 @@
+"""Pretrained encoders, and a head that gives each word a label.
+
+A word is read at its first piece. An uncased tokenizer hides letter case; an added embedding,
+zero at first, gives it back.
+"""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+from workbench.errors import IntegrityError
+from workbench.models.windows import Batch, Segment, Window, collate, split_long
+from workbench.sources import Source
+
+SHAPES = ("none", "lower", "capitalised", "capital letter", "upper", "mixed")
+
+
+def word_shape(word: str) -> int:
+    """Letter-case class of a word, an index into SHAPES.
+
+    >>> [SHAPES[word_shape(word)] for word in ("1996", "said", "Paris", "U", "EU", "McCoy")]
+    ['none', 'lower', 'capitalised', 'capital letter', 'upper', 'mixed']
+    """
+    letters = [letter for letter in word if letter.isalpha()]
+    upper = [letter.isupper() for letter in letters]
+    if not letters:
+        return 0
+    if not any(upper):
+        return 1
+    if all(upper):
+        return 3 if len(letters) == 1 else 4
+    return 2 if upper[0] and not any(upper[1:]) else 5
+
+
+class Encoder(nn.Module):
+    """A pretrained encoder and its tokenizer: hidden states for the word pieces of windows."""
+
+    def __init__(self, source: Source, *, casing: bool = True) -> None:
+        """Load tokenizer and safetensors weights from `source.path`.
+
+        `casing` adds the letter-case embedding where the tokenizer ignores case. Raises
+        IntegrityError where the folder holds no encoder that transformers can load.
+        """
+        super().__init__()
+        self.source = source
+        self.tokenizer, self.network = _load(source)
+        self.shapes = None
+        if casing and self.tokenizer.tokenize("Ab") == self.tokenizer.tokenize("ab"):
+            self.shapes = nn.Embedding(len(SHAPES), self.width)
+            nn.init.zeros_(self.shapes.weight)
+
+    @property
+    def width(self) -> int:
+        """Size H of a hidden state."""
+        return self.network.config.hidden_size
+
+    @property
+    def capacity(self) -> int:
+        """Most pieces in a window, its two special tokens not counted."""
+        return self.network.config.max_position_embeddings - 2
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def describe(self) -> str:
+        """Size, kind, device, and what was added."""
+        weights = sum(parameter.numel() for parameter in self.network.parameters())
+        config = self.network.config
+        added = ", letter-case embedding added" if self.shapes is not None else ""
+        return (
+            f"{self.source.name}: {self.source.about}\n"
+            f"{config.model_type}, {config.num_hidden_layers} layers of {self.width}, "
+            f"{weights / 1e6:.1f} M parameters, windows up to {self.capacity} pieces{added}, "
+            f"on {self.device}"
+        )
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Hidden states [W, H] of each word's first piece."""
+        embedded = self.network.get_input_embeddings()(batch.input_ids)
+        if self.shapes is not None:
+            embedded = embedded + self.shapes(batch.shapes)
+        output = self.network(inputs_embeds=embedded, attention_mask=batch.attention_mask)
+        return output.last_hidden_state.flatten(0, 1)[batch.positions]
+
+    def segments(self, sentences: list[list[str]], documents: list[int]) -> list[Segment]:
+        """Word pieces of all sentences; only one longer than the model is cut, between words.
+
+        A word that the tokenizer reduces to nothing becomes its unknown token.
+        """
+        found: list[Segment] = []
+        encoded = self.tokenizer(sentences, is_split_into_words=True, add_special_tokens=False)
+        for index, words in enumerate(sentences):
+            pieces: list[list[int]] = [[] for _ in words]
+            for piece, word in zip(
+                encoded["input_ids"][index], encoded.word_ids(index), strict=True
+            ):
+                pieces[word].append(piece)
+            unknown = [self.tokenizer.unk_token_id]
+            whole = Segment(
+                sentence=index,
+                document=documents[index],
+                first_word=0,
+                pieces=[word or unknown for word in pieces],
+                shapes=[word_shape(word) for word in words],
+            )
+            found += split_long(whole, self.capacity)
+        return found
+
+    def collate(self, windows: Sequence[Window]) -> Batch:
+        """The batch of some windows, with this model's special tokens, on its device."""
+        batch = collate(
+            windows,
+            start=self.tokenizer.cls_token_id,
+            end=self.tokenizer.sep_token_id,
+            padding=self.tokenizer.pad_token_id,
+        )
+        return batch.to(self.device)
+
+
+class TokenClassifier(nn.Module):
+    """A copy of an encoder with a linear head: one of `labels` for each word."""
+
+    def __init__(self, encoder: Encoder, labels: Sequence[str]) -> None:
+        super().__init__()
+        self.labels = list(labels)
+        self.encoder = copy.deepcopy(encoder)
+        self.head = nn.Linear(encoder.width, len(labels)).to(encoder.device)
+        nn.init.normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits [W, labels]."""
+        return self.head(self.encoder(batch))
+
+
+def _load(source: Source) -> tuple[Any, Any]:
+    # No dropout: on a processor its random numbers cost more than the matrix products, and a few
+    # epochs don't overfit (docs/log.md).
+    no_dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    try:
+        config = AutoConfig.from_pretrained(source.path, **no_dropout)
+        tokenizer = AutoTokenizer.from_pretrained(source.path, config=config)
+        network = AutoModel.from_pretrained(
+            source.path, config=config, dtype=torch.float32, use_safetensors=True
+        )
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise _not_an_encoder(source, str(error).strip().splitlines()[0]) from error
+    if not tokenizer.is_fast or tokenizer.cls_token_id is None or tokenizer.unk_token_id is None:
+        raise _not_an_encoder(source, "its tokenizer has no [CLS] and [UNK] tokens")
+    return tokenizer, network
+
+
+def _not_an_encoder(source: Source, reason: str) -> IntegrityError:
+    return IntegrityError(
+        f"model {source.name!r} ({source.about}) can't be used as an encoder: {reason}",
+        expected="a folder with config.json, model.safetensors and the tokenizer of an encoder",
+        do="use minilm, or hf:<id> of a BERT-like model",
+    )

@@ -1,0 +1,169 @@
+"""Whole sentences of a document packed into windows, and windows into batches.
+
+Each sentence gets its neighbours as context at no extra tokens, and every word is predicted.
+"""
+
+import dataclasses
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+NO_SHAPE = 0
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Consecutive words of one sentence: a whole one, or a part of one longer than the model."""
+
+    sentence: int
+    document: int
+    first_word: int
+    pieces: list[list[int]]
+    """Token ids of each word."""
+    shapes: list[int]
+    """Letter-case class of each word (see `encoder.word_shape`)."""
+
+    @property
+    def length(self) -> int:
+        """Number of pieces."""
+        return sum(map(len, self.pieces))
+
+
+Window = list[Segment]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded windows. B windows, T pieces, W words in all of them."""
+
+    input_ids: Tensor  # [B, T]
+    attention_mask: Tensor  # [B, T]
+    shapes: Tensor  # [B, T]
+    positions: Tensor  # [W], each word's first piece as an index into the flattened B * T
+    sentences: list[int]  # [W]
+    words: list[int]  # [W], index of the word in its sentence
+    pieces: int
+    """Pieces without padding."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch with its tensors on `device`."""
+        names = ("input_ids", "attention_mask", "shapes", "positions")
+        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in names}
+        return dataclasses.replace(self, **moved)
+
+
+def split_long(segment: Segment, capacity: int) -> list[Segment]:
+    """Cut a segment of more than `capacity` pieces between words.
+
+    Of a single word longer than `capacity` the first pieces are kept, so it is still predicted.
+    """
+    if segment.length <= capacity:
+        return [segment]
+    segment = dataclasses.replace(segment, pieces=[word[:capacity] for word in segment.pieces])
+    parts: list[Segment] = []
+    start, room = 0, capacity
+    for index, word in enumerate(segment.pieces):
+        if len(word) > room:
+            parts.append(_part(segment, start, index))
+            start, room = index, capacity
+        room -= len(word)
+    return [*parts, _part(segment, start, len(segment.pieces))]
+
+
+def _part(segment: Segment, start: int, end: int) -> Segment:
+    return dataclasses.replace(
+        segment,
+        first_word=segment.first_word + start,
+        pieces=segment.pieces[start:end],
+        shapes=segment.shapes[start:end],
+    )
+
+
+def pack(segments: Sequence[Segment], capacity: int) -> list[Window]:
+    """Fill windows of about `capacity` pieces with consecutive segments of one document.
+
+    A document is spread evenly over the fewest windows that hold it; a segment longer than
+    `capacity` gets a window of its own.
+    """
+    windows: list[Window] = []
+    for document in _by_document(segments):
+        total = sum(segment.length for segment in document)
+        share = total / math.ceil(total / capacity)
+        filled = capacity + 1
+        for segment in document:
+            if filled + segment.length > capacity or filled + segment.length / 2 > share:
+                windows.append([])
+                filled = 0
+            windows[-1].append(segment)
+            filled += segment.length
+    return windows
+
+
+def _by_document(segments: Sequence[Segment]) -> list[list[Segment]]:
+    documents: list[list[Segment]] = []
+    for segment in segments:
+        if documents and documents[-1][-1].document == segment.document:
+            documents[-1].append(segment)
+        else:
+            documents.append([segment])
+    return documents
+
+
+def batches(
+    windows: Sequence[Window], max_pieces: int, *, shuffle: random.Random | None = None
+) -> list[list[Window]]:
+    """Group windows of like length so that a padded batch holds at most `max_pieces` pieces.
+
+    With `shuffle`, windows of equal length change places and the batches come in random order.
+    """
+    lengths = {id(window): sum(segment.length for segment in window) for window in windows}
+    order = list(windows)
+    if shuffle:
+        shuffle.shuffle(order)
+    order.sort(key=lambda window: lengths[id(window)], reverse=True)
+    grouped: list[list[Window]] = []
+    for window in order:
+        # Longest first: a batch's first window sets its padded length.
+        if grouped and (len(grouped[-1]) + 1) * lengths[id(grouped[-1][0])] <= max_pieces:
+            grouped[-1].append(window)
+        else:
+            grouped.append([window])
+    if shuffle:
+        shuffle.shuffle(grouped)
+    return grouped
+
+
+def collate(windows: Sequence[Window], *, start: int, end: int, padding: int) -> Batch:
+    """Build the tensors of one batch; `start`, `end` and `padding` are special token ids."""
+    rows, shapes, sentences, words, positions = [], [], [], [], []
+    width = max(sum(segment.length for segment in window) for window in windows) + 2
+    for row, window in enumerate(windows):
+        ids, row_shapes = [start], [NO_SHAPE]
+        for segment in window:
+            for index, (pieces, shape) in enumerate(
+                zip(segment.pieces, segment.shapes, strict=True)
+            ):
+                positions.append(row * width + len(ids))
+                sentences.append(segment.sentence)
+                words.append(segment.first_word + index)
+                ids += pieces
+                row_shapes += [shape] * len(pieces)
+        rows.append([*ids, end])
+        shapes.append([*row_shapes, NO_SHAPE])
+    return Batch(
+        input_ids=_pad(rows, width, padding),
+        attention_mask=_pad([[1] * len(row) for row in rows], width, 0),
+        shapes=_pad(shapes, width, NO_SHAPE),
+        positions=torch.tensor(positions),
+        sentences=sentences,
+        words=words,
+        pieces=sum(map(len, rows)),
+    )
+
+
+def _pad(rows: list[list[int]], width: int, value: int) -> Tensor:
+    return torch.tensor([row + [value] * (width - len(row)) for row in rows])

@@ -1,0 +1,144 @@
+"""The project's notebooks: find them, read their task and parameters, keep their files tidy.
+
+`python -m workbench.notebooks` rewrites every parameters cell from its task's Config and strips
+outputs; with `--check` it only says which notebooks would change, and exits 1 if any.
+"""
+
+import ast
+import difflib
+import hashlib
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from workbench import paths, tasks
+from workbench.config import Config
+from workbench.errors import NotebookError, ParameterError
+
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+PARAMETERS = "parameters"
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """One notebook file and what it says of itself."""
+
+    path: Path
+    content: Any
+    """The nbformat 4.5 node."""
+
+    @property
+    def name(self) -> str:
+        """File name without its ending, such as `50_ner`."""
+        return self.path.stem
+
+    @property
+    def code_cells(self) -> list[Any]:
+        """Its code cells in order."""
+        return [cell for cell in self.content.cells if cell.cell_type == "code"]
+
+    @property
+    def parameters_cell(self) -> Any:
+        """The one cell with the tag `parameters`."""
+        tagged = [c for c in self.code_cells if PARAMETERS in c.metadata.get("tags", [])]
+        if len(tagged) != 1:
+            raise NotebookError(
+                f"{self.path} has {len(tagged)} cells with the tag {PARAMETERS!r}", expected="one"
+            )
+        return tagged[0]
+
+    @property
+    def config(self) -> type[Config]:
+        """Config class of the task that the notebook starts."""
+        for cell in self.code_cells:
+            for node in ast.walk(ast.parse(cell.source)):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) == "wb.start":
+                    return tasks.find(ast.literal_eval(node.args[0])).Config
+        raise NotebookError(
+            f"{self.path} starts no task",
+            expected='a cell with: cfg = wb.start("<task>", globals())',
+        )
+
+    @property
+    def code_sha256(self) -> str:
+        """Hash over the source of the code cells: prose and outputs don't count."""
+        return hashlib.sha256("\0".join(c.source for c in self.code_cells).encode()).hexdigest()
+
+
+def every() -> list[Path]:
+    """All notebooks of the project, in order."""
+    return sorted(paths.NOTEBOOKS.glob("*.ipynb"))
+
+
+def find(name: str) -> Notebook:
+    """The notebook of that name, with or without its number: `50_ner` or `ner`."""
+    by_name = {path.stem: path for path in every()}
+    short = {stem.split("_", 1)[-1]: stem for stem in by_name}
+    stem = short.get(name, name.removesuffix(".ipynb"))
+    if stem not in by_name:
+        near = difflib.get_close_matches(name, [*short, *by_name], n=1)
+        raise ParameterError(
+            f"unknown notebook {name!r}",
+            expected=f"one of {', '.join(short)}",
+            do=f"did you mean {near[0]!r}?" if near else "",
+        )
+    return read(by_name[stem])
+
+
+def read(path: Path) -> Notebook:
+    """Read one notebook file."""
+    return Notebook(path, nbformat.read(path, as_version=4))
+
+
+def parameters_source(config: type[Config]) -> str:
+    """Source of a parameters cell: every field with its default, its meaning as a comment."""
+    inherited = Config.model_fields
+    fields = sorted(config.model_fields.items(), key=lambda field: field[0] in inherited)
+    return "\n".join(
+        f"{name} = {_literal(field.default)}  # {field.description}" for name, field in fields
+    )
+
+
+def _literal(value: object) -> str:
+    """A Python literal as the formatter would write it."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
+def tidy(notebook: Notebook) -> str:
+    """The file's text as it should be: parameters from the class, no outputs, one kernel."""
+    notebook.parameters_cell.source = parameters_source(notebook.config)
+    notebook.content.metadata = nbformat.from_dict(
+        {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    )
+    for number, cell in enumerate(notebook.content.cells):
+        tags = cell.metadata.get("tags")
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        cell.id = f"cell-{number:02d}"
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    notebook.content.nbformat_minor = 5
+    return nbformat.writes(notebook.content, indent=1, ensure_ascii=False) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Tidy all notebooks, or with `--check` name those that are not tidy; return an exit code."""
+    changed = []
+    for path in every():
+        before = path.read_text(encoding="utf-8")
+        after = tidy(read(path))
+        if after != before:
+            changed.append(path.name)
+            if "--check" not in arguments:
+                path.write_text(after, encoding="utf-8")
+    if changed and "--check" in arguments:
+        print(f"not tidy: {', '.join(changed)}; do: make fmt", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

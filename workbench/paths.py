@@ -1,0 +1,20 @@
+"""Where things lie. Each folder can be moved by one environment variable, read at each call."""
+
+import os
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent
+NOTEBOOKS = ROOT / "notebooks"
+SUITES = ROOT / "suites"
+FIXTURES = ROOT / "data" / "fixtures"
+
+
+def raw() -> Path:
+    """Folder of unpacked assets (`WORKBENCH_RAW`, default `data/raw`)."""
+    return Path(os.environ.get("WORKBENCH_RAW") or ROOT / "data" / "raw").resolve()
+
+
+def reports() -> Path:
+    """Folder of runs and their index (`WORKBENCH_REPORTS`, default `reports`)."""
+    return Path(os.environ.get("WORKBENCH_REPORTS") or ROOT / "reports").resolve()

@@ -1,0 +1,94 @@
+"""The page over all runs: status, headline numbers, and the parameters in which runs differ."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench import state
+from workbench.errors import DataError
+from workbench.report import page
+from workbench.result import RESULT, Metric, Result, write_text
+
+INDEX = "index.html"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run as the index shows it."""
+
+    run_id: str
+    notebook: str
+    status: str
+    message: str
+    started: str
+    seconds: float | None
+    parameters: dict[str, Any]
+    metrics: dict[str, Metric]
+    page: str
+
+
+def write(reports: Path) -> Path:
+    """Write `index.html` over all run directories below `reports`; return its path."""
+    rows = [_row(directory) for directory in sorted((reports / "runs").glob("*/"))]
+    groups = []
+    for notebook in sorted({row.notebook for row in rows}):
+        runs = [row for row in rows if row.notebook == notebook]
+        runs.sort(key=lambda row: row.started, reverse=True)
+        groups.append(
+            {
+                "notebook": notebook,
+                "runs": runs,
+                "metrics": list(dict.fromkeys(name for row in runs for name in row.metrics)),
+                "differing": _differing(runs),
+            }
+        )
+    counts = Counter(row.status for row in rows)
+    summary = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    template = page.environment().get_template("index.html")
+    reports.mkdir(parents=True, exist_ok=True)
+    text = template.render(groups=groups, counts=summary or "no runs", style=page.style())
+    write_text(reports / INDEX, text)
+    return reports / INDEX
+
+
+def refresh(reports: Path) -> Path:
+    """Render every run's page anew, then the index."""
+    for directory in sorted((reports / "runs").glob("*/")):
+        if (directory / page.NOTEBOOK).exists() or (directory / RESULT).exists():
+            page.refresh(directory)
+    return write(reports)
+
+
+def _row(directory: Path) -> Row:
+    facts = state.read(directory)
+    record = None
+    if (directory / RESULT).exists():
+        try:
+            record = Result.read_record(directory)
+        except DataError as error:
+            facts = {**facts, "status": "damaged", "message": str(error)}
+    headline = {name: record.metrics[name] for name in record.headline} if record else {}
+    link = f"runs/{directory.name}/report.html"
+    return Row(
+        run_id=directory.name,
+        notebook=facts.get("notebook")
+        or (record and (record.notebook or record.task))
+        or "unknown",
+        status=facts.get("status") or (record.status if record else "unknown"),
+        message=facts.get("message", ""),
+        started=facts.get("started") or (record.started if record else ""),
+        seconds=record.cost.seconds if record else facts.get("seconds"),
+        parameters=record.parameters if record else page.parameters(directory),
+        metrics=headline,
+        page=link if (directory / "report.html").exists() else "",
+    )
+
+
+def _differing(rows: list[Row]) -> list[str]:
+    """Names of the parameters that are not the same in all runs that have them."""
+    values: dict[str, set[str]] = {}
+    for row in rows:
+        for name, value in row.parameters.items():
+            values.setdefault(name, set()).add(repr(value))
+    return [name for name, found in values.items() if len(found) > 1]

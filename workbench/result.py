@@ -1,0 +1,236 @@
+"""The record a run leaves: numbers with intervals, baselines, losses, cost, per-item predictions.
+
+A run directory holds `result.json` (strict JSON, no NaN), `items.parquet` (one row an item, one
+format for all tasks) and `metrics.jsonl` (one line a training report).
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr
+
+from workbench.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas
+
+RESULT = "result.json"
+ITEMS = "items.parquet"
+HISTORY = "metrics.jsonl"
+DRAFT = "result.draft.json"
+"""What a notebook in batch writes, for the supervisor to complete."""
+ITEM_COLUMNS = ("item", "split", "cluster", "input", "gold", "predicted", "loss")
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Metric(_Record):
+    """A number with its 95 % interval, or the reason why it has none."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int
+    """Items it is over."""
+    unit: str = "share"
+    how: str
+    """How the interval was made, or why there is none."""
+
+
+class Loss(_Record):
+    """Something that was changed, dropped or is doubtful: `count` of `of` items."""
+
+    count: int
+    of: int
+    note: str
+
+
+class Cost(_Record):
+    """What the run took."""
+
+    seconds: float
+    train_seconds: float = 0.0
+    memory_mb: dict[str, float]
+    """Peak, by kind: `resident`, and `gpu` where there is one."""
+    trained_pieces: int = 0
+    device: str
+    precision: str
+
+
+class Artefact(_Record):
+    """A file of the run, relative to its directory."""
+
+    sha256: str
+    bytes: int
+
+
+class Result(_Record):
+    """Everything a run found. `metrics` maps `<split>/<metric>` to a number with its interval."""
+
+    run_id: str = ""
+    notebook: str = ""
+    task: str
+    status: str = "interactive"
+    """`succeeded` for a whole batch run, `interactive` for one saved by hand."""
+    started: str = ""
+    """Local time with offset, ISO 8601."""
+    parameters: dict[str, Any]
+    sources: dict[str, dict[str, str]]
+    """`model` and `dataset`: name, fingerprint, what it is, licence."""
+    metrics: dict[str, Metric]
+    headline: tuple[str, ...]
+    """The metrics an index shows, most important first."""
+    baselines: dict[str, dict[str, Metric]] = {}
+    """Baseline -> metric name as in `metrics` -> number."""
+    losses: dict[str, Loss] = {}
+    cost: Cost
+    environment: dict[str, Any]
+    tables: dict[str, Any] = {}
+    """Larger results of the task, such as a report by class: JSON values only."""
+    items_file: str | None = None
+    artefacts: dict[str, Artefact] = {}
+
+    _items: "pandas.DataFrame | None" = PrivateAttr(default=None)
+    _history: list[dict[str, Any]] = PrivateAttr(default_factory=list)
+    _directory: Path | None = PrivateAttr(default=None)
+
+    @property
+    def items(self) -> "pandas.DataFrame":
+        """One row an item: item, split, cluster, input, gold, predicted, loss.
+
+        `input`, `gold` and `predicted` are lists of str; a classification has one of each. `item`
+        is the same in any run over the same data; `loss` is the mean cross-entropy in nats.
+        """
+        if self._items is None:
+            raise DataError("this result was read without its items", do="Result.read(directory)")
+        return self._items
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """Training reports in order, each with an `event` of `step` or `epoch`."""
+        return self._history
+
+    def with_details(
+        self,
+        *,
+        directory: Path | None,
+        items: "pandas.DataFrame | None",
+        history: list[dict[str, Any]],
+    ) -> Self:
+        """Attach the run directory, the items and the training reports."""
+        if items is not None and tuple(items.columns) != ITEM_COLUMNS:
+            raise ValueError(f"items have the columns {tuple(items.columns)}, not {ITEM_COLUMNS}")
+        self._directory, self._items, self._history = directory, items, history
+        return self
+
+    def save(self, directory: Path | None = None) -> Path:
+        """Write items, history and, last, `result.json`; return the run directory.
+
+        In batch the supervisor completes the record once notebook and page are written, so the
+        file is then `result.draft.json`: only a whole run has a `result.json`.
+        """
+        directory = directory or self._directory
+        if directory is None:
+            raise DataError(
+                "this result has no run directory",
+                do="start with workbench.start(...), or give save() a directory",
+            )
+        directory.mkdir(parents=True, exist_ok=True)
+        record = self
+        if self._items is not None:
+            with replacing(directory / ITEMS) as partial:
+                self._items.to_parquet(partial, index=False)
+            record = self.model_copy(update={"items_file": ITEMS})
+        lines = (json.dumps(line, allow_nan=False) + "\n" for line in self._history)
+        write_text(directory / HISTORY, "".join(lines))
+        in_batch = os.environ.get("WORKBENCH_RUN_DIRECTORY") == str(directory)
+        target = directory / (DRAFT if in_batch else RESULT)
+        if not in_batch:
+            record = record.model_copy(
+                update={"artefacts": artefacts(directory), "run_id": directory.name}
+            )
+        write_json(target, record.model_dump(mode="json"))
+        print(f"saved in {_short(directory)}")
+        return directory
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """Read a run back, items and history included; DataError for a file that is not whole."""
+        import pandas
+
+        record = cls.read_record(directory)
+        items = None
+        if record.items_file:
+            items = pandas.read_parquet(directory / record.items_file)
+        history = directory / HISTORY
+        lines = history.read_text(encoding="utf-8").splitlines() if history.exists() else []
+        return record.with_details(
+            directory=directory, items=items, history=[json.loads(line) for line in lines]
+        )
+
+    @classmethod
+    def read_record(cls, directory: Path) -> Self:
+        """Read `result.json` alone."""
+        path = directory / RESULT
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{path} can't be read: {error}", expected="the record of a run"
+            ) from None
+
+
+def artefacts(directory: Path) -> dict[str, Artefact]:
+    """Hash and size of every finished file of a run.
+
+    Not of its record and state, nor of its page, which can be made anew from the rest.
+    """
+    skipped = {RESULT, DRAFT, "state.json", "lock", "report.html"}
+    return {
+        path.name: Artefact(
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(), bytes=path.stat().st_size
+        )
+        for path in sorted(directory.iterdir())
+        if path.is_file() and path.name not in skipped and not path.name.startswith(".")
+    }
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write strict JSON in one step: a reader sees the old file or the new one, never a part."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text in one step."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write; moved over it, flushed to disk, when the block ends well."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    partial = Path(name)
+    try:
+        yield partial
+        os.fsync(handle)
+        partial.chmod(0o644)
+        partial.replace(path)
+    finally:
+        os.close(handle)
+        partial.unlink(missing_ok=True)
+
+
+def _short(path: Path) -> str:
+    """A path as seen from the working directory, where it lies below it."""
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)

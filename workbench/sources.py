@@ -1,0 +1,124 @@
+"""Where a model or data set comes from: a catalogue name, a path, or a Hub id, made local."""
+
+import difflib
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from workbench import assets, paths
+from workbench.errors import DataError, IntegrityError, MachineError, ParameterError
+
+Kind = Literal["model", "dataset"]
+HUB = "hf:"
+HUB_FILES = {
+    # Weights as safetensors only: other formats can carry code.
+    "model": ["*.json", "*.txt", "*.safetensors", "*.model"],
+    "dataset": ["README.md", "*.parquet", "*.jsonl", "*.json", "*.csv", "*.txt", "*.conll"],
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model or data set on this machine."""
+
+    name: str
+    """As the user wrote it; a Hub id is completed with its commit."""
+    path: Path
+    """Local directory, or the one file of a data set."""
+    fingerprint: str
+    """sha256 over the content, or the commit of a Hub repository."""
+    about: str
+    license: str = "as its owner says"
+    terms: str = ""
+
+    def record(self) -> dict[str, str]:
+        """What a result keeps of it: everything but the place on this machine."""
+        kept = ("name", "fingerprint", "about", "license", "terms")
+        return {key: getattr(self, key) for key in kept}
+
+
+def resolve(name: str, kind: Kind) -> Source:
+    """Find what `name` means and make it local: fetched, verified, or downloaded.
+
+    Relative paths are taken from the project's root, however the notebook was started. Raises
+    ParameterError for an unknown name, IntegrityError for a damaged file, MachineError when
+    something can't be downloaded.
+    """
+    if name.startswith(HUB):
+        return _from_hub(name, kind)
+    if name in known(kind):
+        asset = assets.catalogue().get(name)
+        if asset is None:
+            return _from_path(name, paths.FIXTURES / name, "a small fixture of this project")
+        path = assets.ensure(name)
+        return Source(name, path, asset.fingerprint, asset.about, asset.license, asset.terms)
+    path = (paths.ROOT / Path(name).expanduser()).resolve()
+    if path.exists():
+        return _from_path(name, path, f"the user's own {kind}")
+    near = difflib.get_close_matches(name, known(kind), n=1)
+    raise ParameterError(
+        f"unknown {kind} {name!r}: no such name in the catalogue, and no file or folder {path}",
+        expected=f"one of {', '.join(known(kind))}; a path; or hf:<owner>/<name>",
+        do=f"did you mean {near[0]!r}?" if near else "",
+    )
+
+
+def known(kind: Kind) -> list[str]:
+    """Catalogue names of that kind, the project's own fixtures among them."""
+    names = [asset.name for asset in assets.catalogue().values() if asset.kind == kind]
+    if kind == "dataset":
+        names += sorted(folder.name for folder in paths.FIXTURES.iterdir() if folder.is_dir())
+    return names
+
+
+def _from_path(name: str, path: Path, about: str) -> Source:
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    files = [file for file in files if file.is_file() and not file.name.startswith(".")]
+    if not files:
+        raise DataError(f"{path} is an empty folder", expected="the files of a model or data set")
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.relative_to(path)} {assets.file_sha256(file)}\n".encode())
+    return Source(name, path, digest.hexdigest(), about)
+
+
+def _from_hub(name: str, kind: Kind) -> Source:
+    """Download a repository's usable files at one commit; offline, take them from the cache."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    repository, _, revision = name.removeprefix(HUB).partition("@")
+    try:
+        folder = snapshot_download(
+            repository,
+            repo_type=kind,
+            revision=revision or None,
+            allow_patterns=HUB_FILES[kind],
+        )
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ParameterError(
+            f"no {kind} {repository!r} on the Hub: {first}",
+            expected="hf:<owner>/<name>, or hf:<owner>/<name>@<revision>",
+            do="a private or gated repository needs HF_TOKEN",
+        ) from None
+    except (LocalEntryNotFoundError, EntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise MachineError(
+            f"{name} can't be downloaded and is not in the local cache: {error}",
+            expected="a connection to the Hub",
+            do=f"go online, or use one of {', '.join(known(kind))} or a local path",
+        ) from None
+    path = Path(folder)
+    if not any(path.iterdir()):
+        raise IntegrityError(
+            f"{name} holds no file this project reads", expected=", ".join(HUB_FILES[kind])
+        )
+    commit = path.name
+    return Source(f"{HUB}{repository}@{commit}", path, commit, f"Hub {kind} {repository}")

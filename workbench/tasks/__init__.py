@@ -1,0 +1,18 @@
+"""Tasks by name. Each module has `Config`, `SMOKE`, `load_data`, `load_model` and `run`.
+
+Importing them loads no torch: plans and the command line read configurations only.
+"""
+
+from types import ModuleType
+
+from workbench.errors import ParameterError
+from workbench.tasks import ner, template
+
+TASKS: dict[str, ModuleType] = {"ner": ner, "template": template}
+
+
+def find(name: str) -> ModuleType:
+    """The task of that name; ParameterError listing the known ones if there is none."""
+    if name not in TASKS:
+        raise ParameterError(f"unknown task {name!r}", expected=f"one of {', '.join(TASKS)}")
+    return TASKS[name]
