@@ -1,0 +1,88 @@
+"""What the documents say, as far as a command can check it."""
+
+import re
+import shlex
+
+import pytest
+import yaml
+
+from workbench import assets, cli, errors, notebooks, paths
+from workbench.batch import plan
+from workbench.errors import WorkbenchError
+
+DOCUMENTS = [
+    paths.ROOT / "README.md",
+    paths.ROOT / "CONTRIBUTING.md",
+    paths.ROOT / "data/README.md",
+]
+DOCUMENTS += sorted((paths.ROOT / "docs").glob("*.md"))
+README = (paths.ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def code_lines(text: str) -> list[str]:
+    blocks = re.findall(r"(?s)```\n(.*?)```", text)
+    spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)
+    lines = [line for block in blocks for line in block.splitlines()] + spans
+    return [line.split("#")[0].strip() for line in lines]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)]+)\)", path.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_exist(path):
+    targets = set(re.findall(r"(?m)^([a-z-]+):", (paths.ROOT / "Makefile").read_text()))
+    for line in code_lines(path.read_text(encoding="utf-8")):
+        words = shlex.split(line) if line.startswith(("make ", "workbench ")) else []
+        if words[:1] == ["make"]:
+            assert words[1] in targets, line
+        elif words and not words[-1].endswith("..."):
+            words = [word.strip("[]") for word in words if word != "[NAME...]"]
+            options = cli._parser().parse_args(words[1:])
+            if getattr(options, "set", None) and "NAME" not in line:
+                plan.from_texts(options.name, dict(text.split("=", 1) for text in options.set))
+
+
+def test_readme_names_every_notebook_and_only_those():
+    assert re.findall(r"(?m)^\| `(\d\d_\w+)` \|", README) == [p.stem for p in notebooks.every()]
+
+
+def test_readme_tree_is_the_tree():
+    block = re.search(r"(?s)```\n(notebooks/.*?)```", README)[1]
+    for line in block.splitlines():
+        for name in re.findall(r"(?<!\S)([a-z]+)/", line.split("  ")[0] or line.split("  ")[1]):
+            folder = paths.PACKAGE / name if line.startswith("  ") else paths.ROOT / name
+            assert folder.is_dir() or name == "reports", name
+
+
+def test_readme_exit_codes_are_those_of_the_errors():
+    codes = {int(code) for code in re.findall(r"(\d) [a-z]", README.split("Exit codes: ")[1])[:9]}
+    found = {
+        kind.exit_code
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, WorkbenchError)
+    }
+    assert codes == (found | {0}) - {1}
+
+
+def test_picture_is_small():
+    assert (paths.ROOT / "docs/report.png").stat().st_size <= 250_000
+
+
+def test_data_readme_lists_the_catalogue():
+    text = (paths.ROOT / "data/README.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"(?m)^\| `(\w+)` \|", text))
+    fixtures = {folder.name for folder in paths.FIXTURES.iterdir()}
+    assert listed == set(assets.catalogue()) | fixtures
+    for asset in assets.catalogue().values():
+        assert f"wheel `{asset.package}` {asset.version}" in text
+
+
+def test_ci_runs_the_gate_and_the_tests():
+    script = (paths.ROOT / ".ci/run").read_text()
+    assert "make check\nmake test\n" in script
+    assert yaml.safe_load((paths.SUITES / "default.yaml").read_text())["runs"]
