@@ -1,8 +1,10 @@
 """Charts of results: each gives a Figure whose caption is made from the result's numbers."""
 
 import base64
+import functools
 import io
 from collections import Counter
+from collections.abc import Callable
 
 import matplotlib
 import numpy as np
@@ -23,7 +25,7 @@ class Figure:
 
     def __init__(self, canvas: Canvas, title: str, caption: str) -> None:
         self.title, self.caption = title, caption
-        with matplotlib.rc_context(fname=str(STYLE)), io.BytesIO() as stream:
+        with io.BytesIO() as stream:
             canvas.savefig(stream, format="png", metadata={"Software": None})
             self.png = stream.getvalue()
         self.width = int(canvas.get_figwidth() * 96)
@@ -37,25 +39,37 @@ class Figure:
         display(Markdown(self.caption))
 
 
+def _styled(draw: Callable[[Result], Figure]) -> Callable[[Result], Figure]:
+    """Draw with the project's style, whatever the notebook has set."""
+
+    @functools.wraps(draw)
+    def inside(result: Result) -> Figure:
+        with matplotlib.rc_context(fname=str(STYLE)):
+            return draw(result)
+
+    return inside
+
+
+@_styled
 def history(result: Result) -> Figure:
     """Training loss by step and validation score by epoch."""
     steps = [record for record in result.history if record["event"] == "step"]
     epochs = [record for record in result.history if record["event"] == "epoch"]
-    with matplotlib.rc_context(fname=str(STYLE)):
-        canvas = Canvas(figsize=(7.5, 2.9))
-        left, right = canvas.subplots(1, 2)
+    canvas = Canvas(figsize=(7.5, 2.9))
+    left, right = canvas.subplots(1, 2)
     when = [record["epoch"] - 1 + record["step"] / record["steps"] for record in steps]
     left.plot(when, [record["loss"] for record in steps], color=ACCENT)
     left.set(xlabel="epoch", ylabel="nats a word, log scale", yscale="log")
-    left.set_title("Training loss, means of some seconds")
+    left.set_title("Training loss")
     numbers = [record["epoch"] for record in epochs]
     right.plot(numbers, [record["score"] for record in epochs], color=ACCENT, marker="o")
     right.set(xlabel="epoch", ylabel="validation entity F1", xticks=numbers)
+    right.margins(x=0.15, y=0.2)
     right.set_title("Validation score")
     best = max(epochs, key=lambda record: record["score"])
     right.annotate(
         f"{best['score']:.3f}", (best["epoch"], best["score"]), textcoords="offset points",
-        xytext=(-8, -14), ha="right",
+        xytext=(0, 7), ha="center",
     )  # fmt: skip
     last = epochs[-1]
     if best is last:
@@ -70,15 +84,15 @@ def history(result: Result) -> Figure:
     )
 
 
+@_styled
 def confusion(result: Result) -> Figure:
     """Gold types against predicted types of entities that overlap; `none` where none does."""
     pairs, kinds = _aligned(result)
     names = [*kinds, NONE]
     grid = np.array([[pairs[gold, predicted] for predicted in names] for gold in names])
     shares = grid / np.maximum(grid.sum(axis=1, keepdims=True), 1)
-    with matplotlib.rc_context(fname=str(STYLE)):
-        canvas = Canvas(figsize=(5.2, 3.8))
-        axes = canvas.subplots()
+    canvas = Canvas(figsize=(4.4, 3.8))
+    axes = canvas.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set(xlabel="predicted type", ylabel="gold type")
     axes.set_xticks(range(len(names)), names)
@@ -122,17 +136,16 @@ def _worst_confusion(pairs: Counter[tuple[str, str]]) -> str:
     (gold, predicted), count = wrong.most_common(1)[0]
     share = count / wrong.total()
     if gold == NONE:
-        what = f"a {predicted} where there is no entity"
+        what = f"{predicted} where there is no entity"
     else:
-        what = (
-            f"a {gold} that is missed" if predicted == NONE else f"a {gold} taken for {predicted}"
-        )
+        what = f"{gold} that is missed" if predicted == NONE else f"{gold} taken for {predicted}"
     return (
         f"Entities that share a word are matched, whatever their boundaries. The most frequent "
         f"error is {what}: {count:,} of {wrong.total():,} errors of type ({share:.0%})."
     )
 
 
+@_styled
 def f1_by_type(result: Result) -> Figure:
     """Entity F1 on the test split by type, and over all, with 95 % intervals."""
     prefix = "test/entity_f1/"
@@ -143,9 +156,8 @@ def f1_by_type(result: Result) -> Figure:
     }
     ordered = dict(sorted(metrics.items(), key=lambda pair: pair[1].value))
     ordered["all types"] = result.metrics["test/entity_f1"]
-    with matplotlib.rc_context(fname=str(STYLE)):
-        canvas = Canvas(figsize=(6.4, 0.5 * len(ordered) + 1.2))
-        axes = canvas.subplots()
+    canvas = Canvas(figsize=(6.4, 0.5 * len(ordered) + 1.2))
+    axes = canvas.subplots()
     for row, (name, metric) in enumerate(ordered.items()):
         colour = SECOND if name == "all types" else ACCENT
         axes.hlines(row, metric.low or 0.0, metric.high or 1.0, color=colour, linewidth=2.5)

@@ -10,6 +10,7 @@ from typing import Any
 import datasets
 import evaluate
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import classification_report
 
 from workbench.iob import spans
@@ -72,14 +73,16 @@ def token_counts(
     """Correct, predicted and gold tokens of each label: [documents, labels, 3]."""
     rows = {document: row for row, document in enumerate(dict.fromkeys(documents))}
     columns = {label: column for column, label in enumerate(labels)}
-    counts = np.zeros((len(rows), len(labels), 3))
-    for gold_tags, predicted_tags, document in zip(gold, predicted, documents, strict=True):
-        for wanted, found in zip(gold_tags, predicted_tags, strict=True):
-            row = counts[rows[document]]
-            row[columns[wanted], 0] += wanted == found
-            row[columns[found], 1] += 1
-            row[columns[wanted], 2] += 1
-    return counts
+    row = np.repeat([rows[document] for document in documents], [len(tags) for tags in gold])
+    wanted = np.array([columns[tag] for tags in gold for tag in tags])
+    found = np.array([columns[tag] for tags in predicted for tag in tags])
+
+    def count(column: NDArray[np.int64], weights: NDArray[np.bool_] | None = None) -> Counts:
+        cells = len(rows) * len(labels)
+        flat = np.bincount(row * len(labels) + column, weights=weights, minlength=cells)
+        return flat.reshape(len(rows), len(labels)).astype(np.float64)
+
+    return np.stack([count(wanted, wanted == found), count(found), count(wanted)], axis=-1)
 
 
 class _TagMetric(evaluate.Metric):

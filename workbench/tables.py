@@ -52,14 +52,14 @@ def token_report(result: Result) -> Html:
     reference = result.tables["reference"]
     heads = ["label", "precision", "recall", "F1", "support"]
     if reference:
-        heads += ["ref. precision", "ref. recall", "ref. F1", "ref. support", "F1 difference"]
+        heads += ["ref. precision", "ref. recall", "ref. F1", "F1 difference"]
     rows = []
     for label, row in result.tables["token_report"].items():
         cells = [f"{row[name]:.3f}" for name in ("precision", "recall", "f1-score")]
         cells = [label, *cells, f"{row['support']:,.0f}"]
         if reference and (published := reference["rows"].get(label)):
             cells += [f"{value:.3f}" for value in published[:3]]
-            cells += [f"{published[3]:,}", f"{row['f1-score'] - published[2]:+.3f}"]
+            cells.append(f"{row['f1-score'] - published[2]:+.3f}")
         rows.append(cells)
     note = _note(f"Reference: {reference['title']}. {reference['footnote']}") if reference else ""
     return Html(_table(heads, rows, rule_before="micro avg") + note)

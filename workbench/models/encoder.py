@@ -62,7 +62,8 @@ class Encoder(nn.Module):
     @property
     def capacity(self) -> int:
         """Most pieces in a window, its two special tokens not counted."""
-        return self.network.config.max_position_embeddings - 2
+        positions = self.network.config.max_position_embeddings
+        return min(positions, self.tokenizer.model_max_length) - 2
 
     @property
     def device(self) -> torch.device:
@@ -141,12 +142,15 @@ class TokenClassifier(nn.Module):
 
 
 def _load(source: Source) -> tuple[Any, Any]:
-    # No dropout: on a processor its random numbers cost more than the matrix products, and a few
-    # epochs don't overfit (docs/log.md).
-    no_dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     try:
-        config = AutoConfig.from_pretrained(source.path, **no_dropout)
-        tokenizer = AutoTokenizer.from_pretrained(source.path, config=config)
+        config = AutoConfig.from_pretrained(source.path)
+        for name, value in list(vars(config).items()):
+            # No dropout: on a processor its random numbers cost more than the matrix products,
+            # and a few epochs don't overfit (docs/log.md).
+            if "dropout" in name and isinstance(value, float):
+                setattr(config, name, 0.0)
+        # Byte-level tokenizers read a word of a list as they would after a space.
+        tokenizer = AutoTokenizer.from_pretrained(source.path, config=config, add_prefix_space=True)
         network = AutoModel.from_pretrained(
             source.path, config=config, dtype=torch.float32, use_safetensors=True
         )

@@ -178,6 +178,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     found.filters["duration"] = duration
+    found.filters["minute"] = lambda moment: moment[:16].replace("T", " ")
     found.filters["round3"] = lambda value: f"{value:.3f}"
     return found
 
