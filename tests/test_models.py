@@ -1,5 +1,6 @@
 """Windows, encoders and the lexicon: every word is read, and none is cut away."""
 
+import json
 import random
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from workbench import sources
 from workbench.data import ner
-from workbench.errors import IntegrityError
+from workbench.errors import IntegrityError, ParameterError
 from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.models.lexicon import Lexicon
 from workbench.models.windows import Segment, batches, pack, split_long
@@ -107,6 +108,9 @@ def test_classifier_leaves_the_loaded_encoder_alone(encoder):
 
 
 def test_folder_without_a_model_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("no model here")
+    with pytest.raises(ParameterError, match=r"is no encoder(.|\n)*use minilm"):
+        Encoder(sources.resolve(str(tmp_path), "model"))
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(IntegrityError, match="can't be used as an encoder"):
         Encoder(sources.resolve(str(tmp_path), "model"))
@@ -118,6 +122,15 @@ def test_damaged_weights_are_an_integrity_error(tiny_bert, tmp_path):
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
     with pytest.raises(IntegrityError, match="can't be used as an encoder"):
+        Encoder(sources.resolve(str(tmp_path), "model"))
+
+
+def test_weights_that_are_not_there_are_not_made_up(tiny_bert, tmp_path):
+    for file in tiny_bert.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
+    with pytest.raises(IntegrityError, match="its file lacks 16 weights"):
         Encoder(sources.resolve(str(tmp_path), "model"))
 
 

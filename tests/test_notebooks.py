@@ -62,7 +62,7 @@ def batch_runs(tmp_path_factory):
         runs = {}
         for name in NAMES:
             notebook = notebooks.find(name)
-            run = plan.resolve(plan.Job(notebook, notebook.config.check(smoke(name)), 300))
+            run = plan.resolve(plan.make_job(notebook, smoke(name), timeout_s=300))
             runs[name] = (run, execute(run), run.directory)
     return runs
 

@@ -160,13 +160,19 @@ def test_index_shows_every_run_and_what_differs(tmp_path):
     run_directory(tmp_path / "runs" / "d", [], status="running", notebook="<b>x</b>")
     (tmp_path / "runs" / "e").mkdir()
     (tmp_path / "runs" / "e" / "result.json").write_text("{")
+    record().save(tmp_path / "runs" / "f")
+    (tmp_path / "runs" / "f" / "metrics.jsonl").write_text("changed")
+    run_directory(tmp_path / "runs" / "g", [], status="succeeded", notebook="50_ner")
     soup = BeautifulSoup(index.write(tmp_path).read_text(), "html.parser")
     rows = {row.td.get_text()[:1]: row.get_text(" ") for row in soup.select("tbody tr")}
-    assert set(rows) == set("abcde")
+    assert set(rows) == set("abcdefg")
     assert "0.500 [0.400, 0.600]" in " ".join(rows["a"].split())
     assert "broke" in rows["c"]
     assert "interrupted" in rows["d"]
     assert "damaged" in rows["e"]
+    assert "damaged" in rows["f"]
+    assert "interrupted" in rows["g"]
+    assert index.refresh(tmp_path).exists(), "a damaged record stops no other page"
     heads = [cell.get_text() for cell in soup.select("thead")[0].find_all("th")]
     assert "seed" in " ".join(heads + [h.get_text() for h in soup.find_all("th")])
     assert "same" not in heads

@@ -6,15 +6,18 @@ file. An environment without its mark was interrupted: it is removed and made an
 
 import fcntl
 import hashlib
+import json
 import re
 import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
+BEFORE = ROOT / ".venv.before"
 MARK = VENV / ".complete"
 LOCK = ROOT / "requirements.lock"
 VERSIONS = ((3, 13), (3, 12), (3, 11))
@@ -32,12 +35,20 @@ def main() -> int:
         fcntl.flock(handle, fcntl.LOCK_EX)
         if _is_complete():
             return 0
+        if MARK.is_file():
+            # Of another lock: kept until the new one is whole.
+            shutil.rmtree(BEFORE, ignore_errors=True)
+            VENV.rename(BEFORE)
         try:
-            _build()
-        except (subprocess.CalledProcessError, OSError) as error:
+            # pip inherits the lock, so that a pip left behind by a killed parent keeps it.
+            _build(handle.fileno())
+        except (subprocess.CalledProcessError, OSError, KeyboardInterrupt) as error:
             shutil.rmtree(VENV, ignore_errors=True)
+            if BEFORE.is_dir():
+                BEFORE.rename(VENV)
             say(f"error: {error}\ndo: mend the cause, then start again; nothing half-made is left")
             return 9
+        shutil.rmtree(BEFORE, ignore_errors=True)
     return 0
 
 
@@ -61,43 +72,46 @@ def _is_complete() -> bool:
 def _fingerprint() -> str:
     """What the environment is made from; it changes when the environment has to."""
     digest = hashlib.sha256(f"{sys.version_info[:2]} {VENV}".encode())
-    for path in (LOCK, ROOT / "pyproject.toml"):
-        digest.update(path.read_bytes())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = {name: project[name] for name in ("build-system", "project")}
+    digest.update(json.dumps(wanted, sort_keys=True).encode() + LOCK.read_bytes())
     return digest.hexdigest()
 
 
-def _build() -> None:
+def _build(lock: int) -> None:
     shutil.rmtree(VENV, ignore_errors=True)
     began = time.monotonic()
-    torch = _torch_pin()
+    torch = torch_pin()
     locked = len(re.findall(r"(?m)^[a-z0-9._-]+==", LOCK.read_text()))
     say(f"[1/4] making {VENV}")
     subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
     say(f"[2/4] installing {torch}: on Linux several GB with its GPU libraries")
-    _pip([torch])
+    _pip([torch], lock)
     say(f"[3/4] installing {locked} packages from {LOCK.name}, each checked against its hash")
-    _pip(["--no-deps", "--require-hashes", "--requirement", str(LOCK)], total=locked)
+    _pip(["--no-deps", "--require-hashes", "--requirement", str(LOCK)], lock, total=locked)
     say("[4/4] installing this project, editable")
-    _pip(["--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
+    _pip(["--no-deps", "--no-build-isolation", "--editable", str(ROOT)], lock)
     MARK.write_text(_fingerprint())
     say(f"environment ready after {time.monotonic() - began:.0f} s")
 
 
-def _torch_pin() -> str:
+def torch_pin() -> str:
     """The requirement `torch==...` of pyproject.toml: the one package outside the lock."""
     found = re.search(r'"(torch==[0-9.]+)"', (ROOT / "pyproject.toml").read_text())
     assert found is not None
     return found[1]
 
 
-def _pip(arguments: list[str], total: int = 0) -> None:
+def _pip(arguments: list[str], lock: int, total: int = 0) -> None:
     """Run `pip install` with a bar over its packages; what it says goes to `.venv/setup-N.log`."""
     command = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--only-binary=:all:"]
     command += ["--no-input", "--disable-pip-version-check", "--progress-bar=off", *arguments]
     log = VENV / f"setup-{len(list(VENV.glob('setup-*.log')))}.log"
     with log.open("w") as sink:
         began = shown = time.monotonic()
-        process = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, cwd=ROOT)
+        process = subprocess.Popen(
+            command, stdout=sink, stderr=subprocess.STDOUT, cwd=ROOT, pass_fds=[lock]
+        )
         while process.poll() is None:
             time.sleep(0.1)
             if time.monotonic() - shown >= SHOW_EVERY_S:

@@ -20,6 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except WorkbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"error: {error}\ndo: look at the disk and its permissions", file=sys.stderr)
+        return 9
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 8
@@ -65,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Run one notebook with `--set` parameters."""
     from workbench.batch import plan
+    from workbench.result import is_whole
 
     texts = {}
     for text in options.set:
@@ -73,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
             raise ParameterError(f"--set {text!r}", expected="key=value, such as --set epochs=3")
         texts[key] = value
     planned = plan.resolve(plan.from_texts(options.name, texts))
-    if planned.whole() and not options.force:
+    if is_whole(planned.directory) and not options.force:
         _say(f"{planned.run_id} is done: same notebook, parameters, package, data and lock file")
         print(planned.directory)
         return 0

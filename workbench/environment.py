@@ -4,6 +4,7 @@
 first chooses versions anew with uv, torch and its GPU libraries left out of the lock.
 """
 
+import json
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from workbench.bootstrap import LOCK, ROOT, _torch_pin
+from workbench.bootstrap import LOCK, ROOT, torch_pin
 
 TARGET = ROOT / "environment.yml"
 GPU_LIBRARIES = (
@@ -25,24 +26,23 @@ WHEELS = re.compile(
     r"-(py3|py2\.py3|cp3\d+-abi3|cp3(11|12|13)-cp3(11|12|13))(-none)?"
     r"-(any|.*manylinux.*_(x86_64|aarch64)|macosx.*_(arm64|universal2))\.whl$"
 )
-TEXT = """\
-# Made by `make fmt` from pyproject.toml; the versions are those of requirements.lock.
+HEAD = """\
+# Made by `make fmt` from pyproject.toml and requirements.lock: the same versions, for conda.
 #   conda env create --file environment.yml && conda activate llm-workbench
+#   pip install --no-deps --editable .
 name: llm-workbench
 channels: [conda-forge, nodefaults]
 dependencies:
   - python=3.12
   - pip
   - pip:
-      - {torch}
-      - --requirement requirements.lock
-      - --no-deps --editable .
 """
 
 
 def text() -> str:
-    """What `environment.yml` has to say."""
-    return TEXT.format(torch=_torch_pin())
+    """What `environment.yml` has to say: torch and every pin of the lock, without hashes."""
+    pins = re.findall(r"(?m)^([a-z0-9][^\\\n]*?) \\$", LOCK.read_text(encoding="utf-8"))
+    return HEAD + "".join(f"      - {json.dumps(pin)}\n" for pin in [torch_pin(), *pins])
 
 
 def lock() -> None:

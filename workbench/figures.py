@@ -75,7 +75,7 @@ def history(result: Result) -> Figure:
     if best is last:
         verdict = "The last epoch is the best, so more epochs may still help."
     else:
-        verdict = "Later epochs were worse, so more of them would not help."
+        verdict = "Later epochs were worse on this split."
     return Figure(
         canvas,
         "Training loss and validation score by epoch",
@@ -160,7 +160,8 @@ def f1_by_type(result: Result) -> Figure:
     axes = canvas.subplots()
     for row, (name, metric) in enumerate(ordered.items()):
         colour = SECOND if name == "all types" else ACCENT
-        axes.hlines(row, metric.low or 0.0, metric.high or 1.0, color=colour, linewidth=2.5)
+        if metric.low is not None and metric.high is not None:
+            axes.hlines(row, metric.low, metric.high, color=colour, linewidth=2.5)
         axes.plot(metric.value, row, marker="o", color=colour)
         axes.annotate(
             f"{metric.value:.3f}", (metric.value, row), textcoords="offset points",
@@ -179,8 +180,11 @@ def _spread(metrics: dict[str, Metric]) -> str:
         return "There is one type only."
     ordered = sorted(metrics, key=lambda name: metrics[name].value)
     low, high = metrics[ordered[0]], metrics[ordered[-1]]
-    apart = (low.high or 1) < (high.low or 0)
-    return (
-        f"{ordered[-1]} is easiest ({high.value:.3f}) and {ordered[0]} hardest ({low.value:.3f}); "
-        f"their intervals {'do not overlap' if apart else 'overlap, so the order may be chance'}."
+    order = (
+        f"{ordered[-1]} is easiest ({high.value:.3f}) and {ordered[0]} hardest ({low.value:.3f})"
     )
+    if low.high is None or high.low is None:
+        return f"{order}; without intervals the order may be chance."
+    if low.high < high.low:
+        return f"{order}; their intervals do not overlap."
+    return f"{order}; their intervals overlap, so the order may be chance."

@@ -13,7 +13,7 @@ from workbench.config import Config, unknown_parameter
 from workbench.errors import ParameterError
 from workbench.result import Result
 
-PLAIN = (str, int, float, bool, list, dict, type(None))
+PLAIN = (str, int, float, bool)
 
 
 def start(task: str, namespace: Mapping[str, Any]) -> Config:
@@ -70,7 +70,7 @@ def _run_directory(task: str) -> Path:
     if given:
         return Path(given)
     now = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return paths.reports() / "runs" / f"{task}-by-hand-{now}"
+    return paths.reports() / "runs" / f"{task}-by-hand-{now}-{os.getpid()}"
 
 
 def _prepare(config: Config) -> None:

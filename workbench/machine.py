@@ -55,6 +55,8 @@ def autocast(dtype: torch.dtype, place: torch.device) -> contextlib.AbstractCont
 
 def seed(value: int) -> None:
     """Seed Python's, NumPy's and torch's generators, and ask torch for deterministic kernels."""
+    # Read when CUDA starts: cuBLAS is deterministic only with it.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     random.seed(value)
     np.random.seed(value)
     torch.manual_seed(value)

@@ -4,7 +4,10 @@ Counts are kept per document, [documents, classes, (correct, predicted, gold)], 
 can be made by drawing documents.
 """
 
+import os
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -89,7 +92,9 @@ class _TagMetric(evaluate.Metric):
     """Takes lists of tags; kept in memory, so that runs side by side share no cache file."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(keep_in_memory=True, **options)
+        # A folder is made even so, and the user's home may be read-only.
+        cache = Path(tempfile.gettempdir()) / f"workbench-metrics-{os.getuid()}"
+        super().__init__(keep_in_memory=True, cache_dir=str(cache), **options)
 
     def _info(self) -> evaluate.MetricInfo:
         tags = datasets.Sequence(datasets.Value("string"))

@@ -52,10 +52,24 @@ class Notebook:
         return tagged[0]
 
     @property
+    def parameters(self) -> dict[str, Any]:
+        """Names and values of the parameters cell; ParameterError where they are no literals."""
+        try:
+            nodes = ast.parse(self.parameters_cell.source).body
+            return {ast.unparse(node.targets[0]): ast.literal_eval(node.value) for node in nodes}
+        except (SyntaxError, ValueError, AttributeError) as error:
+            raise ParameterError(
+                f"the parameters cell of {self.path} can't be read: {error}",
+                expected="lines of name = value, the values plain literals",
+            ) from None
+
+    @property
     def config(self) -> type[Config]:
         """Config class of the task that the notebook starts."""
         for cell in self.code_cells:
-            for node in ast.walk(ast.parse(cell.source)):
+            # Lines of IPython's own, such as %autoreload, are no Python.
+            lines = (line for line in cell.source.splitlines() if line[:1] not in {"%", "!"})
+            for node in ast.walk(ast.parse("\n".join(lines))):
                 if isinstance(node, ast.Call) and ast.unparse(node.func) == "wb.start":
                     return tasks.find(ast.literal_eval(node.args[0])).Config
         raise NotebookError(

@@ -20,9 +20,9 @@ from workbench.errors import DataError
 if TYPE_CHECKING:
     import pandas
 
-RESULT = "result.json"
-ITEMS = "items.parquet"
-HISTORY = "metrics.jsonl"
+RESULT, ITEMS, HISTORY = "result.json", "items.parquet", "metrics.jsonl"
+NOTEBOOK, PAGE, LOG, PARAMETERS = "notebook.ipynb", "report.html", "run.log", "params.json"
+STATE, LOCK = "state.json", "lock"
 DRAFT = "result.draft.json"
 """What a notebook in batch writes, for the supervisor to complete."""
 ITEM_COLUMNS = ("item", "split", "cluster", "input", "gold", "predicted", "loss")
@@ -188,12 +188,23 @@ class Result(_Record):
             ) from None
 
 
+def is_whole(directory: Path) -> bool:
+    """Whether a run is done: its record is there and every file it lists is unchanged."""
+    try:
+        listed = Result.read_record(directory).artefacts
+        return listed == {
+            name: file for name, file in artefacts(directory).items() if name in listed
+        }
+    except (OSError, DataError):
+        return False
+
+
 def artefacts(directory: Path) -> dict[str, Artefact]:
     """Hash and size of every finished file of a run.
 
     Not of its record and state, nor of its page, which can be made anew from the rest.
     """
-    skipped = {RESULT, DRAFT, "state.json", "lock", "report.html"}
+    skipped = {RESULT, DRAFT, STATE, LOCK, PAGE}
     return {
         path.name: Artefact(
             sha256=hashlib.sha256(path.read_bytes()).hexdigest(), bytes=path.stat().st_size

@@ -54,7 +54,7 @@ def resolve(name: str, kind: Kind) -> Source:
         path = assets.ensure(name)
         return Source(name, path, asset.fingerprint, asset.about, asset.license, asset.terms)
     path = (paths.ROOT / Path(name).expanduser()).resolve()
-    if path.exists():
+    if name.strip() and path.exists():
         return _from_path(name, path, f"the user's own {kind}")
     near = difflib.get_close_matches(name, known(kind), n=1)
     raise ParameterError(
@@ -92,6 +92,7 @@ def _from_hub(name: str, kind: Kind) -> Source:
         HFValidationError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
+        RevisionNotFoundError,
     )
 
     repository, _, revision = name.removeprefix(HUB).partition("@")
@@ -102,7 +103,7 @@ def _from_hub(name: str, kind: Kind) -> Source:
             revision=revision or None,
             allow_patterns=HUB_FILES[kind],
         )
-    except (RepositoryNotFoundError, HFValidationError) as error:
+    except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError) as error:
         first = str(error).strip().splitlines()[0]
         raise ParameterError(
             f"no {kind} {repository!r} on the Hub: {first}",

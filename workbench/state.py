@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InterruptedRunError
-from workbench.result import write_json
-
-STATE = "state.json"
-LOCK = "lock"
+from workbench.result import LOCK, STATE, write_json
 
 
 @contextlib.contextmanager

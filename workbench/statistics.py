@@ -29,12 +29,21 @@ def bootstrap(
     if clusters == 0:
         raise ValueError("no clusters to draw from")
     generator = np.random.default_rng(seed)
-    draws = generator.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples)
-    sums = np.tensordot(draws.astype(np.float64), counts, axes=1)
+    even = np.full(clusters, 1 / clusters)
+    sums = []
+    for block in _blocks(resamples, clusters):
+        draws = generator.multinomial(clusters, even, size=block).astype(np.float64)
+        sums.append(np.tensordot(draws, counts, axes=1))
     value = float(statistic(counts.sum(axis=0)[None])[0])
-    samples = statistic(sums)
+    samples = statistic(np.concatenate(sums))
     if math.isnan(value):
         return math.nan, math.nan, math.nan
     tail = (1 - LEVEL) / 2
     low, high = np.nanquantile(samples, [tail, 1 - tail])
     return value, float(low), float(high)
+
+
+def _blocks(resamples: int, clusters: int) -> list[int]:
+    """Sizes of the blocks to draw in, so that one holds about ten million numbers at most."""
+    size = max(1, 10_000_000 // clusters)
+    return [min(size, resamples - start) for start in range(0, resamples, size)]

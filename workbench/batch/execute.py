@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,12 +25,23 @@ from workbench.errors import (
     MachineError,
     NotebookError,
     RunTimeoutError,
+    WorkbenchError,
     exit_code_of,
 )
 from workbench.report import index, page
-from workbench.result import DRAFT, RESULT, Result, artefacts, write_json, write_text
-
-NOTEBOOK, PAGE, LOG, PARAMETERS = "notebook.ipynb", "report.html", "run.log", "params.json"
+from workbench.result import (
+    DRAFT,
+    LOCK,
+    LOG,
+    NOTEBOOK,
+    PAGE,
+    PARAMETERS,
+    RESULT,
+    Result,
+    artefacts,
+    write_json,
+    write_text,
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class Outcome:
     exit_code: int
     message: str
     seconds: float
+    record: Result | None = None
 
 
 def execute(run: Run) -> Outcome:
@@ -55,57 +68,66 @@ def execute(run: Run) -> Outcome:
         facts = {"notebook": run.job.notebook.name, "task": config.task, "started": started}
         write_json(run.directory / PARAMETERS, config.model_dump(mode="json"))
         state.write(run.directory, status="running", pid=os.getpid(), **facts)
-        began = time.monotonic()
-        outcome = _outcome(run, began)
-        if outcome.status == "succeeded":
-            outcome = _complete(run, started, outcome)
+        outcome = _outcome(run, started)
         ended = {"seconds": outcome.seconds, "exit_code": outcome.exit_code}
         state.write(run.directory, status=outcome.status, message=outcome.message, **ended, **facts)
-        if outcome.status != "succeeded":
+        if outcome.record:
+            write_json(run.directory / RESULT, outcome.record.model_dump(mode="json"))
+            (run.directory / DRAFT).unlink()
+        else:
             write_text(run.directory / PAGE, page.render(run.directory))
     index.write(paths.reports())
     return outcome
 
 
-def _outcome(run: Run, began: float) -> Outcome:
+def _outcome(run: Run, started: str) -> Outcome:
     """Execute the notebook and put whatever came of it into words.
 
     papermill's own metadata is not asked: it calls cells of a killed kernel completed.
     """
-    status, code, message = "succeeded", 0, ""
+    began = time.monotonic()
+    status, error_code, message, record = "failed", 1, "", None
     try:
         _execute_notebook(run)
         if not (run.directory / DRAFT).exists():
             raise NotebookError(
                 "the notebook ended without a result", do="end it with result.save()"
             )
+        record = _complete(run, started, time.monotonic() - began)
+        status, error_code = "succeeded", 0
     except PapermillExecutionError as error:
-        status, code = "failed", exit_code_of(error.ename)
+        error_code = exit_code_of(error.ename)
         message = f"cell {error.cell_index}: {error.ename}: {error.evalue}"
     except CellTimeoutError:
-        status, code = "timeout", RunTimeoutError.exit_code
+        status, error_code = "timeout", RunTimeoutError.exit_code
         message = f"a cell took longer than {run.job.timeout_s} s"
     except DeadKernelError:
-        status, code = "killed", KernelDiedError.exit_code
+        status, error_code = "killed", KernelDiedError.exit_code
         message = "the kernel's process ended or was killed; too little memory is the usual reason"
     except KeyboardInterrupt:
-        status, code, message = "interrupted", InterruptedRunError.exit_code, "interrupted"
-    except NotebookError as error:
-        status, code, message = "failed", error.exit_code, str(error)
+        status, error_code, message = "interrupted", InterruptedRunError.exit_code, "interrupted"
+    except WorkbenchError as error:
+        error_code, message = error.exit_code, str(error)
     except OSError as error:
-        status, code, message = "failed", MachineError.exit_code, str(error)
-    return Outcome(status, code, message, time.monotonic() - began)
+        error_code, message = MachineError.exit_code, str(error)
+    except Exception as error:  # noqa: BLE001  whatever it is, the state must not stay "running"
+        message = f"{type(error).__name__}: {error}"
+        with (run.directory / LOG).open("a", encoding="utf-8") as log:
+            traceback.print_exc(file=log)
+    return Outcome(status, error_code, message, time.monotonic() - began, record)
 
 
 def _clear(directory: Path) -> None:
     """Remove what an earlier, unfinished attempt left."""
     for path in directory.iterdir():
-        if path.name != state.LOCK:
+        if path.name != LOCK:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _execute_notebook(run: Run) -> None:
-    changed = run.job.config.model_dump(mode="json", exclude_defaults=True)
+    cell = run.job.notebook.parameters
+    wanted = run.job.config.model_dump(mode="json")
+    changed = {name: value for name, value in wanted.items() if cell.get(name) != value}
     target = run.directory / NOTEBOOK
     with (
         (run.directory / LOG).open("w", encoding="utf-8") as log,
@@ -167,31 +189,24 @@ def _kernel_environment(directory: Path) -> Iterator[None]:
 def _without_places(path: Path) -> None:
     """Take this machine's paths out of the executed notebook's metadata."""
     if path.exists():
-        content: Any = nbformat.read(path, as_version=4)
-        content.metadata.get("papermill", {}).pop("input_path", None)
-        content.metadata.get("papermill", {}).pop("output_path", None)
-        write_text(path, nbformat.writes(content))
+        with contextlib.suppress(ValueError):  # torn: the page says so
+            content: Any = nbformat.read(path, as_version=4)
+            content.metadata.get("papermill", {}).pop("input_path", None)
+            content.metadata.get("papermill", {}).pop("output_path", None)
+            write_text(path, nbformat.writes(content))
 
 
-def _complete(run: Run, started: str, outcome: Outcome) -> Outcome:
-    """Write the page, then the record that lists every file: the mark of a whole run."""
-    draft = run.directory / DRAFT
-    record = Result.model_validate_json(draft.read_bytes())
+def _complete(run: Run, started: str, seconds: float) -> Result:
+    """Write the page; return the record that lists every file, the mark of a whole run."""
+    record = Result.model_validate_json((run.directory / DRAFT).read_bytes())
     record = record.model_copy(
         update={
             "run_id": run.run_id,
             "notebook": run.job.notebook.name,
             "status": "succeeded",
             "started": started,
-            "cost": record.cost.model_copy(update={"seconds": outcome.seconds}),
+            "cost": record.cost.model_copy(update={"seconds": seconds}),
         }
     )
-    try:
-        write_text(run.directory / PAGE, page.render(run.directory, record))
-        record = record.model_copy(update={"artefacts": artefacts(run.directory)})
-        write_json(run.directory / RESULT, record.model_dump(mode="json"))
-        draft.unlink()
-    except OSError as error:
-        code = MachineError.exit_code
-        return Outcome("failed", code, f"could not write the results: {error}", outcome.seconds)
-    return outcome
+    write_text(run.directory / PAGE, page.render(run.directory, record))
+    return record.model_copy(update={"artefacts": artefacts(run.directory)})

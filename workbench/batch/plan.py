@@ -1,11 +1,13 @@
 """What a suite or a command line asks for, as runs with an id: same id, same work."""
 
+import dataclasses
 import hashlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +18,6 @@ from workbench import notebooks, paths, sources
 from workbench.config import Config
 from workbench.errors import ParameterError
 from workbench.notebooks import Notebook
-from workbench.result import Result
 
 DEFAULT_TIMEOUT_S = 3600
 
@@ -58,22 +59,17 @@ class Run:
         """Where everything of this run lies."""
         return paths.reports() / "runs" / self.run_id
 
-    def whole(self) -> bool:
-        """Whether the run is done: `result.json` is there and every file it lists is unchanged."""
-        try:
-            listed = Result.read_record(self.directory).artefacts
-            return all(
-                hashlib.sha256((self.directory / name).read_bytes()).hexdigest() == file.sha256
-                for name, file in listed.items()
-            )
-        except Exception:  # noqa: BLE001  damaged in whatever way: not whole, so it is run again
-            return False
-
 
 def from_texts(name: str, texts: Mapping[str, str]) -> Job:
     """The job of a command line's NAME and key=value texts."""
     notebook = notebooks.find(name)
-    return Job(notebook, notebook.config.parse(texts))
+    given = notebook.config.parse(texts)
+    return make_job(notebook, {key: getattr(given, key) for key in texts})
+
+
+def make_job(notebook: Notebook, changes: Mapping[str, Any], **options: Any) -> Job:
+    """The job of a notebook's parameters cell with some values changed."""
+    return Job(notebook, notebook.config.check({**notebook.parameters, **changes}), **options)
 
 
 def read_suite(name: str) -> list[Job]:
@@ -96,7 +92,7 @@ def read_suite(name: str) -> list[Job]:
     for number, entry in enumerate(suite.runs, 1):
         try:
             notebook = notebooks.find(entry.notebook)
-            jobs.append(Job(notebook, notebook.config.check(entry.parameters), entry.timeout_s))
+            jobs.append(make_job(notebook, entry.parameters, timeout_s=entry.timeout_s))
         except ParameterError as error:
             raise ParameterError(f"{path}, run {number}: {error}") from None
     return jobs
@@ -106,15 +102,20 @@ def resolve(job: Job) -> Run:
     """Make model and data local, verify them, and give the job its id.
 
     The id is the notebook's name and 12 hex digits of a hash over its code, the parameters, the
-    package's source, the content of model and data, and the lock file.
+    package's source, the content of model and data, the lock file and torch's version.
     """
     parameters = job.config.model_dump(mode="json")
-    content = {
-        kind: sources.resolve(parameters[kind], kind).fingerprint
+    found: dict[str, sources.Source] = {
+        kind: sources.resolve(parameters[kind], kind)
         for kind in ("model", "dataset")
         if kind in parameters
     }
-    parts = [job.notebook.code_sha256, parameters, _package_sha256(), content, _lock_sha256()]
+    # The name of a Hub repository now has its commit, so that the kernel takes the same one.
+    exact = {kind: source.name for kind, source in found.items()}
+    job = dataclasses.replace(job, config=job.config.model_copy(update=exact))
+    content = {kind: source.fingerprint for kind, source in found.items()}
+    parts = [job.notebook.code_sha256, parameters | exact, _package_sha256(), content]
+    parts += [_lock_sha256(), metadata.version("torch")]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     slug = re.sub(r"[^a-z0-9]+", "-", job.notebook.name.lower()).strip("-")
     return Run(job, f"{slug}-{digest[:12]}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from workbench import paths
 from workbench.batch.plan import Job, Run, read_suite, resolve
 from workbench.errors import WorkbenchError
-from workbench.result import Result
+from workbench.result import Result, is_whole
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,17 @@ def run(suite: str) -> int:
     from workbench.report import index
 
     jobs = read_suite(suite)
-    lines = [_run(job, number, len(jobs)) for number, job in enumerate(jobs, 1)]
+    lines = []
+    for number, job in enumerate(jobs, 1):
+        lines.append(_run(job, number, len(jobs)))
+        if lines[-1].status == "interrupted":
+            break
     width = max(len(line.name) for line in lines)
     print()
     for line in lines:
         print(f"{line.name:<{width}}  {line.status:<11} {line.seconds:>7.1f} s  {line.note}")
     ran = sum(line.status != "done before" for line in lines)
-    print(f"{ran} of {len(lines)} runs executed, {len(lines) - ran} were done before")
+    print(f"{ran} of {len(jobs)} runs executed, {len(lines) - ran} were done before")
     print(index.write(paths.reports()))
     return max(line.exit_code for line in lines)
 
@@ -42,7 +46,7 @@ def _run(job: Job, number: int, total: int) -> Line:
     try:
         planned = resolve(job)
         name = planned.run_id
-        if planned.whole():
+        if is_whole(planned.directory):
             why = f"same notebook, parameters, package, data and lock file; {_headline(planned)}"
             return Line(name, "done before", 0, 0.0, why)
         print(f"[{number}/{total}] {name}: running, log in {planned.directory / 'run.log'}",

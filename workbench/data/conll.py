@@ -23,6 +23,7 @@ class ConllFile:
     tokens: list[list[str]] = field(default_factory=list)
     tags: list[list[str]] = field(default_factory=list)
     documents: list[int] = field(default_factory=list)
+    """Number of each sentence's document; without marks each sentence is its own."""
     lines: list[int] = field(default_factory=list)
     """Line number of each sentence's first word, from 1."""
     rewritten_tags: int = 0
@@ -58,6 +59,8 @@ def read(path: Path, *, types: tuple[str, ...] = ()) -> ConllFile:
                 new_sentence = False
             found.tokens[-1].append(fields[0])
             found.tags[-1].append(fields[-1])
+    if document == 0:
+        found.documents = list(range(len(found.tokens)))
     if not found.tokens:
         raise DataError(
             f"{path}: no sentences", expected="lines of a word and its tag, such as 'Paris B-LOC'"

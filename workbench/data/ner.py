@@ -79,7 +79,7 @@ def load(name: str) -> NerData:
     else:
         rows = _read_folder(source.path, TYPES.get(name, ()), changes)
     types = tuple(sorted({tag[2:] for row in rows["train"] for tag in row["ner_tags"]} - {""}))
-    for split in ("validation", "test"):
+    for split in SPLITS:
         _check_types(rows[split], types, split)
     return NerData(
         source=source,
@@ -174,22 +174,25 @@ def _from_table(table: Dataset, where: str, changes: Counter[str]) -> list[dict]
     names = getattr(getattr(table.features[tags], "feature", None), "names", None)
     rows = []
     for number, row in enumerate(table):
-        labels = [names[tag] if names else tag for tag in row[tags]]
+        words_of_row, tags_of_row = row[words] or [], row[tags] or []
+        labels = [
+            names[tag] if names and 0 <= (tag or 0) < len(names) else tag for tag in tags_of_row
+        ]
         for label in labels:
             if not isinstance(label, str) or not conll.TAG.fullmatch(label):
                 raise DataError(
                     f"{where}, row {number}: unknown tag {label!r}",
                     expected="O, B-TYPE or I-TYPE, as text or as a ClassLabel",
                 )
-        if len(row[words]) != len(labels) or not labels:
+        if len(words_of_row) != len(labels) or not labels or None in words_of_row:
             raise DataError(
-                f"{where}, row {number}: {len(row[words])} words and {len(labels)} tags",
+                f"{where}, row {number}: {len(words_of_row)} words and {len(labels)} tags",
                 expected="one tag a word, and at least one word",
             )
         iob2, changed = to_iob2(labels)
         changes["rewritten_tags"] += changed
         rows.append(
-            {"tokens": row[words], "ner_tags": iob2, "document": row.get("document", number)}
+            {"tokens": words_of_row, "ner_tags": iob2, "document": row.get("document", number)}
         )
     return rows
 
@@ -215,10 +218,12 @@ def _split_by_hash(rows: list[dict], path: Path) -> dict[str, list[dict]]:
 
 
 def _check_types(rows: list[dict], types: tuple[str, ...], split: str) -> None:
-    found = {tag[2:] for row in rows for tag in row["ner_tags"]} - {"", *types}
-    if found:
+    found = {tag[2:] for row in rows for tag in row["ner_tags"]} - {""}
+    if not found:
+        raise DataError(f"the {split} split has no entity", expected="some B- tags")
+    if extra := found - set(types):
         raise DataError(
-            f"the {split} split has entities of type {', '.join(sorted(found))}",
+            f"the {split} split has entities of type {', '.join(sorted(extra))}",
             expected=f"only the types of the training split: {', '.join(types)}",
         )
 

@@ -13,10 +13,12 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from workbench.errors import IntegrityError
+from workbench.errors import IntegrityError, ParameterError
 from workbench.models.windows import Batch, Segment, Window, collate, split_long
 from workbench.sources import Source
 
+OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "longformer")
+"""Model types that count positions from the padding token's id plus one."""
 SHAPES = ("none", "lower", "capitalised", "capital letter", "upper", "mixed")
 
 
@@ -51,7 +53,8 @@ class Encoder(nn.Module):
         self.tokenizer, self.network = _load(source)
         self.shapes = None
         if casing and self.tokenizer.tokenize("Ab") == self.tokenizer.tokenize("ab"):
-            self.shapes = nn.Embedding(len(SHAPES), self.width)
+            inputs = self.network.get_input_embeddings()
+            self.shapes = nn.Embedding(len(SHAPES), inputs.embedding_dim)
             nn.init.zeros_(self.shapes.weight)
 
     @property
@@ -62,7 +65,10 @@ class Encoder(nn.Module):
     @property
     def capacity(self) -> int:
         """Most pieces in a window, its two special tokens not counted."""
-        positions = self.network.config.max_position_embeddings
+        config = self.network.config
+        positions = config.max_position_embeddings
+        if config.model_type in OFFSET_POSITIONS:
+            positions -= config.pad_token_id + 1
         return min(positions, self.tokenizer.model_max_length) - 2
 
     @property
@@ -75,6 +81,7 @@ class Encoder(nn.Module):
         weights = sum(parameter.numel() for parameter in self.network.parameters())
         config = self.network.config
         added = ", letter-case embedding added" if self.shapes is not None else ""
+        added += ", no dropout"
         return (
             f"{self.source.name}: {self.source.about}\n"
             f"{config.model_type}, {config.num_hidden_layers} layers of {self.width}, "
@@ -142,6 +149,12 @@ class TokenClassifier(nn.Module):
 
 
 def _load(source: Source) -> tuple[Any, Any]:
+    if not (source.path / "config.json").is_file():
+        raise ParameterError(
+            f"model {source.name!r} ({source.about}) is no encoder: it has no config.json",
+            expected="a folder with config.json, model.safetensors and a tokenizer",
+            do="use minilm, or hf:<id> of a BERT-like model",
+        )
     try:
         config = AutoConfig.from_pretrained(source.path)
         for name, value in list(vars(config).items()):
@@ -151,13 +164,25 @@ def _load(source: Source) -> tuple[Any, Any]:
                 setattr(config, name, 0.0)
         # Byte-level tokenizers read a word of a list as they would after a space.
         tokenizer = AutoTokenizer.from_pretrained(source.path, config=config, add_prefix_space=True)
-        network = AutoModel.from_pretrained(
-            source.path, config=config, dtype=torch.float32, use_safetensors=True
+        network, report = AutoModel.from_pretrained(
+            source.path,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise _not_an_encoder(source, str(error).strip().splitlines()[0]) from error
-    if not tokenizer.is_fast or tokenizer.cls_token_id is None or tokenizer.unk_token_id is None:
-        raise _not_an_encoder(source, "its tokenizer has no [CLS] and [UNK] tokens")
+    if missing := sorted(key for key in report["missing_keys"] if "pooler" not in key):
+        raise _not_an_encoder(
+            source, f"its file lacks {len(missing)} weights, such as {missing[0]}"
+        )
+    special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
+    if not tokenizer.is_fast or None in (*special, tokenizer.unk_token_id):
+        raise _not_an_encoder(source, "its tokenizer lacks one of [CLS], [SEP], [PAD] and [UNK]")
+    listed = tokenizer(["a", "b"], is_split_into_words=True, add_special_tokens=False)["input_ids"]
+    if listed != tokenizer("a b", add_special_tokens=False)["input_ids"]:
+        raise _not_an_encoder(source, "its tokenizer loses the spaces between listed words")
     return tokenizer, network
 
 

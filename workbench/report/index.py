@@ -1,5 +1,6 @@
 """The page over all runs: status, headline numbers, and the parameters in which runs differ."""
 
+import contextlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 from workbench import state
 from workbench.errors import DataError
 from workbench.report import page
-from workbench.result import RESULT, Metric, Result, write_text
+from workbench.result import NOTEBOOK, PAGE, RESULT, Metric, Result, is_whole, write_text
 
 INDEX = "index.html"
 
@@ -55,33 +56,37 @@ def write(reports: Path) -> Path:
 def refresh(reports: Path) -> Path:
     """Render every run's page anew, then the index."""
     for directory in sorted((reports / "runs").glob("*/")):
-        if (directory / page.NOTEBOOK).exists() or (directory / RESULT).exists():
-            page.refresh(directory)
+        # A record that can't be read is shown as damaged in the index; its old page stays.
+        if (directory / NOTEBOOK).exists() or (directory / RESULT).exists():
+            with contextlib.suppress(DataError):
+                page.refresh(directory)
     return write(reports)
 
 
 def _row(directory: Path) -> Row:
     facts = state.read(directory)
-    record = None
-    if (directory / RESULT).exists():
-        try:
-            record = Result.read_record(directory)
-        except DataError as error:
-            facts = {**facts, "status": "damaged", "message": str(error)}
-    headline = {name: record.metrics[name] for name in record.headline} if record else {}
-    link = f"runs/{directory.name}/report.html"
+    record, whole = None, is_whole(directory)
+    with contextlib.suppress(DataError):
+        record = Result.read_record(directory)
+    status, message = facts.get("status", "unknown"), facts.get("message", "")
+    if record and whole:
+        status = record.status
+    elif (directory / RESULT).exists():
+        status, message = "damaged", "a file of this run is not as its record says; run it again"
+    elif status == "succeeded":
+        status, message = "interrupted", "ended before its record was written; run it again"
     return Row(
         run_id=directory.name,
         notebook=facts.get("notebook")
         or (record and (record.notebook or record.task))
         or "unknown",
-        status=facts.get("status") or (record.status if record else "unknown"),
-        message=facts.get("message", ""),
+        status=status,
+        message=message,
         started=facts.get("started") or (record.started if record else ""),
         seconds=record.cost.seconds if record else facts.get("seconds"),
         parameters=record.parameters if record else page.parameters(directory),
-        metrics=headline,
-        page=link if (directory / "report.html").exists() else "",
+        metrics={name: record.metrics[name] for name in record.headline} if record else {},
+        page=f"runs/{directory.name}/{PAGE}" if (directory / PAGE).exists() else "",
     )
 
 

@@ -14,10 +14,9 @@ from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
 from workbench import paths, state
-from workbench.result import RESULT, Result, write_text
+from workbench.result import NOTEBOOK, PAGE, PARAMETERS, RESULT, Result, write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
-NOTEBOOK, PARAMETERS, PAGE = "notebook.ipynb", "params.json", "report.html"
 MAX_STREAM = 20_000
 """Characters shown of one cell's printed output; the rest is in run.log."""
 

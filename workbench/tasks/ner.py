@@ -6,6 +6,7 @@ Heavy libraries are imported where they are used, so that plans and the command 
 
 import random
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
@@ -84,9 +85,9 @@ def run(config: Config, model: "Encoder", data: "NerData") -> Result:
     tagger = TokenClassifier(model, data.labels)
     log = Log(config.directory)
     fit, validated = _train(config, tagger, data, log)
-    predicted, losses = predict(tagger, data, "test", config)
-    scores = ner_scores.metrics(data, "test", predicted)
-    scores |= ner_scores.metrics(data, "validation", validated)
+    tested = predict(tagger, data, "test", config)
+    scores = ner_scores.metrics(data, "test", tested.tags, tested.argmax)
+    scores |= ner_scores.metrics(data, "validation", validated.tags, validated.argmax)
     return Result(
         task=config.task,
         parameters=config.model_dump(mode="json"),
@@ -107,21 +108,28 @@ def run(config: Config, model: "Encoder", data: "NerData") -> Result:
             precision=str(_dtype(config, model)).removeprefix("torch."),
         ),
         environment=machine.environment(),
-        tables=ner_scores.tables(data, predicted) | {"best_epoch": fit.best_epoch},
+        tables=ner_scores.tables(data, tested.tags) | {"best_epoch": fit.best_epoch},
     ).with_details(
         directory=config.directory,
-        items=ner_scores.items(data, "test", predicted, losses),
+        items=ner_scores.items(data, "test", tested.tags, tested.losses),
         history=log.records,
     )
 
 
-def predict(
-    tagger: "TokenClassifier", data: "NerData", split: str, config: Config
-) -> tuple[list[list[str]], list[float]]:
-    """Tags of every word of a split, and each sentence's mean cross-entropy in nats.
+@dataclass(frozen=True)
+class Prediction:
+    """What a tagger says of a split, a list a sentence."""
 
-    Tags are the best valid IOB2 sequence. Raises RuntimeError if any word was left without.
-    """
+    tags: list[list[str]]
+    """The best valid IOB2 sequence."""
+    argmax: list[list[str]]
+    """The best tag of each word by itself, valid or not."""
+    losses: list[float]
+    """Mean cross-entropy of each sentence's gold tags in nats."""
+
+
+def predict(tagger: "TokenClassifier", data: "NerData", split: str, config: Config) -> Prediction:
+    """Tag every word of a split. Raises RuntimeError if any word was left without."""
     import torch
 
     from workbench import iob
@@ -133,25 +141,36 @@ def predict(
     segments = tagger.encoder.segments(list(rows["tokens"]), list(rows["document"]))
     scores = [np.full((len(words), len(labels)), np.nan, np.float32) for words in rows["tokens"]]
     dtype = _dtype(config, tagger.encoder)
-    for windows in batches(pack(segments, config.window_pieces), EVALUATION_PIECES):
+    grouped = batches(
+        pack(segments, min(config.window_pieces, tagger.encoder.capacity)), EVALUATION_PIECES
+    )
+    for number, windows in enumerate(grouped, 1):
+        print(
+            f"\rscoring {split}: {number} of {len(grouped)} batches".ljust(80), end="", flush=True
+        )
         batch = tagger.encoder.collate(windows)
         with torch.inference_mode(), autocast(dtype, tagger.encoder.device):
             found = tagger(batch).float().log_softmax(-1).cpu().numpy()
         for sentence, word, row in zip(batch.sentences, batch.words, found, strict=True):
             scores[sentence][word] = row
+    print("\r".ljust(81) + "\r", end="", flush=True)
     if any(np.isnan(score).any() for score in scores):
         raise RuntimeError(f"a word of the {split} split was not predicted")
     losses = [
         -float(np.mean([row[labels[tag]] for row, tag in zip(score, tags, strict=True)]))
         for score, tags in zip(scores, rows["ner_tags"], strict=True)
     ]
-    return [iob.decode(score, tagger.labels) for score in scores], losses
+    return Prediction(
+        tags=[iob.decode(score, tagger.labels) for score in scores],
+        argmax=[[tagger.labels[best] for best in score.argmax(axis=1)] for score in scores],
+        losses=losses,
+    )
 
 
 def _train(
     config: Config, tagger: "TokenClassifier", data: "NerData", log: "Log"
-) -> tuple["Fit", list[list[str]]]:
-    """Fit on the training split; return also the best epoch's tags of the validation split."""
+) -> tuple["Fit", Prediction]:
+    """Fit on the training split; return also the best epoch's view of the validation split."""
     import torch
 
     from workbench.metrics import EntityScores
@@ -162,9 +181,9 @@ def _train(
     tags, gold = list(rows["ner_tags"]), list(data.splits["validation"]["ner_tags"])
     labels = {label: index for index, label in enumerate(tagger.labels)}
     segments = tagger.encoder.segments(list(rows["tokens"]), list(rows["document"]))
-    windows = pack(segments, config.window_pieces)
+    windows = pack(segments, min(config.window_pieces, tagger.encoder.capacity))
     chance = random.Random(config.seed)
-    validated: list[list[list[str]]] = []
+    validated: list[Prediction] = []
     embeddings = tagger.encoder.network.get_input_embeddings()
     embeddings.requires_grad_(config.train_embeddings)
 
@@ -179,9 +198,8 @@ def _train(
         return torch.nn.functional.cross_entropy(tagger(batch).float(), target)
 
     def validate() -> float:
-        predicted, _ = predict(tagger, data, "validation", config)
-        validated.append(predicted)
-        return EntityScores().compute(predictions=predicted, references=gold)["f1"]
+        validated.append(predict(tagger, data, "validation", config))
+        return EntityScores().compute(predictions=validated[-1].tags, references=gold)["f1"]
 
     recipe = Recipe(
         epochs=config.epochs,
@@ -208,9 +226,9 @@ def _tokenization_losses(model: "Encoder", data: "NerData") -> dict[str, Loss]:
     words = [pieces for segment in segments for pieces in segment.pieces]
     return {
         "cut_sentences": Loss(
-            count=sum(segment.first_word > 0 for segment in segments),
+            count=len({segment.sentence for segment in segments if segment.first_word > 0}),
             of=len(rows),
-            note="cuts of test sentences longer than the model (every word is still predicted)",
+            note="test sentences longer than the model, read in parts (every word is predicted)",
         ),
         "unknown_words": Loss(
             count=sum(pieces == unknown for pieces in words),

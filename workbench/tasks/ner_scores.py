@@ -15,40 +15,60 @@ from workbench.result import ITEM_COLUMNS, Metric
 from workbench.statistics import RESAMPLES, Counts, bootstrap
 
 Predicted = Sequence[Sequence[str]]
+PREDICTED, GOLD = 1, 2
+"""Places of the counts that a metric's n is taken from."""
+MIN_CLUSTERS = 10
+"""Fewer documents say nothing about how documents vary; sentences are drawn then."""
 REFERENCES = paths.PACKAGE / "tasks" / "ner_references.yaml"
 
 
-def metrics(data: NerData, split: str, predicted: Predicted) -> dict[str, Metric]:
-    """All metrics of a split, each with an interval from a bootstrap over documents."""
-    gold, documents = data.splits[split]["ner_tags"], data.splits[split]["document"]
-    entities = m.entity_counts(gold, predicted, documents, data.types)
-    lenient = m.entity_counts(gold, predicted, documents, data.types, lenient=True)
-    tokens = m.token_counts(gold, predicted, documents, data.labels)
+def metrics(
+    data: NerData, split: str, predicted: Predicted, argmax: Predicted | None = None
+) -> dict[str, Metric]:
+    """All metrics of a split, each with an interval.
+
+    `predicted` are valid IOB2 tags. `argmax` are a classifier's best tag of each word by itself,
+    which need not be valid: they are read strictly and leniently.
+    """
+    gold, documents = list(data.splits[split]["ner_tags"]), list(data.splits[split]["document"])
+    clusters, unit = documents, "documents"
+    if len(set(documents)) < MIN_CLUSTERS:
+        clusters, unit = list(range(len(gold))), f"sentences (fewer than {MIN_CLUSTERS} documents)"
+    entities = m.entity_counts(gold, predicted, clusters, data.types)
+    tokens = m.token_counts(gold, predicted, clusters, data.labels)
     found = {
-        "entity_f1": _metric(entities.sum(axis=1), m.f1),
-        "entity_precision": _metric(entities.sum(axis=1), m.precision),
-        "entity_recall": _metric(entities.sum(axis=1), m.recall),
-        "entity_f1_lenient": _metric(lenient.sum(axis=1), m.f1),
-        "token_accuracy": _metric(tokens.sum(axis=1), m.recall),
-        "token_macro_f1": _metric(tokens, lambda sums: np.nanmean(m.f1(sums), axis=-1)),
+        "entity_f1": _metric(entities.sum(axis=1), m.f1, unit),
+        "entity_precision": _metric(entities.sum(axis=1), m.precision, unit, n=PREDICTED),
+        "entity_recall": _metric(entities.sum(axis=1), m.recall, unit),
+        "token_accuracy": _metric(tokens.sum(axis=1), m.recall, unit),
+        "token_macro_f1": _metric(tokens, _macro_f1, unit),
     }
+    for lenient in (False, True) if argmax else ():
+        reading = "lenient" if lenient else "strict"
+        counts = m.entity_counts(gold, argmax or [], clusters, data.types, lenient=lenient)
+        found[f"entity_f1_argmax_{reading}"] = _metric(counts.sum(axis=1), m.f1, unit)
     for column, kind in enumerate(data.types):
-        found[f"entity_f1/{kind}"] = _metric(entities[:, column], m.f1)
+        found[f"entity_f1/{kind}"] = _metric(entities[:, column], m.f1, unit)
     return {f"{split}/{name}": metric for name, metric in found.items() if metric}
 
 
-def _metric(counts: Counts, statistic: Callable[[Counts], Counts]) -> Metric | None:
+def _macro_f1(counts: Counts) -> Counts:
+    """Mean F1 over the labels; one that occurs nowhere counts 0, as in scikit-learn."""
+    return np.nan_to_num(m.f1(counts)).mean(axis=-1)
+
+
+def _metric(
+    counts: Counts, statistic: Callable[[Counts], Counts], unit: str, n: int = GOLD
+) -> Metric | None:
     """The number and its interval; None where it is not defined, as for a class without items."""
     value, low, high = bootstrap(counts, statistic)
     if np.isnan(value):
         return None
-    return Metric(
-        value=value,
-        low=low,
-        high=high,
-        n=int(counts[..., 2].sum()),
-        how=f"percentile bootstrap over {len(counts):,} documents, {RESAMPLES:,} resamples",
-    )
+    items = int(counts[..., n].sum())
+    if len(counts) < MIN_CLUSTERS:
+        return Metric(value=value, n=items, how=f"no interval: only {len(counts)} {unit}")
+    how = f"percentile bootstrap over {len(counts):,} {unit}, {RESAMPLES:,} resamples"
+    return Metric(value=value, low=low, high=high, n=items, how=how)
 
 
 def majority(data: NerData) -> dict[str, Metric]:
