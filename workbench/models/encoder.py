@@ -85,8 +85,8 @@ class Encoder(nn.Module):
         return (
             f"{self.source.name}: {self.source.about}\n"
             f"{config.model_type}, {config.num_hidden_layers} layers of {self.width}, "
-            f"{weights / 1e6:.1f} M parameters, windows up to {self.capacity} pieces{added}, "
-            f"on {self.device}"
+            f"{weights / 1e6:.1f} M parameters, on {self.device}\n"
+            f"windows up to {self.capacity} pieces{added}"
         )
 
     def forward(self, batch: Batch) -> Tensor:
