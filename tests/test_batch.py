@@ -232,19 +232,26 @@ def test_interrupt_ends_kernel_and_run(reports, tmp_path):
     data = tmp_path / "many.conll"
     data.write_text("-DOCSTART- O\n\nAda B-PER\n\n" * 400 + "\n".join(
         f"-DOCSTART- O\n\nword{number} B-PER\n" for number in range(3000)))  # fmt: skip
+    # A shell starts its background jobs with SIGINT ignored, and children inherit that.
+    code = (
+        "import signal, sys; from workbench.cli import main;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler); sys.exit(main(sys.argv[1:]))"
+    )
+    settings = ["--set", f"dataset={data}", "--set", "epochs=100"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "workbench", "run", "ner", "--set", f"dataset={data}",
-         "--set", "epochs=100"],
+        [sys.executable, "-c", code, "run", "ner", *settings],
         cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not list(reports.glob("runs/*/metrics.jsonl")):
-        time.sleep(0.2)
-    children = psutil.Process(process.pid).children(recursive=True)
-    assert children
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not list(reports.glob("runs/*/metrics.jsonl")):
+            time.sleep(0.2)
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert children
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 8
     (directory,) = (reports / "runs").iterdir()
     assert state.read(directory)["status"] == "interrupted"
