@@ -92,6 +92,17 @@ def test_unexpected_failure_is_recorded_and_the_suite_goes_on(job, tmp_path, mon
         assert "Traceback" in (directory / "run.log").read_text()
 
 
+def test_machine_that_fails_between_runs_is_a_line_of_the_table(job, tmp_path, monkeypatch, capsys):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    job(WORK, "result.save()", name="91_one")
+    job(WORK, "result.save()", name="92_two")
+    monkeypatch.setattr(suite, "resolve", full)
+    assert suite.run(write_suite(tmp_path, "runs: [{notebook: one}, {notebook: two}]")) == 9
+    assert capsys.readouterr().out.count("No space left on device") == 2
+
+
 def test_interrupt_ends_the_suite(job, tmp_path, monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt

@@ -1,5 +1,6 @@
 """Set-up: one fingerprint, one lock, nothing half-made; and the same environment for conda."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -121,6 +122,17 @@ def test_bootstrap_needs_nothing_but_python():
     )
     assert "pydantic" not in done.stdout
     assert "yaml" not in done.stdout
+
+
+def test_python_too_old_starts_a_fitting_one_or_says_what_is_expected(monkeypatch, capsys):
+    monkeypatch.setattr(bootstrap, "VERSIONS", ((3, 99),))
+    assert bootstrap.main() == 9
+    assert "expected: Python 3.11, 3.12 or 3.13" in capsys.readouterr().err
+    tree = ast.parse((paths.PACKAGE / "bootstrap.py").read_text(encoding="utf-8"))
+    at_start = {
+        name.name for node in tree.body if isinstance(node, ast.Import) for name in node.names
+    }
+    assert "tomllib" not in at_start, "it is not in the Pythons that have to get to the message"
 
 
 def test_makefile_explains_itself():

@@ -86,7 +86,7 @@ def test_few_items_have_no_interval(tmp_path):
     metric = ner_scores.majority(loaded)["test/token_accuracy"]
     assert metric.low is None
     assert metric.how == "no interval: only 2 sentences (fewer than 10 documents)"
-    assert tables.number(metric) == f"{metric.value:.3f}"
+    assert str(metric) == f"{metric.value:.3f}"
 
 
 def test_figures_and_tables_say_what_the_numbers_say(learned):

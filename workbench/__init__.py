@@ -4,6 +4,8 @@ A notebook makes five calls: `start`, `load_data`, `load_model`, `run`, and `sav
 Importing this package loads no torch; each name is loaded when it is first used.
 """
 
+from __future__ import annotations  # set-up starts here with whatever Python there is
+
 import importlib
 from typing import Any
 

@@ -4,6 +4,8 @@
 file. An environment without its mark was interrupted: it is removed and made anew.
 """
 
+from __future__ import annotations  # an older Python has to get as far as the error message
+
 import fcntl
 import hashlib
 import json
@@ -12,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import time
-import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,8 +47,10 @@ def main() -> int:
             shutil.rmtree(VENV, ignore_errors=True)
             if BEFORE.is_dir():
                 BEFORE.rename(VENV)
-            say(f"error: {error}\ndo: mend the cause, then start again; nothing half-made is left")
-            return 9
+            interrupted = isinstance(error, KeyboardInterrupt)
+            say(f"error: {'interrupted' if interrupted else error}")
+            say("do: mend the cause, then start again; nothing half-made is left")
+            return 8 if interrupted else 9
         shutil.rmtree(BEFORE, ignore_errors=True)
     return 0
 
@@ -71,6 +74,8 @@ def _is_complete() -> bool:
 
 def _fingerprint() -> str:
     """What the environment is made from; it changes when the environment has to."""
+    import tomllib  # from Python 3.11 on
+
     digest = hashlib.sha256(f"{sys.version_info[:2]} {VENV}".encode())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = {name: project[name] for name in ("build-system", "project")}

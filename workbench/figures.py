@@ -15,8 +15,8 @@ from workbench.iob import spans
 from workbench.result import Metric, Result
 
 STYLE = paths.PACKAGE / "workbench.mplstyle"
-ACCENT, SECOND, QUIET = "#0072b2", "#d55e00", "#7a7a7a"
-"""Okabe and Ito's blue and vermilion, and a grey."""
+ACCENT, SECOND = "#0072b2", "#d55e00"
+"""Okabe and Ito's blue and vermilion."""
 NONE = "none"
 
 
@@ -80,7 +80,7 @@ def history(result: Result) -> Figure:
         canvas,
         "Training loss and validation score by epoch",
         f"Epoch {best['epoch']} of {len(epochs)} is kept, with a validation F1 of "
-        f"{best['score']:.3f}. {verdict}",
+        f"{result.metrics['validation/entity_f1']}. {verdict}",
     )
 
 

@@ -44,6 +44,16 @@ class Metric(_Record):
     how: str
     """How the interval was made, or why there is none."""
 
+    def __str__(self) -> str:
+        """Value and interval.
+
+        >>> str(Metric(value=0.5, low=0.4, high=0.61, n=10, how="bootstrap"))
+        '0.500 [0.400, 0.610]'
+        """
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f}"
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
 
 class Loss(_Record):
     """Something that was changed, dropped or is doubtful: `count` of `of` items."""

@@ -5,7 +5,7 @@ from html import escape
 
 from workbench import paths
 from workbench.iob import Span, spans
-from workbench.result import Metric, Result
+from workbench.result import Result
 
 STYLE = (paths.PACKAGE / "tables.css").read_text(encoding="utf-8")
 
@@ -20,25 +20,14 @@ class Html:
         return f"<style>{STYLE}</style>\n{self.body}"
 
 
-def number(metric: Metric) -> str:
-    """Value and interval as text.
-
-    >>> number(Metric(value=0.5, low=0.4, high=0.61, n=10, how="bootstrap"))
-    '0.500 [0.400, 0.610]'
-    """
-    if metric.low is None or metric.high is None:
-        return f"{metric.value:.3f}"
-    return f"{metric.value:.3f} [{metric.low:.3f}, {metric.high:.3f}]"
-
-
 def scores(result: Result) -> Html:
     """Every metric with interval and n, the baselines beside it."""
     names = list(result.baselines)
     rows = []
     for name, metric in result.metrics.items():
         others = [result.baselines[baseline].get(name) for baseline in names]
-        cells = [number(other) if other else "" for other in others]
-        rows.append([name, number(metric), *cells, f"{metric.n:,}"])
+        cells = [str(other) if other else "" for other in others]
+        rows.append([name, str(metric), *cells, f"{metric.n:,}"])
     how = sorted({metric.how for metric in result.metrics.values()})
     note = f"Shares from 0 to 1; in brackets 95 % intervals: {'; '.join(how)}."
     return Html(_table(["metric", "this run", *names, "n"], rows) + _note(note))
@@ -61,8 +50,13 @@ def token_report(result: Result) -> Html:
             cells += [f"{value:.3f}" for value in published[:3]]
             cells.append(f"{row['f1-score'] - published[2]:+.3f}")
         rows.append(cells)
-    note = _note(f"Reference: {reference['title']}. {reference['footnote']}") if reference else ""
-    return Html(_table(heads, rows, rule_before="micro avg") + note)
+    note = (
+        "No intervals by label, as in the layout that is followed; token accuracy (the micro"
+        " average) and macro F1 stand with theirs among the scores."
+    )
+    if reference:
+        note += f" Reference: {reference['title']}. {reference['footnote']}"
+    return Html(_table(heads, rows, rule_before="micro avg") + _note(note))
 
 
 def worst_sentences(result: Result, *, count: int = 20) -> Html:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +16,6 @@ from workbench.machine import autocast
 from workbench.result import HISTORY
 
 REPORT_EVERY_S = 5.0
-
-
-class Countable(Protocol):
-    """A batch that knows how many tokens it holds, padding not counted."""
-
-    pieces: int
 
 
 class Log:
@@ -99,7 +93,8 @@ def fit(
 ) -> Fit:
     """Train `model` in place and leave it with the weights of its best epoch.
 
-    `epoch_batches(epoch)` gives the epoch's batches in order, `loss(batch)` the mean loss of one,
+    `epoch_batches(epoch)` gives the epoch's batches in order, each with its number of `pieces`
+    (padding not counted), `loss(batch)` the mean loss of one,
     `evaluate()` a score to make large. `log` gets one record a report and one an epoch. Raises
     TrainingError when the loss is not finite.
     """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from workbench import paths
 from workbench.batch.plan import Job, Run, read_suite, resolve
-from workbench.errors import WorkbenchError
+from workbench.errors import MachineError, WorkbenchError
 from workbench.result import Result, is_whole
 
 
@@ -54,8 +54,9 @@ def _run(job: Job, number: int, total: int) -> Line:
         from workbench.batch.execute import execute
 
         outcome = execute(planned)
-    except WorkbenchError as error:
-        return Line(name, "failed", error.exit_code, 0.0, str(error).replace("\n", "; "))
+    except (WorkbenchError, OSError) as error:
+        code = error.exit_code if isinstance(error, WorkbenchError) else MachineError.exit_code
+        return Line(name, "failed", code, 0.0, str(error).replace("\n", "; "))
     succeeded = outcome.status == "succeeded"
     note = _headline(planned) if succeeded else outcome.message.replace("\n", "; ")
     return Line(name, outcome.status, outcome.exit_code, outcome.seconds, note)
@@ -65,5 +66,4 @@ def _headline(planned: Run) -> str:
     """The first headline metric in words."""
     record = Result.read_record(planned.directory)
     metric = record.metrics[record.headline[0]]
-    interval = "" if metric.low is None else f" [{metric.low:.3f}, {metric.high:.3f}]"
-    return f"{record.headline[0]} {metric.value:.3f}{interval}, n = {metric.n:,}"
+    return f"{record.headline[0]} {metric}, n = {metric.n:,}"
