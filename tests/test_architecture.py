@@ -19,7 +19,7 @@ ARROWS = {
     "bootstrap": set(),
     "environment": {"bootstrap"},
     "iob": set(),
-    "statistics": set(),
+    "statistics": {"result"},
     "config": set(),
     "result": set(),
     "state": {"result"},

@@ -6,7 +6,7 @@ from scipy.stats import bootstrap as scipy_bootstrap
 from sklearn.metrics import f1_score
 
 from workbench import metrics as m
-from workbench.statistics import bootstrap
+from workbench.statistics import bootstrap, resample
 
 GOLD = [["B-PER", "I-PER", "O"], ["B-LOC", "O", "B-PER"], ["O", "O", "O"]]
 LABELS = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
@@ -60,7 +60,9 @@ def test_interval_agrees_with_scipy():
     generator = np.random.default_rng(1)
     hits = generator.integers(0, 9, 80).astype(float)
     counts = np.stack([hits, hits + generator.integers(0, 4, 80)], axis=1)
-    value, low, high = bootstrap(counts, lambda sums: sums[:, 0] / sums[:, 1], resamples=9000)
+    value, low, high = bootstrap(
+        counts, lambda sums: sums[:, 0] / sums[:, 1], samples=resample(counts, resamples=9000)
+    )
     other = scipy_bootstrap(
         (counts[:, 0], counts[:, 1]), lambda a, b: a.sum() / b.sum(), paired=True,
         vectorized=False, method="percentile", n_resamples=9000, rng=2,
@@ -75,7 +77,9 @@ def test_interval_covers_the_truth_about_95_times_in_100():
     for seed in range(300):
         hits = np.random.default_rng(seed).binomial(10, 0.8, 60).astype(float)
         counts = np.stack([hits, np.full(60, 10.0)], axis=1)
-        _, low, high = bootstrap(counts, lambda s: s[:, 0] / s[:, 1], seed=seed, resamples=400)
+        _, low, high = bootstrap(
+            counts, lambda s: s[:, 0] / s[:, 1], samples=resample(counts, seed=seed, resamples=400)
+        )
         covered += low <= 0.8 <= high
     assert 0.90 <= covered / 300 <= 0.98
 

@@ -111,7 +111,7 @@ def test_confusion_counts_overlaps_missed_and_spurious(learned):
     rows["input"] = [np.array(list("abcdef"))]
     rows["gold"] = [np.array(["B-PER", "I-PER", "O", "B-LOC", "O", "O"])]
     rows["predicted"] = [np.array(["O", "B-ORG", "O", "O", "O", "B-LOC"])]
-    pairs, kinds = figures._aligned(
+    pairs, kinds = figures.ner._aligned(
         result.model_copy().with_details(directory=None, items=rows, history=[])
     )
     assert pairs == {("PER", "ORG"): 1, ("LOC", "none"): 1, ("none", "LOC"): 1}

@@ -104,7 +104,7 @@ def test_words_of_the_data_are_escaped_in_tables():
 
     rows = pandas.DataFrame(
         {
-            "item": ["test/0"], "split": ["test"], "cluster": [PAYLOADS[0]],
+            "item": ["test/0"], "split": ["test"], "method": ["a"], "cluster": [PAYLOADS[0]],
             "input": [[*PAYLOADS]], "gold": [["B-<b>", *["O"] * (len(PAYLOADS) - 1)]],
             "predicted": [["O"] * len(PAYLOADS)], "loss": [1.0],
         }

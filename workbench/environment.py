@@ -23,7 +23,7 @@ GPU_LIBRARIES = (
 ).split()
 WHEELS = re.compile(
     # Python tag, ABI and platform of the wheels that the project's Pythons can use
-    r"-(py3|py2\.py3|cp3\d+-abi3|cp3(11|12|13)-cp3(11|12|13))(-none)?"
+    r"-(py3(11|12|13)?|py2\.py3|cp3\d+-abi3|cp3(11|12|13)-cp3(11|12|13))(-none)?"
     r"-(any|.*manylinux.*_(x86_64|aarch64)|macosx.*_(arm64|universal2))\.whl$"
 )
 HEAD = """\
@@ -57,10 +57,14 @@ def lock() -> None:
         packages = tomllib.loads(found.read_text(encoding="utf-8"))["packages"]
     lines = ["# Made by `make lock`. Hashes are of the wheels that Linux and macOS can use."]
     for package in packages:
-        if wheels := sorted(_hashes(package)):
-            marker = f" ; {package['marker']}" if "marker" in package else ""
-            pin = f"{package['name']}=={package['version']}{marker}"
-            lines.append(" \\\n    ".join([pin, *(f"--hash=sha256:{wheel}" for wheel in wheels)]))
+        wheels = sorted(_hashes(package))
+        if not wheels and "os_name == 'nt'" in package.get("marker", ""):
+            continue
+        if not wheels:
+            sys.exit(f"{package['name']} {package['version']} has no wheel for Linux or macOS")
+        marker = f" ; {package['marker']}" if "marker" in package else ""
+        pin = f"{package['name']}=={package['version']}{marker}"
+        lines.append(" \\\n    ".join([pin, *(f"--hash=sha256:{wheel}" for wheel in wheels)]))
     LOCK.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

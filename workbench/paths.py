@@ -15,6 +15,11 @@ def raw() -> Path:
     return Path(os.environ.get("WORKBENCH_RAW") or ROOT / "data" / "raw").resolve()
 
 
+def processed() -> Path:
+    """Folder of what was made from raw assets and can be made again, beside theirs."""
+    return raw().parent / "processed"
+
+
 def reports() -> Path:
     """Folder of runs and their index (`WORKBENCH_REPORTS`, default `reports`)."""
     return Path(os.environ.get("WORKBENCH_REPORTS") or ROOT / "reports").resolve()

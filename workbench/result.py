@@ -25,7 +25,7 @@ NOTEBOOK, PAGE, LOG, PARAMETERS = "notebook.ipynb", "report.html", "run.log", "p
 STATE, LOCK = "state.json", "lock"
 DRAFT = "result.draft.json"
 """What a notebook in batch writes, for the supervisor to complete."""
-ITEM_COLUMNS = ("item", "split", "cluster", "input", "gold", "predicted", "loss")
+ITEM_COLUMNS = ("item", "split", "method", "cluster", "input", "gold", "predicted", "loss")
 
 
 class _Record(BaseModel):
@@ -61,6 +61,15 @@ class Loss(_Record):
     count: int
     of: int
     note: str
+
+    def describe(self) -> str:
+        """One line with the share.
+
+        >>> Loss(count=1, of=8, note="rows dropped").describe()
+        'rows dropped: 1 of 8 (12.50%)'
+        """
+        share = f" ({self.count / self.of:.2%})" if self.of else ""
+        return f"{self.note}: {self.count:,} of {self.of:,}{share}"
 
 
 class Cost(_Record):
@@ -98,8 +107,12 @@ class Result(_Record):
     metrics: dict[str, Metric]
     headline: tuple[str, ...]
     """The metrics an index shows, most important first."""
+    method: str = ""
+    """What `metrics` are of, where several methods are compared: the run's own."""
     baselines: dict[str, dict[str, Metric]] = {}
-    """Baseline -> metric name as in `metrics` -> number."""
+    """What the run's own method is compared with -> metric name as in `metrics` -> number."""
+    comparisons: dict[str, dict[str, Metric]] = {}
+    """Baseline -> metric name -> paired difference on the same items, this run's minus its."""
     losses: dict[str, Loss] = {}
     cost: Cost
     environment: dict[str, Any]
@@ -114,10 +127,11 @@ class Result(_Record):
 
     @property
     def items(self) -> "pandas.DataFrame":
-        """One row an item: item, split, cluster, input, gold, predicted, loss.
+        """One row an item and method: item, split, method, cluster, input, gold, predicted, loss.
 
         `input`, `gold` and `predicted` are lists of str; a classification has one of each. `item`
-        is the same in any run over the same data; `loss` is the mean cross-entropy in nats.
+        is the same in any run over the same data; `cluster` says what belongs together when
+        intervals are made; `loss` is the mean cross-entropy in nats, or missing.
         """
         if self._items is None:
             raise DataError("this result was read without its items", do="Result.read(directory)")

@@ -32,6 +32,11 @@ class Source:
     license: str = "as its owner says"
     terms: str = ""
 
+    def describe(self) -> str:
+        """Name, what it is, licence and terms, in two lines."""
+        terms = f"; {self.terms}" if self.terms else ""
+        return f"{self.name}: {self.about}\nlicence: {self.license}{terms}"
+
     def record(self) -> dict[str, str]:
         """What a result keeps of it: everything but the place on this machine."""
         kept = ("name", "fingerprint", "about", "license", "terms")

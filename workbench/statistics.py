@@ -6,24 +6,21 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.result import Metric
+
 RESAMPLES = 2000
 LEVEL = 0.95
+MIN_CLUSTERS = 10
+"""Fewer say nothing about how clusters vary: there is no interval then."""
 Counts = NDArray[np.float64]
 Statistic = Callable[[Counts], Counts]
 
 
-def bootstrap(
-    counts: Counts, statistic: Statistic, *, seed: int = 0, resamples: int = RESAMPLES
-) -> tuple[float, float, float]:
-    """Value and 95 % percentile interval of a statistic of summed counts.
+def resample(counts: Counts, *, seed: int = 0, resamples: int = RESAMPLES) -> Counts:
+    """Sums [resamples, ...] of counts [clusters, ...] over clusters drawn with replacement.
 
-    `counts` is [clusters, ...]; `statistic` maps sums [samples, ...] to values [samples]. Clusters
-    are drawn with replacement (Efron and Tibshirani 1993, sections 6.2 and 13.3). NaN samples, for
-    instance of a class that was not drawn, are left out; where the value itself is NaN, so is the
-    interval. Raises ValueError without clusters.
-
-    >>> bootstrap(np.ones((5, 2)), lambda sums: sums[:, 0] / sums[:, 1])
-    (1.0, 1.0, 1.0)
+    The same seed and number of clusters give the same draws, so that sums of two methods' counts
+    are paired. Raises ValueError without clusters.
     """
     clusters = len(counts)
     if clusters == 0:
@@ -34,13 +31,56 @@ def bootstrap(
     for block in _blocks(resamples, clusters):
         draws = generator.multinomial(clusters, even, size=block).astype(np.float64)
         sums.append(np.tensordot(draws, counts, axes=1))
+    return np.concatenate(sums)
+
+
+def bootstrap(
+    counts: Counts, statistic: Statistic, *, seed: int = 0, samples: Counts | None = None
+) -> tuple[float, float, float]:
+    """Value and 95 % percentile interval of a statistic of summed counts.
+
+    `counts` is [clusters, ...]; `statistic` maps sums [samples, ...] to values [samples]. Clusters
+    are drawn with replacement (Efron and Tibshirani 1993, sections 6.2 and 13.3); `samples` are
+    the sums where `resample` made them already. NaN samples, for instance of a class that was not
+    drawn, are left out; where the value itself is NaN, so is the interval. Raises ValueError
+    without clusters.
+
+    >>> bootstrap(np.ones((5, 2)), lambda sums: sums[:, 0] / sums[:, 1])
+    (1.0, 1.0, 1.0)
+    """
+    if samples is None:
+        samples = resample(counts, seed=seed)
     value = float(statistic(counts.sum(axis=0)[None])[0])
-    samples = statistic(np.concatenate(sums))
     if math.isnan(value):
         return math.nan, math.nan, math.nan
     tail = (1 - LEVEL) / 2
-    low, high = np.nanquantile(samples, [tail, 1 - tail])
+    low, high = np.nanquantile(statistic(samples), [tail, 1 - tail])
     return value, float(low), float(high)
+
+
+def measure(
+    counts: Counts,
+    statistic: Statistic,
+    *,
+    n: int,
+    clusters: str,
+    unit: str = "share",
+    samples: Counts | None = None,
+) -> Metric | None:
+    """A statistic as a metric with interval; None where it is not defined.
+
+    `clusters` says in words what is drawn, such as "documents"; under 10 of them there is no
+    interval, and the metric says so.
+    """
+    if len(counts) < MIN_CLUSTERS:
+        value = float(statistic(counts.sum(axis=0)[None])[0])
+        how = f"no interval: only {len(counts)} {clusters}"
+        return None if math.isnan(value) else Metric(value=value, n=n, unit=unit, how=how)
+    value, low, high = bootstrap(counts, statistic, samples=samples)
+    if math.isnan(value):
+        return None
+    how = f"percentile bootstrap over {len(counts):,} {clusters}, {RESAMPLES:,} resamples"
+    return Metric(value=value, low=low, high=high, n=n, unit=unit, how=how)
 
 
 def _blocks(resamples: int, clusters: int) -> list[int]:

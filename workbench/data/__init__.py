@@ -1,7 +1,19 @@
-"""Data sets by name. One module a family, each with `load(name) -> data`."""
+"""Data sets by name, each with the module of its family, which has `load(name)`."""
 
 from types import ModuleType
 
-from workbench.data import ner
+from workbench.data import corpus, market, ner, text
 
-DATASETS: dict[str, ModuleType] = {"conll2003": ner, "tiny_ner": ner}
+DATASETS: dict[str, ModuleType] = {
+    "brand_tweets": text,
+    "conll2003": ner,
+    "nasdaq": market,
+    "news_sample": corpus,
+    "sp500": market,
+    "tiny_market": market,
+    "tiny_ner": ner,
+    "tiny_reviews": text,
+    "vix": market,
+    "wiki_sample": corpus,
+    "wnut16": ner,
+}

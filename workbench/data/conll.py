@@ -22,6 +22,8 @@ class ConllFile:
 
     tokens: list[list[str]] = field(default_factory=list)
     tags: list[list[str]] = field(default_factory=list)
+    columns: list[list[list[str]]] = field(default_factory=list)
+    """The columns between word and tag: of each sentence, a list a word."""
     documents: list[int] = field(default_factory=list)
     """Number of each sentence's document; without marks each sentence is its own."""
     lines: list[int] = field(default_factory=list)
@@ -54,11 +56,13 @@ def read(path: Path, *, types: tuple[str, ...] = ()) -> ConllFile:
             if new_sentence:
                 found.tokens.append([])
                 found.tags.append([])
+                found.columns.append([])
                 found.documents.append(document)
                 found.lines.append(number)
                 new_sentence = False
             found.tokens[-1].append(fields[0])
             found.tags[-1].append(fields[-1])
+            found.columns[-1].append(fields[1:-1])
     if document == 0:
         found.documents = list(range(len(found.tokens)))
     if not found.tokens:

@@ -1,6 +1,7 @@
 """Named-entity data: sentences of words with IOB2 tags, grouped in documents.
 
 Columns of every split: `tokens` and `ner_tags` (lists of str of equal length), `document` (int).
+Files with the four columns of CoNLL-2003 give `pos_tags` and `chunk_tags` too.
 """
 
 import hashlib
@@ -9,20 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, DatasetDict, load_dataset
+from datasets import Dataset, DatasetDict
 
-from workbench.data import conll
+from workbench.data import conll, tables
+from workbench.data.tables import SPLITS
 from workbench.errors import DataError
 from workbench.iob import to_iob2
 from workbench.result import Loss
 from workbench.sources import Source, resolve
 
 TYPES = {"conll2003": ("LOC", "MISC", "ORG", "PER"), "tiny_ner": ("LOC", "MISC", "ORG", "PER")}
-SPLITS = {
-    "train": ("train",),
-    "validation": ("validation", "valid", "dev"),
-    "test": ("test",),
-}
+CONLL_2003 = ("pos_tags", "chunk_tags")
+"""What stands between word and named-entity tag in the four columns of CoNLL-2003."""
 CONLL_SUFFIXES = (".conll", ".txt")
 TABLE_SUFFIXES = {".jsonl": "json", ".parquet": "parquet"}
 TOKEN_COLUMNS = ("tokens", "words")
@@ -46,22 +45,18 @@ class NerData:
 
     def describe(self) -> str:
         """Counts of each split, licence, and what was lost or is doubtful, with shares."""
-        lines = [f"{self.source.name}: {self.source.about}", f"licence: {self.source.license}"]
-        if self.source.terms:
-            lines[-1] += f"; {self.source.terms}"
+        lines = [self.source.describe()]
         heads = ["documents", "sentences", "tokens", "entities", *self.types]
-        lines.append("".join([" " * 10, *(f"{head:>10}" for head in heads)]))
+        width = max(10, *(len(head) + 2 for head in heads))
+        lines.append("".join([" " * 10, *(f"{head:>{width}}" for head in heads)]))
         for name, split in self.splits.items():
             kinds = Counter(
                 tag[2:] for tags in split["ner_tags"] for tag in tags if tag.startswith("B-")
             )
             counts = [len(set(split["document"])), len(split), sum(map(len, split["tokens"]))]
             counts += [kinds.total(), *(kinds[kind] for kind in self.types)]
-            lines.append("".join([f"{name:<10}", *(f"{count:>10,}" for count in counts)]))
-        for loss in self.losses.values():
-            share = loss.count / loss.of
-            lines.append(f"{loss.note}: {loss.count:,} of {loss.of:,} ({share:.2%})")
-        return "\n".join(lines)
+            lines.append("".join([f"{name:<10}", *(f"{count:>{width},}" for count in counts)]))
+        return "\n".join([*lines, *(loss.describe() for loss in self.losses.values())])
 
 
 def load(name: str) -> NerData:
@@ -69,13 +64,14 @@ def load(name: str) -> NerData:
 
     A folder holds `train`, `validation` and `test` as CoNLL columns (.conll, .txt), or as JSON
     lines or Parquet with the columns `tokens` and `ner_tags`. A single file is split by a hash
-    of its documents into 80, 10 and 10 per cent, so that more data moves none across.
+    of its documents into 80, 10 and 10 per cent, so that more data moves none across; so is a
+    folder's only file.
     Raises DataError, with file and line where the format has them.
     """
     source = resolve(name, "dataset")
     changes: Counter[str] = Counter()
-    if source.path.is_file():
-        rows = _split_by_hash(_read_file(source.path, changes), source.path)
+    if file := tables.only_file(source.path, (*CONLL_SUFFIXES, *TABLE_SUFFIXES)):
+        rows = _split_by_hash(_read_file(file, changes), file)
     else:
         rows = _read_folder(source.path, TYPES.get(name, ()), changes)
     types = tuple(sorted({tag[2:] for row in rows["train"] for tag in row["ner_tags"]} - {""}))
@@ -117,7 +113,7 @@ def _read_folder(
 
 def _read_tables(folder: Path, changes: Counter[str]) -> dict[str, list[dict]]:
     """Read a folder as the Hub lays out data sets: Parquet or JSON lines, one split or more."""
-    loaded = _load_table(folder, str(folder))
+    loaded = tables.load(str(folder))
     rows = {}
     for split, aliases in SPLITS.items():
         name = next((alias for alias in aliases if alias in loaded), None)
@@ -129,23 +125,12 @@ def _read_tables(folder: Path, changes: Counter[str]) -> dict[str, list[dict]]:
     return rows
 
 
-def _load_table(path: Path, *arguments: str, **options: str) -> Any:
-    try:
-        return load_dataset(*arguments, **options)
-    except Exception as error:  # datasets raises many types, down to bare Exception
-        cause = error.__cause__ or error
-        raise DataError(
-            f"{path} can't be read as a data set: {str(cause).strip()}",
-            expected="train, validation and test as .conll, .txt, .jsonl or .parquet",
-        ) from error
-
-
 def _read_file(path: Path, changes: Counter[str]) -> list[dict]:
     if path.suffix in CONLL_SUFFIXES:
         return _read_conll(path, (), changes)
     if path.suffix in TABLE_SUFFIXES:
         kind = TABLE_SUFFIXES[path.suffix]
-        table = _load_table(path, kind, data_files=str(path), split="train")
+        table = tables.load(kind, data_files=str(path), split="train")
         return _from_table(table, str(path), changes)
     raise DataError(
         f"{path}: a {path.suffix or 'nameless'} file can't hold tagged words",
@@ -156,10 +141,14 @@ def _read_file(path: Path, changes: Counter[str]) -> list[dict]:
 def _read_conll(path: Path, types: tuple[str, ...], changes: Counter[str]) -> list[dict]:
     found = conll.read(path, types=types)
     changes["rewritten_tags"] += found.rewritten_tags
-    return [
+    rows = [
         {"tokens": tokens, "ner_tags": tags, "document": document}
         for tokens, tags, document in zip(found.tokens, found.tags, found.documents, strict=True)
     ]
+    if len(found.columns[0][0]) == len(CONLL_2003):
+        for row, columns in zip(rows, found.columns, strict=True):
+            row |= dict(zip(CONLL_2003, map(list, zip(*columns, strict=True)), strict=True))
+    return rows
 
 
 def _from_table(table: Dataset, where: str, changes: Counter[str]) -> list[dict]:

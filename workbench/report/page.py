@@ -188,7 +188,7 @@ def style() -> str:
     light = HtmlFormatter(style="default").get_style_defs(".highlight")
     dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
     own = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    tables = (paths.PACKAGE / "tables.css").read_text(encoding="utf-8")
+    tables = (paths.PACKAGE / "tables" / "tables.css").read_text(encoding="utf-8")
     return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n{own}\n{tables}"
 
 

@@ -1,7 +1,7 @@
 """Scores of predicted tags over one split: metrics with intervals, baselines, items, tables."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,12 @@ from workbench import metrics as m
 from workbench import paths
 from workbench.data.ner import NerData
 from workbench.result import ITEM_COLUMNS, Metric
-from workbench.statistics import RESAMPLES, Counts, bootstrap
+from workbench.statistics import MIN_CLUSTERS, Counts, Statistic, measure
 
 Predicted = Sequence[Sequence[str]]
 PREDICTED, GOLD = 1, 2
 """Places of the counts that a metric's n is taken from."""
-MIN_CLUSTERS = 10
-"""Fewer documents say nothing about how documents vary; sentences are drawn then."""
+METHOD = "fine-tuned"
 REFERENCES = paths.PACKAGE / "tasks" / "ner_references.yaml"
 
 
@@ -57,18 +56,8 @@ def _macro_f1(counts: Counts) -> Counts:
     return np.nan_to_num(m.f1(counts)).mean(axis=-1)
 
 
-def _metric(
-    counts: Counts, statistic: Callable[[Counts], Counts], unit: str, n: int = GOLD
-) -> Metric | None:
-    """The number and its interval; None where it is not defined, as for a class without items."""
-    value, low, high = bootstrap(counts, statistic)
-    if np.isnan(value):
-        return None
-    items = int(counts[..., n].sum())
-    if len(counts) < MIN_CLUSTERS:
-        return Metric(value=value, n=items, how=f"no interval: only {len(counts)} {unit}")
-    how = f"percentile bootstrap over {len(counts):,} {unit}, {RESAMPLES:,} resamples"
-    return Metric(value=value, low=low, high=high, n=items, how=how)
+def _metric(counts: Counts, statistic: Statistic, clusters: str, n: int = GOLD) -> Metric | None:
+    return measure(counts, statistic, n=int(counts[..., n].sum()), clusters=clusters)
 
 
 def majority(data: NerData) -> dict[str, Metric]:
@@ -104,6 +93,7 @@ def items(
     columns = (
         names,
         [split] * len(names),
+        [METHOD] * len(names),
         [str(document) for document in rows["document"]],
         list(rows["tokens"]),
         list(rows["ner_tags"]),

@@ -1,36 +1,11 @@
-"""Tables of results as HTML. Everything that comes from data is escaped."""
+"""Tables of tagged sentences."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 
-from workbench import paths
 from workbench.iob import Span, spans
 from workbench.result import Result
-
-STYLE = (paths.PACKAGE / "tables.css").read_text(encoding="utf-8")
-
-
-class Html:
-    """Markup that notebooks show, with the project's style for tables."""
-
-    def __init__(self, body: str) -> None:
-        self.body = body
-
-    def _repr_html_(self) -> str:
-        return f"<style>{STYLE}</style>\n{self.body}"
-
-
-def scores(result: Result) -> Html:
-    """Every metric with interval and n, the baselines beside it."""
-    names = list(result.baselines)
-    rows = []
-    for name, metric in result.metrics.items():
-        others = [result.baselines[baseline].get(name) for baseline in names]
-        cells = [str(other) if other else "" for other in others]
-        rows.append([name, str(metric), *cells, f"{metric.n:,}"])
-    how = sorted({metric.how for metric in result.metrics.values()})
-    note = f"Shares from 0 to 1; in brackets 95 % intervals: {'; '.join(how)}."
-    return Html(_table(["metric", "this run", *names, "n"], rows) + _note(note))
+from workbench.tables.html import Html, note, table
 
 
 def token_report(result: Result) -> Html:
@@ -50,13 +25,13 @@ def token_report(result: Result) -> Html:
             cells += [f"{value:.3f}" for value in published[:3]]
             cells.append(f"{row['f1-score'] - published[2]:+.3f}")
         rows.append(cells)
-    note = (
+    text = (
         "No intervals by label, as in the layout that is followed; token accuracy (the micro"
         " average) and macro F1 stand with theirs among the scores."
     )
     if reference:
-        note += f" Reference: {reference['title']}. {reference['footnote']}"
-    return Html(_table(heads, rows, rule_before="micro avg") + _note(note))
+        text += f" Reference: {reference['title']}. {reference['footnote']}"
+    return Html(table(heads, rows, rule_before="micro avg") + note(text))
 
 
 def worst_sentences(result: Result, *, count: int = 20) -> Html:
@@ -72,8 +47,8 @@ def worst_sentences(result: Result, *, count: int = 20) -> Html:
             f'<span class="wb-role">gold</span>{_marked(row["input"], gold, predicted)}<br>'
             f'<span class="wb-role">predicted</span>{_marked(row["input"], predicted, gold)}</li>'
         )
-    note = _note("Blue: gold and prediction agree; orange: only one of them has this entity.")
-    return Html(f'{note}<ol class="wb-sentences">{"".join(parts)}</ol>')
+    legend = note("Blue: gold and prediction agree; orange: only one of them has this entity.")
+    return Html(f'{legend}<ol class="wb-sentences">{"".join(parts)}</ol>')
 
 
 def _marked(words: Sequence[str], entities: set[Span], others: set[Span]) -> str:
@@ -89,19 +64,3 @@ def _marked(words: Sequence[str], entities: set[Span], others: set[Span]) -> str
         parts.append(text)
         index = end
     return " ".join(parts)
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, rule_before: str = "") -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
-    lines = []
-    for row in rows:
-        rule = ' class="wb-rule"' if rule_before and row[0] == rule_before else ""
-        lines.append(f"<tr{rule}>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>")
-    return (
-        f'<table class="wb-table"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table>"
-    )
-
-
-def _note(text: str) -> str:
-    return f'<p class="wb-note">{escape(text)}</p>'

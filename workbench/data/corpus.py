@@ -1,0 +1,116 @@
+"""Running text in documents, to read and not to label."""
+
+import bz2
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+import mwparserfromhell
+import pandas
+
+from workbench.data import tables, text
+from workbench.errors import DataError
+from workbench.result import Loss
+from workbench.sources import Source, resolve
+
+NAMESPACE = "{http://www.mediawiki.org/xml/export-0.10/}"
+MIN_CHARACTERS = 200
+"""Shorter pages of the Wikipedia sample are redirects and stubs."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Documents of one domain, in a fixed random order: the first n are a sample of all."""
+
+    source: Source
+    documents: list[str]
+    losses: dict[str, Loss] = field(default_factory=dict)
+
+    def describe(self) -> str:
+        """Number of documents and bytes, licence, and what was lost, with shares."""
+        size = sum(len(document.encode()) for document in self.documents)
+        lines = [self.source.describe(), f"{len(self.documents):,} documents, {size:,} bytes"]
+        return "\n".join([*lines, *(loss.describe() for loss in self.losses.values())])
+
+
+def load(name: str, *, text_column: str = "text") -> Corpus:
+    """Load a corpus: a catalogue name, a .txt file or folder of them, or a table's text column.
+
+    A .txt file's documents are parted by blank lines; in a folder each file is one. Encodings are
+    repaired with ftfy. Documents that repeat an earlier one are dropped and counted. Raises
+    DataError where no document is left.
+    """
+    source = resolve(name, "dataset")
+    counts: Counter[str] = Counter()
+    raw = _read(source, text.KNOWN.get(name, (text_column, ""))[0], counts)
+    counts["rows"] = len(raw)
+    unique: dict[str, str] = {}
+    for document in text.repair(raw, counts):
+        if document:
+            unique.setdefault(text.digest(document), document)
+    if not unique:
+        raise DataError(f"{source.name} has no text", expected="at least one document")
+    counts["repeated"] = len(raw) - len(unique)
+    notes = {
+        "recoded": "lines that are no UTF-8, read as Latin-1",
+        "short": f"Wikipedia pages under {MIN_CHARACTERS} characters or no article, dropped",
+        "repeated": "empty and repeated documents, dropped",
+        "repaired": "documents whose encoding or HTML entities were repaired",
+        "garbled": "documents that still look wrongly encoded, kept",
+    }
+    whole = counts["rows"] + counts["short"]
+    return Corpus(
+        source=source,
+        documents=[unique[key] for key in sorted(unique)],
+        losses={
+            key: Loss(count=counts[key], of=whole, note=note)
+            for key, note in notes.items()
+            if counts[key] or key == "repeated"
+        },
+    )
+
+
+def _read(source: Source, column: str, counts: Counter[str]) -> list[str]:
+    path = source.path
+    if source.name == "wiki_sample":
+        return _wikipedia(path / "pages.xml.bz2", counts)
+    if source.name == "news_sample":
+        return _decoded(path / "texts.txt", counts).splitlines()
+    if path.is_file() and path.suffix != ".txt":
+        frame, counts["recoded"] = tables.read_file(path)
+        return _column(frame, column, source.name)
+    if path.is_file():
+        return _decoded(path, counts).replace("\r\n", "\n").split("\n\n")
+    if files := sorted(path.glob("*.txt")):
+        return [_decoded(file, counts) for file in files]
+    frames = text.read(source, counts)
+    return [
+        document for frame in frames.values() for document in _column(frame, column, source.name)
+    ]
+
+
+def _column(frame: pandas.DataFrame, column: str, where: str) -> list[str]:
+    return list(tables.column(frame, column, "text_column", where).dropna().astype(str))
+
+
+def _decoded(path: Path, counts: Counter[str]) -> str:
+    decoded, recoded = tables.decode(path.read_bytes())
+    counts["recoded"] += recoded
+    return decoded
+
+
+def _wikipedia(path: Path, counts: Counter[str]) -> list[str]:
+    """Plain text of the articles of a dump, markup removed; redirects and stubs are left out."""
+    documents = []
+    with bz2.open(path) as stream:
+        root = ElementTree.parse(stream).getroot()  # noqa: S314  verified by sha256
+    for page in root.iter(f"{NAMESPACE}page"):
+        wikitext = page.findtext(f"{NAMESPACE}revision/{NAMESPACE}text") or ""
+        redirect = page.find(f"{NAMESPACE}redirect") is not None
+        plain = "" if redirect else mwparserfromhell.parse(wikitext).strip_code().strip()
+        if page.findtext(f"{NAMESPACE}ns") == "0" and len(plain) >= MIN_CHARACTERS:
+            documents.append(plain)
+        else:
+            counts["short"] += 1
+    return documents

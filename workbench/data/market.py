@@ -1,0 +1,122 @@
+"""Daily prices of a market: one number a day, in order of time."""
+
+import gzip
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas
+from numpy.typing import NDArray
+
+from workbench.data import tables
+from workbench.errors import DataError
+from workbench.result import Loss
+from workbench.sources import Source, resolve
+
+KNOWN = {
+    "nasdaq": ("Date", "Adj Close"),
+    "sp500": ("Date", "Adj Close"),
+    "tiny_market": ("date", "price"),
+    "vix": ("Date", "vix"),
+}
+"""Catalogue data set -> its columns of date and price."""
+MIN_DAYS = 100
+MISSING = (".", "NA", "N/A", "#N/A", "NaN", "nan", "null")
+"""How sources write a day without a price."""
+
+
+@dataclass(frozen=True)
+class Market:
+    """Prices [D] > 0 of D days, `days` as datetime64[D], strictly rising."""
+
+    source: Source
+    days: NDArray[np.datetime64]
+    prices: NDArray[np.float64]
+    losses: dict[str, Loss] = field(default_factory=dict)
+
+    @property
+    def returns(self) -> NDArray[np.float64]:
+        """Log return of each day on the day before [D]; NaN for the first."""
+        logs = np.log(self.prices)
+        return np.concatenate([[np.nan], np.diff(logs)])
+
+    def describe(self) -> str:
+        """Span, share of days that rise, licence, and what was lost, with shares."""
+        moves = self.returns[1:]
+        first, last = self.days[0], self.days[-1]
+        lines = [
+            self.source.describe(),
+            f"{len(self.days):,} days from {first} to {last}; {np.mean(moves > 0):.1%} rise, "
+            f"{np.mean(moves == 0):.1%} don't move",
+        ]
+        return "\n".join([*lines, *(loss.describe() for loss in self.losses.values())])
+
+
+def load(name: str, *, date_column: str = "date", price_column: str = "price") -> Market:
+    """Load a catalogue market, or a .csv (or .csv.gz), .jsonl or .parquet file of the user's.
+
+    Days are put in order. Rows without a price, and second rows of one day with the same price,
+    are dropped and counted. Raises DataError for a missing column, a date or price that can't be
+    read, a price that is not above 0, two prices for a day, or fewer than 100 days.
+    """
+    source = resolve(name, "dataset")
+    date_column, price_column = KNOWN.get(name, (date_column, price_column))
+    frame = _read(source.path)
+    rows = pandas.DataFrame(
+        {
+            "day": tables.column(frame, date_column, "date_column", source.name),
+            "price": tables.column(frame, price_column, "price_column", source.name),
+        }
+    )
+    counts = Counter(rows=len(rows))
+    rows = rows.replace(list(MISSING), None).dropna()
+    counts["empty"] = counts["rows"] - len(rows)
+    rows = _typed(rows, source.name).drop_duplicates()
+    counts["repeated"] = counts["rows"] - counts["empty"] - len(rows)
+    if twice := sorted(rows.loc[rows["day"].duplicated(), "day"].astype(str)):
+        raise DataError(f"{source.name} has two prices for {twice[0]}", expected="one price a day")
+    if len(rows) < MIN_DAYS:
+        raise DataError(f"{source.name} has {len(rows)} days", expected=f"at least {MIN_DAYS}")
+    rows = rows.sort_values("day")
+    notes = {"empty": "rows without a date or price, dropped", "repeated": "repeated rows, dropped"}
+    return Market(
+        source=source,
+        days=rows["day"].to_numpy().astype("datetime64[D]"),
+        prices=rows["price"].to_numpy(np.float64),
+        losses={
+            key: Loss(count=counts[key], of=counts["rows"], note=note)
+            for key, note in notes.items()
+        },
+    )
+
+
+def _read(path: Path) -> pandas.DataFrame:
+    if path.is_dir():
+        files = [file for file in path.iterdir() if not file.name.startswith(".")]
+        if len(files) != 1:
+            raise DataError(f"{path} has {len(files)} files", expected="one file of prices")
+        path = files[0]
+    if path.suffix == ".gz":
+        try:
+            with gzip.open(path, "rt", encoding="utf-8") as stream:
+                return pandas.read_csv(stream, dtype=str)
+        except (OSError, EOFError, ValueError) as error:
+            raise DataError(f"{path} can't be read: {error}", expected="a .csv.gz file") from None
+    return tables.read_file(path)[0]
+
+
+def _typed(rows: pandas.DataFrame, where: str) -> pandas.DataFrame:
+    """Dates and prices as such; the first that is none is named with its row."""
+    days = pandas.to_datetime(rows["day"], errors="coerce", format="mixed").dt.normalize()
+    prices = pandas.to_numeric(rows["price"], errors="coerce")
+    for name, found, wrong, wanted in (
+        ("day", days, days.isna(), "a date such as 2026-01-31"),
+        ("price", prices, ~(prices > 0) | np.isinf(prices), "a number above 0"),
+    ):
+        if wrong.any():
+            row = int(wrong.to_numpy().argmax())
+            given = rows[name].iloc[row]
+            raise DataError(f"{where}: {name} {given!r} can't be used", expected=wanted)
+        rows = rows.assign(**{name: found})
+    return rows

@@ -1,0 +1,7 @@
+"""Charts of results: each gives a Figure whose caption is made from the result's numbers."""
+
+from workbench.figures.canvas import Figure
+from workbench.figures.ner import confusion, f1_by_type
+from workbench.figures.training import history
+
+__all__ = ["Figure", "confusion", "f1_by_type", "history"]

@@ -1,0 +1,7 @@
+"""Tables of results as HTML. Everything that comes from data is escaped."""
+
+from workbench.tables.html import Html
+from workbench.tables.ner import token_report, worst_sentences
+from workbench.tables.scores import scores
+
+__all__ = ["Html", "scores", "token_report", "worst_sentences"]
