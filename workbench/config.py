@@ -7,7 +7,7 @@ messages are made from it.
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 from pydantic.fields import FieldInfo
@@ -28,6 +28,12 @@ class Config(BaseModel):
         validate_default=True,
     )
     task: ClassVar[str]
+    sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {
+        "model": "model",
+        "dataset": "dataset",
+    }
+    """Fields that name models or data sets, several parted by commas; a run's id counts their
+    content."""
     _directory: Path | None = PrivateAttr(default=None)
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -69,6 +75,15 @@ class Config(BaseModel):
             f"{name}={problem['input']!r}: {problem['msg']}",
             expected=f"{name}: {describe(cls.model_fields[name])}",
         )
+
+
+def names(text: str) -> list[str]:
+    """The names in a parameter that may hold several, parted by commas.
+
+    >>> names("sp500, nasdaq")
+    ['sp500', 'nasdaq']
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def describe(field: FieldInfo) -> str:

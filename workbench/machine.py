@@ -9,6 +9,7 @@ import resource
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,11 +66,41 @@ def seed(value: int) -> None:
 
 def peak_memory_mb(place: torch.device) -> dict[str, float]:
     """Most memory this process held so far, in MiB: resident, and on the GPU where there is one."""
+    peak = _peaks(place)
+    return {name: round(max(value, _before.get(name, 0)), 1) for name, value in peak.items()}
+
+
+_before: dict[str, float] = {}
+"""Peaks of the time before the last reset, in MiB."""
+
+
+def reset_peak_memory(place: torch.device) -> bool:
+    """Begin to measure the memory of one part of a run; False where the system can't.
+
+    `peak_memory_mb` still tells the peak of the whole run, `part_memory_mb` that since the reset.
+    """
+    _before.update(peak_memory_mb(place))
+    if place.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(place)
+    try:  # Linux: "5" sets the peak of resident memory back to what is held now (proc(5))
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return place.type == "cuda"
+    return True
+
+
+def part_memory_mb(place: torch.device) -> float:
+    """Most memory held since `reset_peak_memory`, in MiB: on the GPU where there is one."""
+    peak = _peaks(place)
+    return round(peak.get("gpu", peak["resident"]), 1)
+
+
+def _peaks(place: torch.device) -> dict[str, float]:
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
     peak = {"resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
     if place.type == "cuda":
         peak["gpu"] = torch.cuda.max_memory_allocated(place) / (1 << 20)
-    return {name: round(value, 1) for name, value in peak.items()}
+    return peak
 
 
 def environment() -> dict[str, Any]:

@@ -50,9 +50,28 @@ class Metric(_Record):
         >>> str(Metric(value=0.5, low=0.4, high=0.61, n=10, how="bootstrap"))
         '0.500 [0.400, 0.610]'
         """
+        return f"{self:}"
+
+    def __format__(self, sign: str) -> str:
+        """As `str`; with "+" all numbers are signed, as a difference is read.
+
+        >>> f"{Metric(value=0.1, low=-0.05, high=0.2, n=10, how='bootstrap'):+}"
+        '+0.100 [-0.050, +0.200]'
+        """
         if self.low is None or self.high is None:
-            return f"{self.value:.3f}"
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+            return f"{self.value:{sign}.3f}"
+        return f"{self.value:{sign}.3f} [{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
+
+    @property
+    def verdict(self) -> str:
+        """What a difference says in words: `better`, `worse` or `cannot tell`.
+
+        >>> Metric(value=0.1, low=0.02, high=0.2, n=10, how="bootstrap").verdict
+        'better'
+        """
+        if self.low is None or self.high is None or self.low <= 0 <= self.high:
+            return "cannot tell"
+        return "better" if self.low > 0 else "worse"
 
 
 class Loss(_Record):

@@ -24,12 +24,16 @@ class Log:
     A report within an epoch overwrites the one before on screen; an epoch's last line stays.
     """
 
+    method = ""
+    """What is being trained, where a run trains more than one."""
+
     def __init__(self, directory: Path | None) -> None:
         self.records: list[dict[str, Any]] = []
         self.path = directory / HISTORY if directory else None
 
     def __call__(self, record: dict[str, Any]) -> None:
         """Take one record of an epoch's `step` or of an `epoch`'s end."""
+        record = {"method": self.method} | record
         self.records.append(record)
         if self.path:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +45,9 @@ class Log:
                 "{pieces_per_s:,.0f} pieces/s, {seconds_left:,.0f} s to go"
             )
         else:
-            text = "epoch {epoch}: training loss {train_loss:.3f}, validation score {score:.4f}"
+            text = "epoch {epoch}: training loss {train_loss:.3f}"
+            text += "" if record["score"] is None else ", validation score {score:.4f}"
+        text = f"{self.method}, {text}" if self.method else text
         end = "" if record["event"] == "step" else "\n"
         print("\r" + text.format(**record).ljust(80), end=end, flush=True)
 
@@ -65,7 +71,8 @@ class Fit:
     """What training did."""
 
     best_epoch: int
-    best_score: float
+    best_score: float | None
+    """Its score; None where nothing was evaluated."""
     seconds: float
     """Wall time of the steps, evaluations not counted."""
     steps: int
@@ -87,15 +94,15 @@ def fit(
     model: nn.Module,
     epoch_batches: Callable[[int], Sequence[Any]],
     loss: Callable[[Any], Tensor],
-    evaluate: Callable[[], float],
+    evaluate: Callable[[], float] | None,
     recipe: Recipe,
     log: Log,
 ) -> Fit:
     """Train `model` in place and leave it with the weights of its best epoch.
 
     `epoch_batches(epoch)` gives the epoch's batches in order, each with its number of `pieces`
-    (padding not counted), `loss(batch)` the mean loss of one,
-    `evaluate()` a score to make large. `log` gets one record a report and one an epoch. Raises
+    (padding not counted), `loss(batch)` the mean loss of one, `evaluate()` a score to make large;
+    without it the last epoch is kept. `log` gets one record a report and one an epoch. Raises
     TrainingError when the loss is not finite.
     """
     optimizer = torch.optim.AdamW(parameter_groups(model, recipe), betas=recipe.betas, fused=True)
@@ -119,13 +126,16 @@ def fit(
             seconds + meter.seconds,
         )
         model.eval()
-        score = evaluate()
+        score = evaluate() if evaluate else None
         log({"event": "epoch", "epoch": epoch, "train_loss": meter.mean, "score": score})
-        if score > best_score:
+        if score is None:
+            best_epoch = epoch
+        elif score > best_score:
             best_epoch, best_score = epoch, score
             best_weights = {name: value.clone() for name, value in model.state_dict().items()}
-    model.load_state_dict(best_weights)
-    return Fit(best_epoch, best_score, seconds, steps, pieces)
+    if best_weights:
+        model.load_state_dict(best_weights)
+    return Fit(best_epoch, best_score if evaluate else None, seconds, steps, pieces)
 
 
 def step(

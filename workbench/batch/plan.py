@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workbench import notebooks, paths, sources
-from workbench.config import Config
+from workbench.config import Config, names
 from workbench.errors import ParameterError
 from workbench.notebooks import Notebook
 
@@ -105,15 +105,15 @@ def resolve(job: Job) -> Run:
     package's source, the content of model and data, the lock file and torch's version.
     """
     parameters = job.config.model_dump(mode="json")
-    found: dict[str, sources.Source] = {
-        kind: sources.resolve(parameters[kind], kind)
-        for kind in ("model", "dataset")
-        if kind in parameters
+    found = {
+        field: [sources.resolve(name, kind) for name in names(parameters[field])]
+        for field, kind in job.config.sources.items()
+        if field in parameters
     }
     # The name of a Hub repository now has its commit, so that the kernel takes the same one.
-    exact = {kind: source.name for kind, source in found.items()}
+    exact = {field: ", ".join(source.name for source in group) for field, group in found.items()}
     job = dataclasses.replace(job, config=job.config.model_copy(update=exact))
-    content = {kind: source.fingerprint for kind, source in found.items()}
+    content = {field: [source.fingerprint for source in group] for field, group in found.items()}
     parts = [job.notebook.code_sha256, parameters | exact, _package_sha256(), content]
     parts += [_lock_sha256(), metadata.version("torch")]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

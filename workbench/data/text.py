@@ -1,6 +1,7 @@
 """Texts with one label each, for classification; also read without labels, as a corpus.
 
-Columns of every split: `item` (12 hex digits of the text's hash), `text`, `label` (all str).
+Columns of every split, all str: `item` (12 hex digits of the text's hash), `cluster` (what is drawn
+together for intervals: here the item itself), `text`, `label`.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from workbench.sources import Source, resolve
 
 KNOWN = {"brand_tweets": ("text", "sentiment"), "tiny_reviews": ("text", "label")}
 """Catalogue data set -> its columns of text and label."""
+COLUMNS = ["item", "cluster", "text", "label"]
 MAX_LABELS = 100
 REPAIR = ftfy.TextFixerConfig(uncurl_quotes=False)
 NOISE = re.compile(r"https?://\S+|www\.\S+|@\w+")
@@ -36,6 +38,8 @@ class TextData:
     splits: DatasetDict
     labels: tuple[str, ...]
     losses: dict[str, Loss] = field(default_factory=dict)
+    unit: str = "texts"
+    """What the column `cluster` holds together when intervals are made."""
 
     def describe(self) -> str:
         """Counts of each split and label, licence, and what was lost, with shares."""
@@ -95,11 +99,9 @@ def load(name: str, *, text_column: str = "text", label_column: str = "label") -
     labels = _check(rows, source.name)
     rows["item"] = rows["text"].map(lambda text: digest(text)[:12])
     # The hash's order is random and fixed: the first n are the same sample for everyone.
-    rows = rows.sort_values("item", kind="stable")
+    rows = rows.assign(cluster=rows["item"]).sort_values("item", kind="stable")
     splits = {
-        split: Dataset.from_pandas(
-            rows.loc[rows["split"] == split, ["item", "text", "label"]], preserve_index=False
-        )
+        split: Dataset.from_pandas(rows.loc[rows["split"] == split, COLUMNS], preserve_index=False)
         for split in SPLITS
     }
     return TextData(source, DatasetDict(splits), labels, _losses(counts))

@@ -16,8 +16,9 @@ from workbench import paths
 from workbench.result import Metric, Result
 
 STYLE = paths.PACKAGE / "figures" / "workbench.mplstyle"
-ACCENT, SECOND = "#0072b2", "#d55e00"
-"""Okabe and Ito's blue and vermilion."""
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's, told apart by people who see colours differently."""
+ACCENT, SECOND = COLOURS[:2]
 
 
 class Figure:

@@ -1,40 +1,59 @@
 """How training went."""
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from workbench.figures.canvas import ACCENT, Figure, styled
+from workbench.figures.canvas import COLOURS, Figure, styled
 from workbench.result import Result
 
 
 @styled
-def history(result: Result) -> Figure:
-    """Training loss by step and validation score by epoch."""
-    steps = [record for record in result.history if record["event"] == "step"]
+def history(result: Result, *, score: str, unit: str = "nats") -> Figure:
+    """Training loss by step and validation score by epoch, a line for each thing trained.
+
+    `score` says in words what validation measured, `unit` what the loss is in.
+    """
+    methods = list(dict.fromkeys(record["method"] for record in result.history))
     epochs = [record for record in result.history if record["event"] == "epoch"]
-    canvas = Canvas(figsize=(7.5, 2.9))
-    left, right = canvas.subplots(1, 2)
-    when = [record["epoch"] - 1 + record["step"] / record["steps"] for record in steps]
-    left.plot(when, [record["loss"] for record in steps], color=ACCENT)
-    left.set(xlabel="epoch", ylabel="nats a word, log scale", yscale="log")
-    left.set_title("Training loss")
-    numbers = [record["epoch"] for record in epochs]
-    right.plot(numbers, [record["score"] for record in epochs], color=ACCENT, marker="o")
-    right.set(xlabel="epoch", ylabel="validation entity F1", xticks=numbers)
-    right.margins(x=0.15, y=0.2)
-    right.set_title("Validation score")
-    best = max(epochs, key=lambda record: record["score"])
-    right.annotate(
+    scored = any(record["score"] is not None for record in epochs)
+    canvas = Canvas(figsize=(7.5, 2.9) if scored else (5, 2.9))
+    panels = canvas.subplots(1, 2 if scored else 1, squeeze=False)[0]
+    for method, colour in zip(methods, COLOURS, strict=False):
+        steps = [r for r in result.history if r["method"] == method and r["event"] == "step"]
+        when = [record["epoch"] - 1 + record["step"] / record["steps"] for record in steps]
+        panels[0].plot(when, [r["loss"] for r in steps], color=colour, label=method, marker=".")
+        if scored:
+            ends = [record for record in epochs if record["method"] == method]
+            _scores(panels[1], ends, colour)
+    panels[0].set(xlabel="epoch", ylabel=f"{unit}, log scale", yscale="log")
+    panels[0].set_title("Training loss")
+    if len(methods) > 1:
+        panels[0].legend()
+    if scored:
+        panels[1].set(xlabel="epoch", ylabel=score, xticks=sorted({r["epoch"] for r in epochs}))
+        panels[1].margins(x=0.2, y=0.25)
+        panels[1].set_title("Validation score")
+    title = "Training loss and validation score by epoch" if scored else "Training loss"
+    return Figure(canvas, title, " ".join(_reading(m, epochs, score) for m in methods))
+
+
+def _scores(axes: Axes, ends: list[dict], colour: str) -> None:
+    axes.plot([r["epoch"] for r in ends], [r["score"] for r in ends], color=colour, marker="o")
+    best = max(ends, key=lambda record: record["score"])
+    axes.annotate(
         f"{best['score']:.3f}", (best["epoch"], best["score"]), textcoords="offset points",
-        xytext=(0, 7), ha="center",
+        xytext=(0, 7), ha="center", color=colour,
     )  # fmt: skip
-    last = epochs[-1]
-    if best is last:
-        verdict = "The last epoch is the best, so more epochs may still help."
-    else:
-        verdict = "Later epochs were worse on this split."
-    return Figure(
-        canvas,
-        "Training loss and validation score by epoch",
-        f"Epoch {best['epoch']} of {len(epochs)} is kept, with a validation F1 of "
-        f"{result.metrics['validation/entity_f1']}. {verdict}",
-    )
+
+
+def _reading(method: str, epochs: list[dict], score: str) -> str:
+    """Which epoch is kept, and whether more might help."""
+    ends = [record for record in epochs if record["method"] == method]
+    name = f"{method[:1].upper()}{method[1:]}: epoch" if method else "Epoch"
+    if ends[-1]["score"] is None:
+        return f"{name} {len(ends)} of {len(ends)} is kept: nothing was held out to choose by."
+    best = max(ends, key=lambda record: record["score"])
+    kept = f"{name} {best['epoch']} of {len(ends)} is kept, with a {score} of {best['score']:.3f}."
+    if best is ends[-1]:
+        return f"{kept} It is the last, so more epochs may still help."
+    return f"{kept} Later epochs were worse on this split."

@@ -97,6 +97,27 @@ class Encoder(nn.Module):
         output = self.network(inputs_embeds=embedded, attention_mask=batch.attention_mask)
         return output.last_hidden_state.flatten(0, 1)[batch.positions]
 
+    def encode(self, texts: Sequence[str], max_pieces: int) -> tuple[list[list[int]], int]:
+        """Token ids of texts with this model's special tokens, and how many texts were cut.
+
+        At most `max_pieces` pieces of a text are read, its two special tokens not counted, and
+        never more than the model can.
+        """
+        limit = min(max_pieces, self.capacity)
+        encoded = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        start, end = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
+        rows = [[start, *pieces[:limit], end] for pieces in encoded]
+        return rows, sum(len(pieces) > limit for pieces in encoded)
+
+    def pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Mean [B, H] of each row's last hidden states; ids and mask are [B, T].
+
+        Source: Reimers and Gurevych 2019, "Sentence-BERT", section 3.
+        """
+        output = self.network(input_ids=input_ids, attention_mask=attention_mask)
+        mask = attention_mask.unsqueeze(-1).to(output.last_hidden_state.dtype)
+        return (output.last_hidden_state * mask).sum(1) / mask.sum(1)
+
     def segments(self, sentences: list[list[str]], documents: list[int]) -> list[Segment]:
         """Word pieces of all sentences; only one longer than the model is cut, between words.
 

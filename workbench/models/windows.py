@@ -120,18 +120,32 @@ def batches(
 
     With `shuffle`, windows of equal length change places and the batches come in random order.
     """
-    lengths = {id(window): sum(segment.length for segment in window) for window in windows}
-    order = list(windows)
+    lengths = [sum(segment.length for segment in window) for window in windows]
+    groups = group_by_length(lengths, max_pieces, shuffle=shuffle)
+    return [[windows[index] for index in group] for group in groups]
+
+
+def group_by_length(
+    lengths: Sequence[int], max_pieces: int, *, shuffle: random.Random | None = None
+) -> list[list[int]]:
+    """Indices of rows of like length, so that a padded group holds at most `max_pieces` pieces.
+
+    Longest first, or with `shuffle` in random order. A row longer than `max_pieces` is alone.
+
+    >>> group_by_length([2, 9, 3], 6)
+    [[1], [2, 0]]
+    """
+    order = list(range(len(lengths)))
     if shuffle:
         shuffle.shuffle(order)
-    order.sort(key=lambda window: lengths[id(window)], reverse=True)
-    grouped: list[list[Window]] = []
-    for window in order:
-        # Longest first: a batch's first window sets its padded length.
-        if grouped and (len(grouped[-1]) + 1) * lengths[id(grouped[-1][0])] <= max_pieces:
-            grouped[-1].append(window)
+    order.sort(key=lambda index: lengths[index], reverse=True)
+    grouped: list[list[int]] = []
+    for index in order:
+        # Longest first: a group's first row sets its padded length.
+        if grouped and (len(grouped[-1]) + 1) * lengths[grouped[-1][0]] <= max_pieces:
+            grouped[-1].append(index)
         else:
-            grouped.append([window])
+            grouped.append([index])
     if shuffle:
         shuffle.shuffle(grouped)
     return grouped
@@ -155,9 +169,9 @@ def collate(windows: Sequence[Window], *, start: int, end: int, padding: int) ->
         rows.append([*ids, end])
         shapes.append([*row_shapes, NO_SHAPE])
     return Batch(
-        input_ids=_pad(rows, width, padding),
-        attention_mask=_pad([[1] * len(row) for row in rows], width, 0),
-        shapes=_pad(shapes, width, NO_SHAPE),
+        input_ids=pad(rows, width, padding),
+        attention_mask=pad([[1] * len(row) for row in rows], width, 0),
+        shapes=pad(shapes, width, NO_SHAPE),
         positions=torch.tensor(positions),
         sentences=sentences,
         words=words,
@@ -165,5 +179,6 @@ def collate(windows: Sequence[Window], *, start: int, end: int, padding: int) ->
     )
 
 
-def _pad(rows: list[list[int]], width: int, value: int) -> Tensor:
+def pad(rows: list[list[int]], width: int, value: int) -> Tensor:
+    """Rows [B, width] filled up with `value`."""
     return torch.tensor([row + [value] * (width - len(row)) for row in rows])

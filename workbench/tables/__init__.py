@@ -1,7 +1,16 @@
 """Tables of results as HTML. Everything that comes from data is escaped."""
 
+from workbench.tables.classes import methods, risk_check, worst_texts
 from workbench.tables.html import Html
 from workbench.tables.ner import token_report, worst_sentences
 from workbench.tables.scores import scores
 
-__all__ = ["Html", "scores", "token_report", "worst_sentences"]
+__all__ = [
+    "Html",
+    "methods",
+    "risk_check",
+    "scores",
+    "token_report",
+    "worst_sentences",
+    "worst_texts",
+]

@@ -18,13 +18,22 @@ class Html:
         return f"<style>{STYLE}</style>\n{self.body}"
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, rule_before: str = "") -> str:
-    """A table of texts, with a line above the row whose first cell is `rule_before`."""
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
+def table(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], *, rule_before: str = "", wide: str = ""
+) -> str:
+    """A table of texts, with a line above the row whose first cell is `rule_before`.
+
+    The column headed `wide` holds running text and wraps.
+    """
+    marks = [' class="wb-text"' if head == wide else "" for head in heads]
+    marked = list(zip(marks, heads, strict=True))
+    head = "".join(f"<th{mark}>{escape(cell)}</th>" for mark, cell in marked)
     lines = []
     for row in rows:
         rule = ' class="wb-rule"' if rule_before and row[0] == rule_before else ""
-        lines.append(f"<tr{rule}>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>")
+        cells = zip(marks, row, strict=True)
+        cells_of_row = "".join(f"<td{mark}>{escape(cell)}</td>" for mark, cell in cells)
+        lines.append(f"<tr{rule}>{cells_of_row}</tr>")
     return (
         f'<table class="wb-table"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table>"

@@ -6,9 +6,13 @@ Importing them loads no torch: plans and the command line read configurations on
 from types import ModuleType
 
 from workbench.errors import ParameterError
-from workbench.tasks import ner, template
+from workbench.tasks import fine_tuning, ner, template
 
-TASKS: dict[str, ModuleType] = {"ner": ner, "template": template}
+TASKS: dict[str, ModuleType] = {
+    "fine_tuning": fine_tuning,
+    "ner": ner,
+    "template": template,
+}
 
 
 def find(name: str) -> ModuleType:

@@ -4,8 +4,10 @@ Confusion counts are kept per cluster of items, [clusters, L, L + 1], rows gold 
 predicted; the last column is `unparsed`, an answer that is no label.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas
@@ -55,6 +57,10 @@ def mcc(counts: Counts) -> Counts:
 HEADLINE = {"accuracy": accuracy, "macro_f1": macro_f1, "mcc": mcc}
 
 
+def _unit(name: str) -> str:
+    return "correlation" if name == "mcc" else "share"
+
+
 def _f1_of(place: int, counts: Counts) -> Counts:
     return f1_by_label(counts)[..., place]
 
@@ -96,7 +102,9 @@ def metrics(
     counts = confusion(gold, predicted, labels, clusters)
     samples = resample(counts)
     found = {
-        name: measure(counts, statistic, n=len(gold), clusters=of, samples=samples)
+        name: measure(
+            counts, statistic, n=len(gold), clusters=of, unit=_unit(name), samples=samples
+        )
         for name, statistic in HEADLINE.items()
     }
     for place, label in enumerate(labels):
@@ -139,6 +147,7 @@ def differences(
             partial(_difference, statistic),
             n=len(gold),
             clusters=of,
+            unit=_unit(name),
             samples=samples,
         )
         for name, statistic in HEADLINE.items()
@@ -146,13 +155,81 @@ def differences(
     return {name: metric for name, metric in found.items() if metric}
 
 
-def verdict(difference: Metric) -> str:
-    """What a paired difference says in words: `better`, `worse` or `cannot tell`."""
-    if difference.low is None or difference.high is None:
-        return "cannot tell"
-    if difference.low > 0:
-        return "better"
-    return "worse" if difference.high < 0 else "cannot tell"
+def accuracy_metric(
+    gold: Sequence[str],
+    predicted: Sequence[str],
+    labels: Sequence[str],
+    clusters: Sequence[object],
+    *,
+    of: str,
+) -> Metric:
+    """Accuracy alone, with its interval."""
+    counts = confusion(gold, predicted, labels, clusters)
+    metric = measure(counts, accuracy, n=len(gold), clusters=of)
+    assert metric is not None, "an accuracy is defined wherever there is an item"
+    return metric
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Several methods on the same items, one of them the run's own."""
+
+    method: str
+    metrics: dict[str, Metric]
+    baselines: dict[str, dict[str, Metric]]
+    comparisons: dict[str, dict[str, Metric]]
+    items: pandas.DataFrame
+
+    def record(self) -> dict[str, Any]:
+        """The fields of a `Result` that say who did how well."""
+        return {
+            "method": self.method,
+            "metrics": self.metrics,
+            "baselines": self.baselines,
+            "comparisons": self.comparisons,
+        }
+
+
+def compare(
+    own: str,
+    predicted: Mapping[str, Sequence[str]],
+    rows: Mapping[str, Sequence[str]],
+    labels: Sequence[str],
+    *,
+    of: str,
+    losses: Mapping[str, Sequence[float]] | None = None,
+) -> Compared:
+    """Score each method's labels for the same items; `own` against each of the others.
+
+    `rows` has the columns item, cluster, text and label; `losses` are cross-entropies in nats.
+    """
+    gold, clusters = rows["label"], rows["cluster"]
+    scores = {
+        method: metrics(gold, found, labels, clusters, of=of) for method, found in predicted.items()
+    }
+    others = [method for method in predicted if method != own]
+    parts = [
+        items(
+            rows["item"],
+            method,
+            rows["text"],
+            gold,
+            found,
+            clusters=clusters,
+            losses=(losses or {}).get(method),
+        )
+        for method, found in predicted.items()
+    ]
+    return Compared(
+        method=own,
+        metrics=scores[own],
+        baselines={method: scores[method] for method in others},
+        comparisons={
+            method: differences(gold, predicted[own], predicted[method], labels, clusters, of=of)
+            for method in others
+        },
+        items=pandas.concat(parts, ignore_index=True),
+    )
 
 
 def items(

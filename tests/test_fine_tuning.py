@@ -1,0 +1,196 @@
+"""The fine-tuning task from data to record: every number follows from what is kept of it."""
+
+import random
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+
+from workbench import figures, machine, paths, tables
+from workbench.data import text
+from workbench.errors import DataError
+from workbench.result import Metric
+from workbench.tasks import class_scores, fine_tuning
+from workbench.tasks.adaptation import FULL, METHODS, TFIDF, Setting, learn
+from workbench.tasks.classifiers import Reading, labelled
+from workbench.training import Log, Recipe
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return fine_tuning.load_model(fine_tuning.Config())
+
+
+@pytest.fixture(scope="module")
+def result(encoder):
+    config = fine_tuning.Config.check(
+        {**fine_tuning.SMOKE, "train_texts": 160, "epochs": 3, "learning_rate": 2e-4}
+    )
+    return fine_tuning.run(config, encoder, fine_tuning.load_data(config))
+
+
+def answers(result, method):
+    rows = result.items[result.items["method"] == method]
+    return [gold[0] for gold in rows["gold"]], [found[0] for found in rows["predicted"]]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_score_follows_from_the_items(result, method):
+    gold, predicted = answers(result, method)
+    found = result.metrics if method == FULL else result.baselines[method]
+    assert found["test/accuracy"].value == pytest.approx(accuracy_score(gold, predicted))
+    assert found["test/macro_f1"].value == pytest.approx(
+        f1_score(gold, predicted, average="macro", zero_division=0)
+    )
+    assert found["test/mcc"].value == pytest.approx(matthews_corrcoef(gold, predicted))
+    assert found["test/accuracy"].n == len(gold)
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method != FULL])
+def test_differences_are_paired_on_the_same_items(result, method):
+    gold, own = answers(result, FULL)
+    same, other = answers(result, method)
+    assert same == gold
+    difference = result.comparisons[method]["test/accuracy"]
+    assert difference.value == pytest.approx(
+        np.mean([a == g for a, g in zip(own, gold, strict=True)])
+        - np.mean([b == g for b, g in zip(other, gold, strict=True)])
+    )
+    assert difference.low <= difference.value <= difference.high
+
+
+def test_the_learning_curve_ends_at_the_methods_own_numbers(result):
+    last = max(point["texts"] for point in result.tables["curve"])
+    assert last == 160
+    for point in result.tables["curve"]:
+        metric = Metric(**{key: point[key] for key in Metric.model_fields if key in point})
+        if point["texts"] == last:
+            own = point["method"] == FULL
+            found = result.metrics if own else result.baselines[point["method"]]
+            assert metric == found["test/accuracy"]
+
+
+def test_only_what_is_trained_has_a_history_and_costs(result):
+    assert {record["method"] for record in result.history} == {FULL, "LoRA"}
+    costs = result.tables["methods"]
+    assert costs["head only"]["trainable"] == 3 * (384 + 1)
+    assert costs["LoRA"]["trainable"] < costs[FULL]["trainable"] / 20
+    assert costs[FULL]["trainable"] == 22_713_216 + 3 * (384 + 1)
+    assert all(cost["seconds"] >= 0 for cost in costs.values())
+
+
+def test_figures_and_tables_say_what_the_numbers_say(result):
+    drawn = [
+        figures.methods(result, "test/accuracy"),
+        figures.learning_curve(result),
+        figures.history(result, score="validation macro F1"),
+        figures.reliability(result),
+        figures.label_confusion(result),
+    ]
+    for figure in drawn:
+        assert figure.png.startswith(b"\x89PNG")
+        assert figure.caption.endswith((".", "difference."))
+    shown = tables.methods(result).body
+    assert str(result.metrics["test/accuracy"]) in shown
+    for method in METHODS:
+        assert method in shown
+    assert f"{result.tables['risk']['written_nats']:.6f}" in tables.risk_check(result).body
+
+
+def test_reading_of_the_methods_turns_with_the_sign_of_the_difference(result):
+    better = figures.methods(result, "test/accuracy").caption
+    turned = {
+        method: {
+            name: Metric(value=-m.value, low=-m.high, high=-m.low, n=m.n, how=m.how)
+            for name, m in found.items()
+        }
+        for method, found in result.comparisons.items()
+    }
+    other = result.model_copy(update={"comparisons": turned})
+    worse = figures.methods(
+        other.with_details(directory=None, items=result.items, history=[]), "test/accuracy"
+    ).caption
+    assert "is better than" in better
+    assert "is worse than" in worse
+    assert "is better than" not in worse
+
+
+def test_a_fine_tuned_encoder_beats_tfidf_on_real_tweets(encoder):
+    """On few texts and one pass, so that it takes seconds; the paired interval leaves out 0."""
+    data = text.load("brand_tweets")
+    dtype = machine.precision("auto", encoder.device)
+    setting = Setting(
+        encoder=encoder,
+        labels=data.labels,
+        validation=labelled(data, "validation").first(200),
+        reading=Reading(48, dtype),
+        recipe=Recipe(epochs=1, learning_rate=2e-4, dtype=dtype),
+        lora_rank=8,
+        seed=0,
+        log=Log(None),
+    )
+    train, rows = labelled(data, "train").first(700), data.splits["test"][:1000]
+    found = {m: learn(m, train, rows["text"], setting).chosen(data.labels) for m in (TFIDF, FULL)}
+    difference = class_scores.differences(
+        rows["label"], found[FULL], found[TFIDF], data.labels, rows["cluster"], of="texts"
+    )["test/accuracy"]
+    assert difference.verdict == "better", difference
+
+
+def table_of_ones_own(path, rows):
+    lines = [f"{grade},{comment}" for comment, grade in rows]
+    path.write_text("\n".join(["grade,comment", *lines]) + "\n")
+    return {
+        "dataset": str(path),
+        "text_column": "comment",
+        "label_column": "grade",
+        "train_texts": 32,
+        "epochs": 1,
+        "max_pieces": 24,
+    }
+
+
+def test_a_table_of_ones_own_runs_by_parameters_alone_and_long_texts_are_counted(
+    tmp_path, encoder, capsys
+):
+    chance = random.Random(0)
+    words = "chair lamp door wheel cable screen paper stone river cloud".split()
+    rows = [
+        (f"{kind} {' '.join(chance.choices(words, k=6))} {number}", kind)
+        for number in range(120)
+        for kind in ("good", "bad")
+    ]
+    rows += [(f"good {'so very long ' * 800}{number}", "good") for number in range(6)]
+    config = fine_tuning.Config.check(table_of_ones_own(tmp_path / "mine.csv", rows))
+    result = fine_tuning.run(config, encoder, fine_tuning.load_data(config))
+    cut = result.losses["cut_texts"]
+    assert 0 < cut.count <= 6
+    assert "more than 24 pieces" in cut.describe()
+    assert set(result.items["gold"].map(lambda gold: gold[0])) == {"bad", "good"}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "can't be read"),
+        ("grade,comment\n", "no rows"),
+        ("grade,words\ngood,a\n", "no column 'comment'; its columns: grade, words"),
+        ("grade,comment\n" + "".join(f"good,text {n}\n" for n in range(99)), "1 label only: good"),
+    ],
+    ids=["empty file", "header only", "missing column", "one class"],
+)
+def test_a_table_that_cannot_be_used_is_one_clear_error(tmp_path, content, says):
+    parameters = table_of_ones_own(tmp_path / "mine.csv", [])
+    (tmp_path / "mine.csv").write_text(content)
+    with pytest.raises(DataError, match=says):
+        fine_tuning.load_data(fine_tuning.Config.check(parameters))
+
+
+def test_a_missing_column_ends_a_batch_run_with_the_code_for_data(workbench, reports):
+    file = paths.FIXTURES / "tiny_reviews" / "reviews.csv"
+    done = workbench(
+        "run", "fine_tuning", "--set", f"dataset={file}", "--set", "text_column=words"
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert "no column 'words'; its columns: text, label" in done.stderr
+    assert "set text_column to one of them" in done.stderr

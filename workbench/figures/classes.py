@@ -1,0 +1,142 @@
+"""Charts of predicted labels: methods side by side, confusion, reliability, learning curve."""
+
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+
+from workbench.figures.canvas import COLOURS, Figure, forest, grid_of_counts, styled
+from workbench.result import Result
+
+
+@styled
+def methods(result: Result, metric: str) -> Figure:
+    """One metric of the run's own method and of all others, best first, with 95 % intervals."""
+    rows = {result.method: result.metrics[metric]}
+    rows |= {name: found[metric] for name, found in result.baselines.items() if metric in found}
+    rows = dict(sorted(rows.items(), key=lambda row: row[1].value, reverse=True))
+    name = metric.partition("/")[2].replace("_", " ")
+    canvas = Canvas(figsize=(6.4, 0.5 * len(rows) + 1.2))
+    axes = canvas.subplots()
+    forest(axes, rows, mark=result.method)
+    axes.set(xlabel=f"{name}, with 95 % interval")
+    axes.set_title(f"{name[:1].upper()}{name[1:]} by method, n = {rows[result.method].n:,}")
+    return Figure(canvas, f"{name} by method with 95 % intervals", _beside(result, metric, name))
+
+
+def _beside(result: Result, metric: str, name: str) -> str:
+    """What the paired differences say, a clause for each verdict."""
+    groups: dict[str, list[str]] = {"better": [], "worse": [], "cannot tell": []}
+    for other, found in result.comparisons.items():
+        if metric in found:
+            groups[found[metric].verdict].append(f"{other} ({found[metric].value:+.3f})")
+    words = {
+        "better": "is better than",
+        "worse": "is worse than",
+        "cannot tell": "can't be told apart from",
+    }
+    clauses = [f"{words[verdict]} {', '.join(who)}" for verdict, who in groups.items() if who]
+    own = f"By {name}, on the same items, {result.method} "
+    return f"{own}{'; '.join(clauses)}. In brackets: the paired difference." if clauses else ""
+
+
+@styled
+def label_confusion(result: Result) -> Figure:
+    """Gold labels against the own method's predicted labels."""
+    own = result.items[result.items["method"] == result.method]
+    pairs = [(gold[0], found[0]) for gold, found in zip(own["gold"], own["predicted"], strict=True)]
+    rows = sorted({gold for gold, _ in pairs})
+    columns = [*rows, *sorted({found for _, found in pairs} - set(rows))]
+    grid = np.array([[pairs.count((row, column)) for column in columns] for row in rows])
+    canvas = Canvas(figsize=(max(3.6, 1.1 * len(columns) + 1.2), max(2.8, 0.7 * len(rows) + 1.2)))
+    axes = canvas.subplots()
+    grid_of_counts(axes, grid, rows, columns)
+    axes.set(xlabel="predicted label", ylabel="gold label")
+    axes.set_title(f"Labels, n = {len(pairs):,}")
+    return Figure(canvas, "Confusion of labels", _worst(grid, rows, columns))
+
+
+def _worst(grid: np.ndarray, rows: list[str], columns: list[str]) -> str:
+    wrong = grid.copy()
+    for place in range(len(rows)):
+        wrong[place, place] = 0
+    if not wrong.sum():
+        return "No item has a wrong label."
+    row, column = np.unravel_index(wrong.argmax(), wrong.shape)
+    count, total = int(wrong[row, column]), int(wrong.sum())
+    return (
+        f"The most frequent error is {rows[row]} taken for {columns[column]}: {count:,} of "
+        f"{total:,} errors ({count / total:.0%})."
+    )
+
+
+@styled
+def reliability(result: Result) -> Figure:
+    """How often the own method is right, by how sure it says it is."""
+    found = result.tables["reliability"]
+    bins = found["bins"]
+    sure = np.array([part["confidence"] for part in bins])
+    right = np.array([part["accuracy"] for part in bins])
+    canvas = Canvas(figsize=(4.2, 3.8))
+    axes = canvas.subplots()
+    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as sure as right")
+    spread = [right - [p["low"] for p in bins], [p["high"] for p in bins] - right]
+    axes.errorbar(sure, right, yerr=np.maximum(spread, 0), color=COLOURS[0], marker="o", ls="")
+    low = min(0.95, float(min(sure.min(), *(part["low"] for part in bins)))) - 0.05
+    axes.set(
+        xlabel="mean confidence in the chosen label", ylabel="share right, with 95 % interval",
+        xlim=(low, 1.02), ylim=(low, 1.02),
+    )  # fmt: skip
+    axes.set_title(f"Reliability, n = {found['n']:,}")
+    axes.legend(loc="upper left")
+    gap = found["confidence"] - found["accuracy"]
+    word = "surer than it is right" if gap > 0 else "less sure than it is right"
+    return Figure(
+        canvas,
+        "Accuracy by confidence",
+        f"{len(bins)} bins of about {bins[0]['n']:,} texts. On average the method is {word}: "
+        f"confidence {found['confidence']:.3f}, accuracy {found['accuracy']:.3f}. The expected "
+        f"calibration error is {found['expected_calibration_error']:.3f}; it has no interval, "
+        "since drawing texts anew can only add to a mean of absolute gaps.",
+    )
+
+
+@styled
+def learning_curve(result: Result) -> Figure:
+    """Test accuracy by number of labelled texts learned from, a line a method."""
+    points = result.tables["curve"]
+    canvas = Canvas(figsize=(6.4, 3.4))
+    axes = canvas.subplots()
+    names = list(dict.fromkeys(point["method"] for point in points))
+    for place, (method, colour) in enumerate(zip(names, COLOURS, strict=False)):
+        line = [point for point in points if point["method"] == method]
+        # Side by side, so that intervals can be read.
+        texts = np.array([point["texts"] for point in line]) * (1 + 0.03 * (place - 1))
+        value = np.array([point["value"] for point in line])
+        axes.plot(texts, value, color=colour, marker="o", label=method)
+        if all(point["low"] is not None for point in line):
+            axes.vlines(
+                texts, [p["low"] for p in line], [p["high"] for p in line], color=colour, alpha=0.5
+            )
+    ticks = sorted({point["texts"] for point in points})
+    axes.set(xlabel="labelled texts, log scale", ylabel="test accuracy", xscale="log")
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_title(f"What more labels buy, n = {points[0]['n']:,} test texts")
+    axes.legend()
+    return Figure(canvas, "Test accuracy by labelled texts", _labels_saved(points, names, ticks))
+
+
+def _labels_saved(points: list[dict], names: list[str], ticks: list[int]) -> str:
+    """How few texts the last method needs to do as well as the others with all of them."""
+    best = {(point["method"], point["texts"]): point["value"] for point in points}
+    own, sentences = names[-1], []
+    for other in names[:-1]:
+        goal = best[other, ticks[-1]]
+        enough = [tick for tick in ticks if best[own, tick] >= goal]
+        if enough:
+            sentences.append(
+                f"{own[:1].upper()}{own[1:]} on {enough[0]:,} texts reaches at least the accuracy "
+                f"of {other} on {ticks[-1]:,} ({goal:.3f})."
+            )
+        else:
+            sentences.append(f"With these texts, {own} does not reach {other} ({goal:.3f}).")
+    return " ".join([*sentences, "Bars: 95 % intervals over the test texts, one training seed."])

@@ -1,0 +1,65 @@
+"""Tables of methods that give each item one label."""
+
+from workbench.result import Result
+from workbench.tables.html import Html, note, table
+
+COSTS = {
+    "trainable": ("trained weights", "{:,}"),
+    "seconds": ("learning", "{:,.1f} s"),
+    "memory_mb": ("peak memory", "{:,.0f} MiB"),
+}
+"""What `tables["methods"]` may say of a method -> its heading and form."""
+
+
+def methods(result: Result, metrics: tuple[str, ...] = ("test/accuracy", "test/macro_f1")) -> Html:
+    """A row a method: metrics with intervals, its difference from the run's own, what it cost.
+
+    The difference and its verdict are in the first of `metrics`, own method minus the other.
+    """
+    rows = {result.method: result.metrics, **result.baselines}
+    costs = result.tables.get("methods", {})
+    shown = [key for key in COSTS if any(cost.get(key) is not None for cost in costs.values())]
+    names = [metric.partition("/")[2].replace("_", " ") for metric in metrics]
+    heads = ["method", *names, f"own minus other, {names[0]}", "own method is"]
+    lines = []
+    for method, found in rows.items():
+        cells = [str(found[metric]) if metric in found else "" for metric in metrics]
+        difference = result.comparisons.get(method, {}).get(metrics[0])
+        cells += [f"{difference:+}", difference.verdict] if difference else ["", ""]
+        cost = costs.get(method, {})
+        cells += [
+            COSTS[key][1].format(cost[key]) if cost.get(key) is not None else "" for key in shown
+        ]
+        lines.append([f"{method} (own)" if method == result.method else method, *cells])
+    heads += [COSTS[key][0] for key in shown]
+    text = (
+        f"All methods answer for the same items, n = {result.metrics[metrics[0]].n:,}; in brackets "
+        "95 % intervals, the differences paired. Own is the method that this run is about; better "
+        "and worse are said where the interval of the difference leaves out 0."
+    )
+    if "memory_mb" in shown:
+        text += " Peak memory is the whole process's, with all that was loaded before."
+    return Html(table(heads, lines) + note(text))
+
+
+def worst_texts(result: Result, *, count: int = 12) -> Html:
+    """The items that the own method is most surprised by: text, gold and predicted label, loss."""
+    own = result.items[result.items["method"] == result.method]
+    rows = [
+        [f"{row['loss']:.2f}", row["gold"][0], row["predicted"][0], " ".join(row["input"])]
+        for _, row in own.nlargest(count, "loss").iterrows()
+    ]
+    body = table(["loss", "gold", "predicted", "text"], rows, wide="text")
+    return Html(body + note("Loss in nats: minus the log of the probability of the gold label."))
+
+
+def risk_check(result: Result) -> Html:
+    """The written risk and its gradient beside automatic differentiation, on one batch."""
+    found = result.tables["risk"]
+    rows = [
+        ["written out, in float64", f"{found['written_nats']:.6f}"],
+        ["automatic, in float32", f"{found['automatic_nats']:.6f}"],
+        ["largest difference in the gradient", f"{found['gradient_gap']:.1e}"],
+    ]
+    text = f"Mean cross-entropy in nats over {found['texts']} training texts; exact, no interval."
+    return Html(table(["risk", "value"], rows) + note(text))

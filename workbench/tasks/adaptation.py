@@ -1,0 +1,135 @@
+"""Ways to learn a label for a text from labelled ones, each with what it took."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from workbench import machine
+from workbench.models.encoder import Encoder
+from workbench.models.text_classifier import TextClassifier
+from workbench.tasks import classifiers
+from workbench.tasks.classifiers import Labelled, Predict, Probabilities, Reading
+from workbench.training import Log, Recipe
+
+FULL, LORA, HEAD = "full fine-tuning", "LoRA", "head only"
+TFIDF, MAJORITY = "TF-IDF + logistic regression", "majority"
+BATCH_PIECES = 640
+LORA_RATE = 10
+"""LoRA's learning rate as a multiple of full fine-tuning's: its updates start from zero."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every way to learn has in common."""
+
+    encoder: Encoder
+    labels: Sequence[str]
+    validation: Labelled
+    reading: Reading
+    recipe: Recipe
+    """Of full fine-tuning."""
+    lora_rank: int
+    seed: int
+    log: Log
+    """Keeps the history of what is learned under a name of its own."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a learned method says of some texts, and what learning took."""
+
+    probabilities: Probabilities
+    trainable: int
+    """Weights that were learned."""
+    seconds: float
+    """Wall time of learning, scoring not counted."""
+    memory_mb: float | None
+    """Most memory while learning, in MiB, the loaded models included; None if not measured."""
+    pieces: int = 0
+    """Word pieces trained on, over all epochs."""
+
+    def chosen(self, labels: Sequence[str]) -> list[str]:
+        """The most probable label of each text."""
+        return classifiers.chosen(self.probabilities, labels)
+
+    @property
+    def cost(self) -> dict[str, Any]:
+        """What a table shows of it."""
+        return {
+            "trainable": self.trainable,
+            "seconds": round(self.seconds, 2),
+            "memory_mb": self.memory_mb,
+        }
+
+
+@dataclass(frozen=True)
+class _Learned:
+    predict: Predict
+    trainable: int
+    pieces: int = 0
+
+
+def learn(method: str, train: Labelled, texts: Sequence[str], setting: Setting) -> Answer:
+    """Learn by one of METHODS from `train`, and answer for `texts`."""
+    print(f"{method}: learning from {len(train.texts):,} texts", flush=True)
+    machine.seed(setting.seed)
+    place = setting.encoder.device
+    measured = machine.reset_peak_memory(place)
+    began = time.monotonic()
+    learned = METHODS[method](train, setting)
+    seconds = time.monotonic() - began
+    memory = machine.part_memory_mb(place) if measured else None
+    return Answer(learned.predict(texts), learned.trainable, seconds, memory, learned.pieces)
+
+
+def _majority(train: Labelled, setting: Setting) -> _Learned:
+    predict = lambda texts: classifiers.majority(train, setting.labels, len(texts))  # noqa: E731
+    return _Learned(predict, len(setting.labels) - 1)
+
+
+def _tfidf(train: Labelled, setting: Setting) -> _Learned:
+    return _Learned(*classifiers.tfidf(train, setting.validation, setting.labels))
+
+
+def _head(train: Labelled, setting: Setting) -> _Learned:
+    probe = classifiers.linear_probe(
+        setting.encoder, train, setting.validation, setting.labels, setting.reading
+    )
+    return _Learned(*probe)
+
+
+def _lora(train: Labelled, setting: Setting) -> _Learned:
+    rate = LORA_RATE * setting.recipe.learning_rate
+    recipe = replace(setting.recipe, learning_rate=rate)
+    return _tuned(train, setting, recipe, setting.lora_rank)
+
+
+def _full(train: Labelled, setting: Setting) -> _Learned:
+    return _tuned(train, setting, setting.recipe, 0)
+
+
+def _tuned(train: Labelled, setting: Setting, recipe: Recipe, lora_rank: int) -> _Learned:
+    model = TextClassifier(setting.encoder, setting.labels, lora_rank=lora_rank)
+    fit = classifiers.fine_tune(
+        model,
+        train,
+        setting.validation,
+        recipe,
+        setting.reading,
+        setting.log,
+        batch_pieces=BATCH_PIECES,
+        seed=setting.seed,
+    )
+    predict = lambda texts: classifiers.predict(model, texts, setting.reading)  # noqa: E731
+    return _Learned(predict, model.trainable, fit.pieces)
+
+
+METHODS: dict[str, Callable[[Labelled, Setting], _Learned]] = {
+    MAJORITY: _majority,
+    TFIDF: _tfidf,
+    HEAD: _head,
+    LORA: _lora,
+    FULL: _full,
+}
+"""From the cheapest to the dearest."""

@@ -1,0 +1,204 @@
+"""Classifiers of texts by one label each, learned from labelled texts: what every task compares.
+
+Each gives probabilities [N, L] over labels in the data's order.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from workbench.data.text import TextData
+from workbench.machine import autocast
+from workbench.models.encoder import Encoder
+from workbench.models.text_classifier import TextBatch, TextClassifier, collate, features
+from workbench.models.windows import group_by_length
+from workbench.tasks import class_scores
+from workbench.training import Fit, Log, Recipe, fit
+
+EVALUATION_PIECES = 4096
+PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+"""Inverse strengths of logistic regression's L2 penalty that validation chooses from."""
+Probabilities = NDArray[np.float64]
+Predict = Callable[[Sequence[str]], Probabilities]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Texts and their labels, of equal length."""
+
+    texts: Sequence[str]
+    labels: Sequence[str]
+
+    def first(self, count: int) -> "Labelled":
+        """The first `count`; 0 takes all."""
+        return Labelled(self.texts[: count or None], self.labels[: count or None])
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How texts are read: at most `max_pieces` of each, products in `dtype`."""
+
+    max_pieces: int
+    dtype: torch.dtype
+
+
+def labelled(data: TextData, split: str) -> Labelled:
+    """The texts of a split, in their fixed random order."""
+    return Labelled(list(data.splits[split]["text"]), list(data.splits[split]["label"]))
+
+
+def majority(train: Labelled, labels: Sequence[str], count: int) -> Probabilities:
+    """The shares of the labels in training, for each of `count` texts."""
+    shares = np.array([sum(label == found for found in train.labels) for label in labels])
+    return np.tile(shares / shares.sum(), (count, 1))
+
+
+def tfidf(train: Labelled, validation: Labelled, labels: Sequence[str]) -> tuple[Predict, int]:
+    """TF-IDF of 2 to 5 characters within words, and logistic regression; penalty by validation.
+
+    On tweets this is stronger than words and pairs of words (docs/log.md).
+
+    Gives a function from texts to probabilities, and the number of weights learned.
+    """
+    grams = TfidfVectorizer(sublinear_tf=True, ngram_range=(2, 5), analyzer="char_wb")
+    seen, held_out = grams.fit_transform(train.texts), grams.transform(validation.texts)
+    model = _logistic(seen, train.labels, held_out, validation.labels)
+    predict = lambda texts: _in_order(model, grams.transform(texts), labels)  # noqa: E731
+    return predict, _weights(model)
+
+
+def linear_probe(
+    encoder: Encoder,
+    train: Labelled,
+    validation: Labelled,
+    labels: Sequence[str],
+    reading: Reading,
+) -> tuple[Predict, int]:
+    """Logistic regression on the frozen encoder's features: only a head is learned.
+
+    Gives a function from texts to probabilities, and the number of weights learned.
+    """
+
+    def read(texts: Sequence[str]) -> NDArray[np.float32]:
+        return encode(encoder, texts, reading)
+
+    model = _logistic(read(train.texts), train.labels, read(validation.texts), validation.labels)
+    return lambda texts: _in_order(model, read(texts), labels), _weights(model)
+
+
+def encode(encoder: Encoder, texts: Sequence[str], reading: Reading) -> NDArray[np.float32]:
+    """Features [N, H] of texts under a frozen encoder."""
+    encoded, _ = encoder.encode(texts, reading.max_pieces)
+    found = np.zeros((len(texts), encoder.width), np.float32)
+    for rows in group_by_length([len(row) for row in encoded], EVALUATION_PIECES):
+        with autocast(reading.dtype, encoder.device):
+            found[rows] = features(encoder, collate(encoder, encoded, rows)).cpu().numpy()
+    return found
+
+
+def fine_tune(
+    model: TextClassifier,
+    train: Labelled,
+    validation: Labelled | None,
+    recipe: Recipe,
+    reading: Reading,
+    log: Log,
+    *,
+    batch_pieces: int,
+    seed: int,
+) -> Fit:
+    """Minimise the mean cross-entropy over the training texts, in place.
+
+    The epoch with the best macro F1 on validation is kept, or the last where there is none.
+    """
+    places = {label: place for place, label in enumerate(model.labels)}
+    encoded, _ = model.encoder.encode(train.texts, reading.max_pieces)
+    lengths = [len(row) for row in encoded]
+    targets = torch.tensor([places[label] for label in train.labels], device=model.encoder.device)
+    chance = random.Random(seed)
+
+    def epoch_batches(_epoch: int) -> list[TextBatch]:
+        groups = group_by_length(lengths, batch_pieces, shuffle=chance)
+        return [model.collate(encoded, rows) for rows in groups]
+
+    def loss(batch: TextBatch) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(model(batch).float(), targets[batch.rows])
+
+    def validate() -> float:
+        assert validation is not None
+        guessed = chosen(predict(model, validation.texts, reading), model.labels)
+        clusters = [0] * len(guessed)
+        counts = class_scores.confusion(validation.labels, guessed, model.labels, clusters)
+        return float(class_scores.macro_f1(counts.sum(axis=0)))
+
+    return fit(model, epoch_batches, loss, validate if validation else None, recipe, log)
+
+
+def predict(model: TextClassifier, texts: Sequence[str], reading: Reading) -> Probabilities:
+    """Probabilities of a fine-tuned classifier."""
+    encoded, _ = model.encoder.encode(texts, reading.max_pieces)
+    found = np.zeros((len(texts), len(model.labels)))
+    groups = group_by_length([len(row) for row in encoded], EVALUATION_PIECES)
+    model.eval()
+    for number, rows in enumerate(groups, 1):
+        if len(groups) > 1:
+            print(f"\rscoring: {number} of {len(groups)} batches".ljust(80), end="", flush=True)
+        with torch.inference_mode(), autocast(reading.dtype, model.encoder.device):
+            logits = model(model.collate(encoded, rows)).float()
+        found[rows] = logits.double().softmax(-1).cpu().numpy()
+    print("\r".ljust(81) + "\r", end="", flush=True)
+    return found
+
+
+def chosen(probabilities: Probabilities, labels: Sequence[str]) -> list[str]:
+    """The most probable label of each text; of equals the first."""
+    return [labels[place] for place in probabilities.argmax(axis=1)]
+
+
+def losses(probabilities: Probabilities, gold: Sequence[str], labels: Sequence[str]) -> list[float]:
+    """Cross-entropy of each gold label in nats."""
+    places = [labels.index(label) for label in gold]
+    found = probabilities[np.arange(len(places)), places]
+    return [float(value) for value in -np.log(np.maximum(found, 1e-12))]
+
+
+def _logistic(
+    seen: NDArray, labels: Sequence[str], held_out: NDArray, gold: Sequence[str]
+) -> Pipeline:
+    """Logistic regression with the penalty of least loss on validation."""
+    best, best_loss = None, np.inf
+    known = [place for place, label in enumerate(gold) if label in set(labels)]
+    for penalty in PENALTIES:
+        scale = StandardScaler(with_mean=isinstance(seen, np.ndarray))
+        steps = [scale] if isinstance(seen, np.ndarray) else []
+        model = make_pipeline(*steps, LogisticRegression(C=penalty, max_iter=2000, tol=1e-3))
+        model.fit(seen, labels)
+        loss = np.inf
+        if known:
+            guessed = model.predict_proba(held_out[known])
+            loss = log_loss([gold[place] for place in known], guessed, labels=model.classes_)
+        if best is None or loss < best_loss:
+            best, best_loss = model, loss
+    return best
+
+
+def _weights(model: Pipeline) -> int:
+    """Weights and biases of the logistic regression that a pipeline ends with."""
+    return int(model[-1].coef_.size + model[-1].intercept_.size)
+
+
+def _in_order(model: Pipeline, inputs: NDArray, labels: Sequence[str]) -> Probabilities:
+    """Probabilities with a column a label, 0 for a label that training lacked."""
+    found = np.zeros((inputs.shape[0], len(labels)))
+    places = [labels.index(label) for label in model.classes_]
+    found[:, places] = model.predict_proba(inputs)
+    return found

@@ -1,0 +1,202 @@
+"""Fine-tuning for text classification: what it buys over simpler ways to use the same labels."""
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from workbench.config import Config as BaseConfig
+from workbench.result import Cost, Loss, Result
+
+if TYPE_CHECKING:
+    from workbench.data.text import TextData
+    from workbench.models.encoder import Encoder
+    from workbench.tasks.adaptation import Answer, Setting
+    from workbench.tasks.class_scores import Compared
+    from workbench.tasks.classifiers import Labelled
+
+SMOKE: dict[str, object] = {
+    "dataset": "tiny_reviews",
+    "train_texts": 64,
+    "test_texts": 0,
+    "epochs": 1,
+    "max_pieces": 24,
+}
+"""Overrides for tests: the real encoder on the project's own few reviews."""
+
+VALIDATION_TEXTS = 500
+SMALLER = (8, 4, 2)
+"""The learning curve's points: the training texts divided by these, and all."""
+
+
+class Config(BaseConfig):
+    """Parameters of a comparison of ways to adapt an encoder."""
+
+    task: ClassVar[str] = "fine_tuning"
+
+    model: str = "minilm"
+    """Encoder: catalogue name, folder or hf:<id>."""
+    dataset: str = "brand_tweets"
+    """Labelled texts: catalogue name, path or hf:<id>."""
+    text_column: str = "text"
+    """Column of the texts, in data of your own."""
+    label_column: str = "label"
+    """Column of the labels, in data of your own."""
+    train_texts: Annotated[int, Field(ge=16)] = 2000
+    """Most labelled texts to learn from; validation takes up to 500 more."""
+    test_texts: Annotated[int, Field(ge=0)] = 1500
+    """Most test texts to score; 0 takes all."""
+    epochs: Annotated[int, Field(ge=1, le=100)] = 2
+    """Passes over the training texts."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
+    """Highest learning rate of full fine-tuning; LoRA takes ten times that."""
+    lora_rank: Annotated[int, Field(ge=1, le=512)] = 8
+    """Rank of LoRA's updates."""
+    max_pieces: Annotated[int, Field(ge=4)] = 128
+    """Most word pieces read of a text; what is cut is counted."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Matrix products; auto: bfloat16 where the hardware has it."""
+
+
+def load_data(config: Config) -> "TextData":
+    """Load the labelled texts in three splits."""
+    from workbench.data import text
+
+    return text.load(
+        config.dataset, text_column=config.text_column, label_column=config.label_column
+    )
+
+
+def load_model(config: Config) -> "Encoder":
+    """Load the encoder onto the run's device; `run` adapts copies of it."""
+    from workbench import machine, sources
+    from workbench.models.encoder import Encoder
+
+    source = sources.resolve(config.model, "model")
+    return Encoder(source, casing=False).to(machine.device())
+
+
+def run(config: Config, model: "Encoder", data: "TextData") -> Result:
+    """Adapt the encoder in three ways beside two baselines, and score all on the same texts."""
+    from workbench import machine
+    from workbench.tasks import reliability, risk
+    from workbench.tasks.adaptation import FULL, METHODS, learn
+    from workbench.tasks.classifiers import labelled
+
+    began = time.monotonic()
+    machine.seed(config.seed)
+    train = labelled(data, "train").first(config.train_texts)
+    test = labelled(data, "test").first(config.test_texts)
+    setting = _setting(config, model, data)
+    answers = {}
+    for method in METHODS:
+        setting.log.method = method
+        answers[method] = learn(method, train, test.texts, setting)
+    rows = data.splits["test"][: len(test.texts)]
+    compared = _compare(answers, rows, data)
+    curve = _curve(train, rows, setting, answers, data.unit)
+    return Result(
+        task=config.task,
+        parameters=config.model_dump(mode="json"),
+        sources={"model": model.source.record(), "dataset": data.source.record()},
+        **compared.record(),
+        headline=("test/accuracy", "test/macro_f1"),
+        losses={**data.losses, "cut_texts": _cut(config, model, train, test)},
+        cost=Cost(
+            seconds=time.monotonic() - began,
+            train_seconds=sum(answer.seconds for answer in answers.values()),
+            memory_mb=machine.peak_memory_mb(model.device),
+            trained_pieces=sum(answer.pieces for answer in answers.values()),
+            device=str(model.device),
+            precision=str(setting.reading.dtype).removeprefix("torch."),
+        ),
+        environment=machine.environment(),
+        tables={
+            "methods": {method: answer.cost for method, answer in answers.items()},
+            "curve": curve,
+            "reliability": reliability.measure(
+                answers[FULL].probabilities, test.labels, data.labels
+            ),
+            "risk": risk.check(model, data.labels, train.first(32)),
+        },
+    ).with_details(directory=config.directory, items=compared.items, history=setting.log.records)
+
+
+def _setting(config: Config, model: "Encoder", data: "TextData") -> "Setting":
+    from workbench import machine
+    from workbench.tasks.adaptation import Setting
+    from workbench.tasks.classifiers import Reading, labelled
+    from workbench.training import Log, Recipe
+
+    dtype = machine.precision(config.precision, model.device)
+    return Setting(
+        encoder=model,
+        labels=data.labels,
+        validation=labelled(data, "validation").first(VALIDATION_TEXTS),
+        reading=Reading(config.max_pieces, dtype),
+        recipe=Recipe(epochs=config.epochs, learning_rate=config.learning_rate, dtype=dtype),
+        lora_rank=config.lora_rank,
+        seed=config.seed,
+        log=Log(config.directory),
+    )
+
+
+def _compare(
+    answers: dict[str, "Answer"], rows: dict[str, list[str]], data: "TextData"
+) -> "Compared":
+    from workbench.tasks import class_scores
+    from workbench.tasks.adaptation import FULL
+    from workbench.tasks.classifiers import losses
+
+    return class_scores.compare(
+        FULL,
+        {method: answer.chosen(data.labels) for method, answer in answers.items()},
+        rows,
+        data.labels,
+        of=data.unit,
+        losses={
+            method: losses(answer.probabilities, rows["label"], data.labels)
+            for method, answer in answers.items()
+        },
+    )
+
+
+def _curve(
+    train: "Labelled",
+    test: dict[str, list[str]],
+    setting: "Setting",
+    whole: dict[str, "Answer"],
+    unit: str,
+) -> list[dict[str, Any]]:
+    """Accuracy of three methods learned from fewer texts: method, texts, and the metric."""
+    from workbench.tasks import class_scores
+    from workbench.tasks.adaptation import FULL, HEAD, TFIDF, learn
+    from workbench.training import Log
+
+    quiet = replace(setting, log=Log(None))
+    points = []
+    for divisor in (*SMALLER, 1):
+        part = train.first(len(train.texts) // divisor)
+        for method in (TFIDF, HEAD, FULL):
+            quiet.log.method = f"{method}, {len(part.texts):,} texts"
+            answer = whole[method] if divisor == 1 else learn(method, part, test["text"], quiet)
+            metric = class_scores.accuracy_metric(
+                test["label"],
+                answer.chosen(setting.labels),
+                setting.labels,
+                test["cluster"],
+                of=unit,
+            )
+            points.append(
+                {"method": method, "texts": len(part.texts)} | metric.model_dump(mode="json")
+            )
+    return points
+
+
+def _cut(config: Config, model: "Encoder", *parts: "Labelled") -> Loss:
+    texts = [text for part in parts for text in part.texts]
+    _, cut = model.encode(texts, config.max_pieces)
+    limit = min(config.max_pieces, model.capacity)
+    note = f"texts of more than {limit} pieces, of which only the first {limit} are read"
+    return Loss(count=cut, of=len(texts), note=note)

@@ -1,0 +1,47 @@
+"""Whether a classifier is right as often as it says: confidence beside accuracy."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+
+from workbench.statistics import LEVEL
+from workbench.tasks.classifiers import Probabilities, chosen
+
+BINS = 10
+
+
+def measure(
+    probabilities: Probabilities, gold: Sequence[str], labels: Sequence[str]
+) -> dict[str, Any]:
+    """Bins of equally many answers by rising confidence, and the expected calibration error.
+
+    Of each bin: `n`, mean `confidence` (the chosen label's probability), `accuracy` and its 95 %
+    Wilson interval. The error is the mean gap between the two, weighted by n (Guo et al. 2017,
+    "On Calibration of Modern Neural Networks", section 2, here with equally filled bins).
+    """
+    confidence = probabilities.max(axis=1)
+    right = np.array(chosen(probabilities, labels)) == np.array(gold)
+    order = np.argsort(confidence, kind="stable")
+    bins = []
+    for part in np.array_split(order, min(BINS, len(order))):
+        hits, n = int(right[part].sum()), len(part)
+        interval = binomtest(hits, n).proportion_ci(LEVEL, method="wilson")
+        bins.append(
+            {
+                "n": n,
+                "confidence": float(confidence[part].mean()),
+                "accuracy": hits / n,
+                "low": float(interval.low),
+                "high": float(interval.high),
+            }
+        )
+    gaps = [abs(part["confidence"] - part["accuracy"]) * part["n"] for part in bins]
+    return {
+        "bins": bins,
+        "n": len(order),
+        "expected_calibration_error": sum(gaps) / len(order),
+        "confidence": float(confidence.mean()),
+        "accuracy": float(right.mean()),
+    }
