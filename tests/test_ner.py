@@ -6,6 +6,8 @@ import sys
 
 import numpy as np
 import pytest
+from nervaluate import Evaluator
+from sklearn.metrics import accuracy_score
 
 from workbench import figures, paths, tables
 from workbench.data import ner as data
@@ -59,6 +61,18 @@ def test_scores_follow_from_the_items(learned):
     )
 
 
+def test_headline_numbers_follow_from_the_items_by_other_libraries(learned):
+    """nervaluate reads the entities, scikit-learn the tokens; nothing of ours counts."""
+    result, _ = learned
+    gold = [list(tags) for tags in result.items["gold"]]
+    found = [list(tags) for tags in result.items["predicted"]]
+    kinds = sorted({tag[2:] for tags in gold for tag in tags} - {""})
+    strict = Evaluator(gold, found, tags=kinds, loader="list").evaluate()["overall"]["strict"]
+    assert result.metrics["test/entity_f1"].value == pytest.approx(strict.f1)
+    accuracy = accuracy_score(sum(gold, []), sum(found, []))  # noqa: RUF017
+    assert result.metrics["test/token_accuracy"].value == pytest.approx(accuracy)
+
+
 def test_strict_and_lenient_reading_of_single_tags_differ():
     loaded = data.load("tiny_ner")
     gold = list(loaded.splits["test"]["ner_tags"])
@@ -100,7 +114,8 @@ def test_figures_and_tables_say_what_the_numbers_say(learned):
     assert (
         "PER hardest (0.000); their intervals do not overlap" in figures.f1_by_type(changed).caption
     )
-    for figure in (figures.history(result), figures.confusion(result)):
+    drawn = figures.history(result, score="validation entity F1")
+    for figure in (drawn, figures.confusion(result)):
         assert figure.png.startswith(b"\x89PNG")
         assert figure.caption.endswith(".")
 

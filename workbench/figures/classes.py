@@ -14,7 +14,7 @@ def methods(result: Result, metric: str) -> Figure:
     rows |= {name: found[metric] for name, found in result.baselines.items() if metric in found}
     rows = dict(sorted(rows.items(), key=lambda row: row[1].value, reverse=True))
     name = metric.partition("/")[2].replace("_", " ")
-    canvas = Canvas(figsize=(6.4, 0.5 * len(rows) + 1.2))
+    canvas = Canvas(figsize=(5.8, 0.5 * len(rows) + 1.2))
     axes = canvas.subplots()
     forest(axes, rows, mark=result.method)
     axes.set(xlabel=f"{name}, with 95 % interval")
@@ -86,7 +86,7 @@ def reliability(result: Result) -> Figure:
         xlim=(low, 1.02), ylim=(low, 1.02),
     )  # fmt: skip
     axes.set_title(f"Reliability, n = {found['n']:,}")
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right")
     gap = found["confidence"] - found["accuracy"]
     word = "surer than it is right" if gap > 0 else "less sure than it is right"
     return Figure(
@@ -103,7 +103,7 @@ def reliability(result: Result) -> Figure:
 def learning_curve(result: Result) -> Figure:
     """Test accuracy by number of labelled texts learned from, a line a method."""
     points = result.tables["curve"]
-    canvas = Canvas(figsize=(6.4, 3.4))
+    canvas = Canvas(figsize=(5.4, 3.4))
     axes = canvas.subplots()
     names = list(dict.fromkeys(point["method"] for point in points))
     for place, (method, colour) in enumerate(zip(names, COLOURS, strict=False)):

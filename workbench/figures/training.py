@@ -6,6 +6,9 @@ from matplotlib.figure import Figure as Canvas
 from workbench.figures.canvas import COLOURS, Figure, styled
 from workbench.result import Result
 
+WIDE = 20
+"""Ratio of the largest loss to the smallest from which on a log scale shows more."""
+
 
 @styled
 def history(result: Result, *, score: str, unit: str = "nats") -> Figure:
@@ -16,16 +19,20 @@ def history(result: Result, *, score: str, unit: str = "nats") -> Figure:
     methods = list(dict.fromkeys(record["method"] for record in result.history))
     epochs = [record for record in result.history if record["event"] == "epoch"]
     scored = any(record["score"] is not None for record in epochs)
-    canvas = Canvas(figsize=(7.5, 2.9) if scored else (5, 2.9))
-    panels = canvas.subplots(1, 2 if scored else 1, squeeze=False)[0]
+    canvas = Canvas(figsize=(5.4, 4.8 if scored else 2.8))
+    panels = canvas.subplots(2 if scored else 1, 1, squeeze=False)[:, 0]
     for method, colour in zip(methods, COLOURS, strict=False):
         steps = [r for r in result.history if r["method"] == method and r["event"] == "step"]
         when = [record["epoch"] - 1 + record["step"] / record["steps"] for record in steps]
         panels[0].plot(when, [r["loss"] for r in steps], color=colour, label=method, marker=".")
         if scored:
             ends = [record for record in epochs if record["method"] == method]
-            _scores(panels[1], ends, colour)
-    panels[0].set(xlabel="epoch", ylabel=f"{unit}, log scale", yscale="log")
+            _scores(panels[1], ends, colour, named=len(methods) == 1)
+    panels[0].set(xlabel="epoch", ylabel=unit)
+    shown = [record["loss"] for record in result.history if record["event"] == "step"]
+    if max(shown) > WIDE * min(shown):
+        panels[0].set(yscale="log", ylabel=f"{unit}, log scale")
+        panels[0].yaxis.set_major_formatter("{x:g}")
     panels[0].set_title("Training loss")
     if len(methods) > 1:
         panels[0].legend()
@@ -37,8 +44,11 @@ def history(result: Result, *, score: str, unit: str = "nats") -> Figure:
     return Figure(canvas, title, " ".join(_reading(m, epochs, score) for m in methods))
 
 
-def _scores(axes: Axes, ends: list[dict], colour: str) -> None:
+def _scores(axes: Axes, ends: list[dict], colour: str, *, named: bool) -> None:
+    """A line of scores by epoch; with `named` the best is written beside its dot."""
     axes.plot([r["epoch"] for r in ends], [r["score"] for r in ends], color=colour, marker="o")
+    if not named:
+        return
     best = max(ends, key=lambda record: record["score"])
     axes.annotate(
         f"{best['score']:.3f}", (best["epoch"], best["score"]), textcoords="offset points",
@@ -56,4 +66,4 @@ def _reading(method: str, epochs: list[dict], score: str) -> str:
     kept = f"{name} {best['epoch']} of {len(ends)} is kept, with a {score} of {best['score']:.3f}."
     if best is ends[-1]:
         return f"{kept} It is the last, so more epochs may still help."
-    return f"{kept} Later epochs were worse on this split."
+    return f"{kept} Later epochs were no better on this split."

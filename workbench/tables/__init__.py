@@ -1,16 +1,19 @@
 """Tables of results as HTML. Everything that comes from data is escaped."""
 
 from workbench.tables.classes import methods, risk_check, worst_texts
+from workbench.tables.finance import folds, verdict
 from workbench.tables.html import Html
 from workbench.tables.ner import token_report, worst_sentences
 from workbench.tables.scores import scores
 
 __all__ = [
     "Html",
+    "folds",
     "methods",
     "risk_check",
     "scores",
     "token_report",
+    "verdict",
     "worst_sentences",
     "worst_texts",
 ]

@@ -5,7 +5,7 @@ from workbench.tables.html import Html, note, table
 
 COSTS = {
     "trainable": ("trained weights", "{:,}"),
-    "seconds": ("learning", "{:,.1f} s"),
+    "seconds": ("training time", "{:,.1f} s"),
     "memory_mb": ("peak memory", "{:,.0f} MiB"),
 }
 """What `tables["methods"]` may say of a method -> its heading and form."""
@@ -20,7 +20,7 @@ def methods(result: Result, metrics: tuple[str, ...] = ("test/accuracy", "test/m
     costs = result.tables.get("methods", {})
     shown = [key for key in COSTS if any(cost.get(key) is not None for cost in costs.values())]
     names = [metric.partition("/")[2].replace("_", " ") for metric in metrics]
-    heads = ["method", *names, f"own minus other, {names[0]}", "own method is"]
+    heads = ["method", *names, f"own minus other, {names[0]}", "verdict on own"]
     lines = []
     for method, found in rows.items():
         cells = [str(found[metric]) if metric in found else "" for metric in metrics]

@@ -1,10 +1,13 @@
 """Tables as HTML. Everything that comes from data is escaped."""
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from workbench import paths
 
+MEASURE = re.compile(r"([-+.\d]+) (\[[-+.\d]+, [-+.\d]+\])")
+"""A number with its interval, as `Metric` writes it."""
 STYLE = (paths.PACKAGE / "tables" / "tables.css").read_text(encoding="utf-8")
 
 
@@ -31,13 +34,23 @@ def table(
     lines = []
     for row in rows:
         rule = ' class="wb-rule"' if rule_before and row[0] == rule_before else ""
-        cells = zip(marks, row, strict=True)
-        cells_of_row = "".join(f"<td{mark}>{escape(cell)}</td>" for mark, cell in cells)
-        lines.append(f"<tr{rule}>{cells_of_row}</tr>")
+        cells = [_cell(cell, mark) for mark, cell in zip(marks, row, strict=True)]
+        lines.append(f"<tr{rule}>{''.join(cells)}</tr>")
     return (
         f'<table class="wb-table"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table>"
     )
+
+
+def _cell(text: str, mark: str) -> str:
+    """A cell; where a table is narrow, a line may end between a number and its interval.
+
+    >>> _cell("0.500 [0.400, 0.610]", "")
+    '<td class="wb-measure">0.500 <span>[0.400, 0.610]</span></td>'
+    """
+    if match := MEASURE.fullmatch(text):
+        return f'<td class="wb-measure">{match[1]} <span>{match[2]}</span></td>'
+    return f"<td{mark}>{escape(text)}</td>"
 
 
 def note(text: str) -> str:

@@ -14,4 +14,5 @@ def scores(result: Result) -> Html:
         rows.append([name, str(metric), *cells, f"{metric.n:,}"])
     how = sorted({metric.how for metric in result.metrics.values()})
     text = f"Shares from 0 to 1; in brackets 95 % intervals: {'; '.join(how)}."
-    return Html(table(["metric", "this run", *names, "n"], rows) + note(text))
+    own = result.method or "this run"
+    return Html(table(["metric", own, *names, "n"], rows) + note(text))

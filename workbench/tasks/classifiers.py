@@ -25,7 +25,7 @@ from workbench.tasks import class_scores
 from workbench.training import Fit, Log, Recipe, fit
 
 EVALUATION_PIECES = 4096
-PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+PENALTIES = (0.03, 0.3, 3.0, 30.0)
 """Inverse strengths of logistic regression's L2 penalty that validation chooses from."""
 Probabilities = NDArray[np.float64]
 Predict = Callable[[Sequence[str]], Probabilities]

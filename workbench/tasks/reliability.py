@@ -10,6 +10,8 @@ from workbench.statistics import LEVEL
 from workbench.tasks.classifiers import Probabilities, chosen
 
 BINS = 10
+MIN_TEXTS = 20
+"""Fewest answers in a bin: below, its accuracy says nothing."""
 
 
 def measure(
@@ -25,7 +27,7 @@ def measure(
     right = np.array(chosen(probabilities, labels)) == np.array(gold)
     order = np.argsort(confidence, kind="stable")
     bins = []
-    for part in np.array_split(order, min(BINS, len(order))):
+    for part in np.array_split(order, min(BINS, max(1, len(order) // MIN_TEXTS))):
         hits, n = int(right[part].sum()), len(part)
         interval = binomtest(hits, n).proportion_ci(LEVEL, method="wilson")
         bins.append(
