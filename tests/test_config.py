@@ -1,6 +1,7 @@
 import pytest
 
-from workbench import flow
+from workbench import flow, tasks
+from workbench.config import names
 from workbench.errors import ParameterError
 from workbench.tasks.ner import Config
 
@@ -37,6 +38,14 @@ def test_typed_values_are_not_converted(values):
         Config.check(values)
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("sp500", ["sp500"]), (" sp500 ,nasdaq,", ["sp500", "nasdaq"]), ("", []), (",", [])],
+)
+def test_a_parameter_may_hold_several_names(text, found):
+    assert names(text) == found
+
+
 def test_config_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         Config().epochs = 3
@@ -58,5 +67,5 @@ def test_start_ignores_what_is_no_parameter(reports, capsys):
 
 
 def test_start_names_the_known_tasks():
-    with pytest.raises(ParameterError, match="ner, template"):
+    with pytest.raises(ParameterError, match=f"one of {', '.join(tasks.TASKS)}"):
         flow.start("nerr", {})

@@ -204,6 +204,43 @@ def test_conll2003_is_the_official_data():
     assert assets.find("conll2003").state() == "verified"
 
 
+def test_part_of_speech_and_chunk_stand_beside_each_word_of_conll2003():
+    data = ner.load("conll2003")
+    first = data.splits["train"][0]
+    assert list(zip(first["tokens"], first["pos_tags"], first["chunk_tags"], strict=True))[:4] == [
+        ("EU", "NNP", "B-NP"), ("rejects", "VBZ", "B-VP"), ("German", "JJ", "B-NP"),
+        ("call", "NN", "I-NP"),
+    ]  # fmt: skip
+    for split in data.splits.values():
+        lengths = list(map(len, split["tokens"]))
+        assert list(map(len, split["pos_tags"])) == list(map(len, split["chunk_tags"])) == lengths
+    tags = {tag for tags in data.splits["train"]["chunk_tags"] for tag in tags}
+    assert all(tag == "O" or tag[:2] in {"B-", "I-"} for tag in tags)
+
+
+@pytest.mark.parametrize(("columns", "known"), [("NN B-NP", True), ("NN", False), ("a b c", False)])
+def test_four_columns_only_are_those_of_conll2003(tmp_path, columns, known):
+    lines = f"Ada {columns} B-PER\nruns {columns} O\n"
+    data = ner.load(str(folder_with(tmp_path, train=lines, validation=lines, test=lines)))
+    assert ("pos_tags" in data.splits["train"].column_names) is known
+    if known:
+        assert data.splits["test"]["pos_tags"][0] == ["NN", "NN"]
+        assert data.splits["test"]["chunk_tags"][0] == ["B-NP", "B-NP"]
+
+
+def test_wnut16_is_split_by_hash_and_has_its_ten_types():
+    data = ner.load("wnut16")
+    counts = {name: (len(s), sum(map(len, s["tokens"]))) for name, s in data.splits.items()}
+    assert counts == {"train": (1941, 37842), "validation": (241, 4628), "test": (212, 3999)}
+    assert data.types == (
+        "company", "facility", "geo-loc", "movie", "musicartist", "other", "person", "product",
+        "sportsteam", "tvshow",
+    )  # fmt: skip
+    assert len(data.labels) == 21
+    assert data.losses["test_in_train"].count == 0
+    assert data.splits.column_names["train"] == ["tokens", "ner_tags", "document"]
+
+
 def test_fixture_is_ours_and_small():
     files = list((paths.FIXTURES / "tiny_ner").iterdir())
     assert sum(file.stat().st_size for file in files) < 100_000

@@ -173,7 +173,7 @@ def test_a_table_of_ones_own_runs_by_parameters_alone_and_long_texts_are_counted
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("", "can't be read"),
+        ("", "is empty"),
         ("grade,comment\n", "no rows"),
         ("grade,words\ngood,a\n", "no column 'comment'; its columns: grade, words"),
         ("grade,comment\n" + "".join(f"good,text {n}\n" for n in range(99)), "1 label only: good"),

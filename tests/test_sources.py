@@ -12,22 +12,32 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from workbench import paths, sources
+from workbench import assets, paths, sources
 from workbench.errors import DataError, ParameterError
 
 COMMIT = "c0ffee" * 6 + "c0ff"
 
 
 def test_unknown_name_lists_the_known():
-    with pytest.raises(
-        ParameterError,
-        match="unknown model 'minilmm'(.|\n)*minilm, smollm2(.|\n)*did you mean 'minilm'",
-    ):
-        sources.resolve("minilmm", "model")
-    with pytest.raises(
-        ParameterError, match="unknown dataset 'conl2003'(.|\n)*conll2003, tiny_ner"
-    ):
-        sources.resolve("conl2003", "dataset")
+    for kind, wrong, near in (("model", "minilmm", "minilm"), ("dataset", "conl2003", "conll2003")):
+        with pytest.raises(ParameterError, match=f"unknown {kind} '{wrong}'") as error:
+            sources.resolve(wrong, kind)
+        assert f"expected: one of {', '.join(sources.known(kind))}; a path" in str(error.value)
+        assert f"did you mean '{near}'?" in str(error.value)
+
+
+def test_the_known_are_the_catalogue_and_the_fixtures():
+    kinds = {kind: set(sources.known(kind)) for kind in ("model", "dataset")}
+    fixtures = {folder.name for folder in paths.FIXTURES.iterdir()}
+    assert kinds["model"] | kinds["dataset"] == set(assets.catalogue()) | fixtures
+    assert fixtures <= kinds["dataset"]
+    assert not kinds["model"] & kinds["dataset"]
+
+
+def test_make_fetches_all_assets_before_the_tests_which_reach_no_network():
+    makefile = (paths.ROOT / "Makefile").read_text()
+    (line,) = (line for line in makefile.splitlines() if "workbench fetch" in line)
+    assert line.partition(" fetch ")[2].split() == list(assets.catalogue())
 
 
 def test_a_model_is_no_dataset():

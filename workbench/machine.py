@@ -96,11 +96,20 @@ def part_memory_mb(place: torch.device) -> float:
 
 
 def _peaks(place: torch.device) -> dict[str, float]:
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    peak = {"resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+    peak = {"resident": _resident_peak()}
     if place.type == "cuda":
         peak["gpu"] = torch.cuda.max_memory_allocated(place) / (1 << 20)
     return peak
+
+
+def _resident_peak() -> float:
+    """Most resident memory of this process, in MiB."""
+    try:  # Linux: getrusage would count the process that started this one too
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    except (OSError, IndexError, ValueError):
+        unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def environment() -> dict[str, Any]:

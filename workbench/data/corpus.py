@@ -1,6 +1,7 @@
 """Running text in documents, to read and not to label."""
 
 import bz2
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,12 +9,15 @@ from xml.etree import ElementTree
 
 import mwparserfromhell
 import pandas
+from mwparserfromhell.nodes import Wikilink
 
 from workbench.data import tables, text
 from workbench.errors import DataError
 from workbench.result import Loss
 from workbench.sources import Source, resolve
 
+NO_TEXT = ("category:", "file:", "image:")
+"""Links that show no text of the article: what it belongs to, and pictures with their captions."""
 NAMESPACE = "{http://www.mediawiki.org/xml/export-0.10/}"
 MIN_CHARACTERS = 200
 """Shorter pages of the Wikipedia sample are redirects and stubs."""
@@ -64,7 +68,9 @@ def load(name: str, *, text_column: str = "text") -> Corpus:
         source=source,
         documents=[unique[key] for key in sorted(unique)],
         losses={
-            key: Loss(count=counts[key], of=whole, note=note)
+            key: Loss(
+                count=counts[key], of=counts["lines"] if key == "recoded" else whole, note=note
+            )
             for key, note in notes.items()
             if counts[key] or key == "repeated"
         },
@@ -78,10 +84,9 @@ def _read(source: Source, column: str, counts: Counter[str]) -> list[str]:
     if source.name == "news_sample":
         return _decoded(path / "texts.txt", counts).splitlines()
     if path.is_file() and path.suffix != ".txt":
-        frame, counts["recoded"] = tables.read_file(path)
-        return _column(frame, column, source.name)
+        return _column(tables.read_file(path, counts), column, source.name)
     if path.is_file():
-        return _decoded(path, counts).replace("\r\n", "\n").split("\n\n")
+        return re.split(r"\n\s*\n", _decoded(path, counts).strip())
     if files := sorted(path.glob("*.txt")):
         return [_decoded(file, counts) for file in files]
     frames = text.read(source, counts)
@@ -91,13 +96,11 @@ def _read(source: Source, column: str, counts: Counter[str]) -> list[str]:
 
 
 def _column(frame: pandas.DataFrame, column: str, where: str) -> list[str]:
-    return list(tables.column(frame, column, "text_column", where).dropna().astype(str))
+    return list(tables.column(frame, column, "text_column", where).fillna("").astype(str))
 
 
 def _decoded(path: Path, counts: Counter[str]) -> str:
-    decoded, recoded = tables.decode(path.read_bytes())
-    counts["recoded"] += recoded
-    return decoded
+    return tables.decode(path.read_bytes(), counts).replace("\r\n", "\n")
 
 
 def _wikipedia(path: Path, counts: Counter[str]) -> list[str]:
@@ -108,9 +111,19 @@ def _wikipedia(path: Path, counts: Counter[str]) -> list[str]:
     for page in root.iter(f"{NAMESPACE}page"):
         wikitext = page.findtext(f"{NAMESPACE}revision/{NAMESPACE}text") or ""
         redirect = page.find(f"{NAMESPACE}redirect") is not None
-        plain = "" if redirect else mwparserfromhell.parse(wikitext).strip_code().strip()
+        plain = "" if redirect else _plain(wikitext)
         if page.findtext(f"{NAMESPACE}ns") == "0" and len(plain) >= MIN_CHARACTERS:
             documents.append(plain)
         else:
             counts["short"] += 1
     return documents
+
+
+def _plain(wikitext: str) -> str:
+    code = mwparserfromhell.parse(wikitext)
+    code.nodes = [
+        node
+        for node in code.nodes
+        if not (isinstance(node, Wikilink) and node.title.strip().lower().startswith(NO_TEXT))
+    ]
+    return code.strip_code().strip()

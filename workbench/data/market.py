@@ -1,6 +1,9 @@
 """Daily prices of a market: one number a day, in order of time."""
 
 import gzip
+import hashlib
+import re
+import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +27,9 @@ KNOWN = {
 MIN_DAYS = 100
 MISSING = (".", "NA", "N/A", "#N/A", "NaN", "nan", "null")
 """How sources write a day without a price."""
+DATES = ("ISO8601", "%m/%d/%Y")
+"""How dates may be written, one way in a file."""
+TIME_OF_DAY = re.compile(r"(?<=\d{4}-\d\d-\d\d)[T ].*")
 
 
 @dataclass(frozen=True)
@@ -91,27 +97,49 @@ def load(name: str, *, date_column: str = "date", price_column: str = "price") -
     )
 
 
+def generated(days: int, *, edge: float, seed: int) -> Market:
+    """A market that is known: a day moves as the day before with probability 1/2 + `edge`.
+
+    Sizes of moves are those of a normal distribution with 1 % a day; `edge` 0 is a random walk.
+    """
+    chance = np.random.default_rng(seed)
+    turns = np.where(chance.random(days) < 0.5 + edge, 1, -1)
+    moves = np.cumprod(turns) * np.abs(chance.normal(scale=0.01, size=days))
+    first = np.datetime64("2000-01-03")
+    name = f"generated, edge {edge}, seed {seed}"
+    return Market(
+        source=Source(name, Path(), hashlib.sha256(name.encode()).hexdigest(), "generated"),
+        days=np.busday_offset(first, np.arange(days)),
+        prices=100 * np.exp(np.cumsum(moves)),
+    )
+
+
 def _read(path: Path) -> pandas.DataFrame:
     if path.is_dir():
-        files = [file for file in path.iterdir() if not file.name.startswith(".")]
+        files = [file for file in path.iterdir() if file.suffix in (*tables.SUFFIXES, ".gz")]
         if len(files) != 1:
-            raise DataError(f"{path} has {len(files)} files", expected="one file of prices")
+            raise DataError(f"{path} has {len(files)} tables", expected="one table of prices")
         path = files[0]
     if path.suffix == ".gz":
         try:
-            with gzip.open(path, "rt", encoding="utf-8") as stream:
-                return pandas.read_csv(stream, dtype=str)
-        except (OSError, EOFError, ValueError) as error:
+            return tables.from_csv(tables.decode(gzip.decompress(path.read_bytes()), Counter()))
+        except (OSError, EOFError, ValueError, Warning, zlib.error) as error:
             raise DataError(f"{path} can't be read: {error}", expected="a .csv.gz file") from None
-    return tables.read_file(path)[0]
+    return tables.read_file(path, Counter())
 
 
 def _typed(rows: pandas.DataFrame, where: str) -> pandas.DataFrame:
-    """Dates and prices as such; the first that is none is named with its row."""
-    days = pandas.to_datetime(rows["day"], errors="coerce", format="mixed").dt.normalize()
+    """Dates and prices as such; the first that is none is named.
+
+    All dates are read in the one way that fits most: row by row, 12/1/2026 and 13/1/2026 would be
+    a day in December and one in January.
+    """
+    dates = rows["day"].astype(str).str.replace(TIME_OF_DAY, "", regex=True)
+    ways = [pandas.to_datetime(dates, errors="coerce", format=way) for way in DATES]
+    days = max(ways, key=lambda found: found.notna().sum())
     prices = pandas.to_numeric(rows["price"], errors="coerce")
     for name, found, wrong, wanted in (
-        ("day", days, days.isna(), "a date such as 2026-01-31"),
+        ("day", days, days.isna(), "a date such as 2026-01-31 or 1/31/2026"),
         ("price", prices, ~(prices > 0) | np.isinf(prices), "a number above 0"),
     ):
         if wrong.any():

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from reprlib import repr as short
 
 import ftfy
 import pandas
@@ -25,6 +26,8 @@ KNOWN = {"brand_tweets": ("text", "sentiment"), "tiny_reviews": ("text", "label"
 """Catalogue data set -> its columns of text and label."""
 COLUMNS = ["item", "cluster", "text", "label"]
 MAX_LABELS = 100
+UNPARSED = "unparsed"
+"""What an answer that can't be read as a label counts as; so no label may be called that."""
 REPAIR = ftfy.TextFixerConfig(uncurl_quotes=False)
 NOISE = re.compile(r"https?://\S+|www\.\S+|@\w+")
 WORD = re.compile(r"[^\W_]+")
@@ -127,9 +130,8 @@ def read(source: Source, counts: Counter[str]) -> dict[str, pandas.DataFrame]:
     """Tables by split; under the name "" where the rows are still to be split."""
     path = tables.only_file(source.path)
     if path is None:
-        return tables.read_splits(source.path)
-    frame, counts["recoded"] = tables.read_file(path)
-    return {"": frame}
+        return tables.read_splits(source.path, counts)
+    return {"": tables.read_file(path, counts)}
 
 
 def _columns(
@@ -176,9 +178,14 @@ def _check(rows: pandas.DataFrame, where: str) -> tuple[str, ...]:
         )
     if len(labels) > MAX_LABELS:
         raise DataError(
-            f"{where} has {len(labels):,} different labels, such as {labels[0]!r}",
+            f"{where} has {len(labels):,} different labels, such as {short(labels[0])}",
             expected=f"{MAX_LABELS} labels at most",
             do="set label_column to a column of classes",
+        )
+    if UNPARSED in labels:
+        raise DataError(
+            f"{where} has the label {UNPARSED!r}, which stands for answers that are no label",
+            expected="labels of other names",
         )
     for split in SPLITS:
         part = rows.loc[rows["split"] == split, "label"]
@@ -189,7 +196,8 @@ def _check(rows: pandas.DataFrame, where: str) -> tuple[str, ...]:
             )
     if absent := sorted(set(labels) - set(rows.loc[rows["split"] == "train", "label"])):
         raise DataError(
-            f"{where}: the training split has no text of {', '.join(map(repr, absent))}",
+            f"{where}: the training split has no text of {', '.join(map(short, absent[:5]))}"
+            f"{f' and {len(absent) - 5:,} more labels' if len(absent) > 5 else ''}",
             expected="each label in the training split",
             do="add texts of that label, or remove those there are",
         )
@@ -206,5 +214,8 @@ def _losses(counts: Counter[str]) -> dict[str, Loss]:
         "garbled": "texts that still look wrongly encoded, kept",
     }
     return {
-        name: Loss(count=counts[name], of=counts["rows"], note=note) for name, note in notes.items()
+        name: Loss(
+            count=counts[name], of=counts["lines" if name == "recoded" else "rows"], note=note
+        )
+        for name, note in notes.items()
     }

@@ -1,6 +1,7 @@
 """Pretrained decoders that predict the next token, from a folder or a GGUF file."""
 
 import fcntl
+import struct
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from workbench import paths
 from workbench.errors import IntegrityError, ParameterError
 from workbench.sources import Source
+
+UNREADABLE = (OSError, ValueError, KeyError, IndexError, OverflowError, NotImplementedError)
+"""What reading a damaged file may raise; of a GGUF file also struct.error."""
 
 
 class CausalLM(nn.Module):
@@ -96,8 +100,9 @@ def _load(source: Source) -> tuple[Any, Any]:
         network, report = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
         )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise _damaged(source, str(error).strip().splitlines()[0]) from error
+    except (*UNREADABLE, SafetensorError) as error:
+        do = f"remove {folder}: it is made anew from {files[0]}" if files else ""
+        raise _damaged(source, str(error).strip().splitlines()[0], do=do) from error
     if missing := sorted(report["missing_keys"]):
         raise _damaged(source, f"its file lacks {len(missing)} weights, such as {missing[0]}")
     if tokenizer.pad_token_id is None:
@@ -129,7 +134,7 @@ def _convert(source: Source, file: Path, folder: Path) -> None:
         where: dict[str, Any] = {"gguf_file": file.name}
         tokenizer = AutoTokenizer.from_pretrained(file.parent, **where)
         network = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **where)
-    except (OSError, ValueError, KeyError, IndexError, NotImplementedError) as error:
+    except (*UNREADABLE, struct.error) as error:
         raise _damaged(source, str(error).strip().splitlines()[0]) from error
     # save_pretrained refuses a network that was read from GGUF, so its parts are written.
     tokenizer.save_pretrained(folder)
@@ -139,9 +144,9 @@ def _convert(source: Source, file: Path, folder: Path) -> None:
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-def _damaged(source: Source, reason: str) -> IntegrityError:
+def _damaged(source: Source, reason: str, *, do: str = "") -> IntegrityError:
     return IntegrityError(
         f"model {source.name!r} ({source.about}) can't be used as a decoder: {reason}",
         expected="the whole files of a causal language model",
-        do="use smollm2, or hf:<id> of a causal language model",
+        do=do or "use smollm2, or hf:<id> of a causal language model",
     )

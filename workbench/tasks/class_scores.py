@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pandas
 
+from workbench.data import text
 from workbench.result import ITEM_COLUMNS, Metric
 from workbench.statistics import Counts, Statistic, measure, resample
 
-UNPARSED = "unparsed"
+UNPARSED = text.UNPARSED
 """The outcome of an answer that can't be read as a label; always wrong, never a label."""
 
 

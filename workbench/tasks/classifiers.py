@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -174,7 +175,12 @@ def losses(probabilities: Probabilities, gold: Sequence[str], labels: Sequence[s
 def _logistic(
     seen: NDArray, labels: Sequence[str], held_out: NDArray, gold: Sequence[str]
 ) -> Pipeline:
-    """Logistic regression with the penalty of least loss on validation."""
+    """Logistic regression with the penalty of least loss on validation.
+
+    Of training texts that all have one label, nothing but that label can be learned.
+    """
+    if len(set(labels)) == 1:
+        return make_pipeline(DummyClassifier().fit(seen, labels))
     best, best_loss = None, np.inf
     known = [place for place, label in enumerate(gold) if label in set(labels)]
     for penalty in PENALTIES:
@@ -193,6 +199,8 @@ def _logistic(
 
 def _weights(model: Pipeline) -> int:
     """Weights and biases of the logistic regression that a pipeline ends with."""
+    if isinstance(model[-1], DummyClassifier):
+        return 0
     return int(model[-1].coef_.size + model[-1].intercept_.size)
 
 

@@ -1,0 +1,391 @@
+"""Ways to learn labels of texts: what is trained, what is left alone, and how sure they are."""
+
+import numpy as np
+import pytest
+import torch
+
+from workbench import figures, machine, sources
+from workbench.data import text
+from workbench.models.encoder import Encoder
+from workbench.models.text_classifier import LORA_ALPHA, TextClassifier
+from workbench.result import Cost, Metric, Result
+from workbench.tasks import adaptation, classifiers, reliability, risk
+from workbench.tasks.classifiers import Labelled, Reading
+from workbench.training import Log, Recipe
+
+READING = Reading(max_pieces=24, dtype=torch.float32)
+ODD = [
+    "Never again.",
+    "",
+    "x" * 10_000,
+    "A desk and a lamp arrived on Monday, as the shop had said they would, and both work well.",
+    "😀 \u200b ¿?",
+    "Great!",
+]
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    return Encoder(sources.resolve("minilm", "model"), casing=False).eval()
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_bert):
+    return Encoder(sources.resolve(str(tiny_bert), "model"), casing=False).eval()
+
+
+@pytest.fixture(scope="module")
+def reviews():
+    return text.load("tiny_reviews")
+
+
+def recipe(epochs, learning_rate):
+    return Recipe(epochs=epochs, learning_rate=learning_rate)
+
+
+def tuned(model, train, *, epochs, learning_rate, validation=None):
+    log = Log(None)
+    fit = classifiers.fine_tune(
+        model, train, validation, recipe(epochs, learning_rate), READING, log,
+        batch_pieces=256, seed=0,
+    )  # fmt: skip
+    return fit, log
+
+
+def weights(model):
+    return {name: value.detach().clone() for name, value in model.named_parameters()}
+
+
+def test_lora_trains_only_its_adapter_and_the_head(minilm, reviews):
+    machine.seed(0)
+    model = TextClassifier(minilm, reviews.labels, lora_rank=4)
+    before = weights(model)
+    tuned(model, classifiers.labelled(reviews, "train").first(12), epochs=2, learning_rate=1e-3)
+    changed = {name for name, value in weights(model).items() if not value.equal(before[name])}
+    small = {name for name in before if "lora_" in name or name.startswith("head.")}
+    assert changed == small
+    assert model.trainable == sum(before[name].numel() for name in small)
+    assert model.trainable < 0.02 * sum(value.numel() for value in before.values())
+
+
+def test_lora_stands_on_every_linear_layer_but_the_pooler(minilm):
+    model = TextClassifier(minilm, ["a", "b"], lora_rank=2)
+    layers = {
+        name for name, module in minilm.network.named_modules()
+        if isinstance(module, torch.nn.Linear)
+    }  # fmt: skip
+    adapted = {
+        name.removesuffix(".base_layer") for name, _ in model.encoder.network.named_modules()
+        if name.endswith(".base_layer")
+    }  # fmt: skip
+    assert layers - adapted == {"pooler.dense"}
+    module = dict(model.encoder.network.named_modules())[min(adapted)]
+    assert module.scaling["default"] == LORA_ALPHA
+
+
+def test_a_fresh_lora_model_predicts_as_the_untouched_encoder(minilm, reviews):
+    texts = classifiers.labelled(reviews, "test").texts
+    machine.seed(1)
+    plain = TextClassifier(minilm, reviews.labels)
+    adapted = TextClassifier(minilm, reviews.labels, lora_rank=8)
+    adapted.head.load_state_dict(plain.head.state_dict())
+    expected, found = (classifiers.predict(model, texts, READING) for model in (plain, adapted))
+    assert np.abs(expected - found).max() == 0
+    features = classifiers.encode(minilm, texts, READING)
+    logits = plain.head(torch.from_numpy(features))
+    assert found == pytest.approx(logits.softmax(-1).detach().numpy(), abs=1e-5)
+
+
+def test_a_classifier_leaves_the_loaded_encoder_alone(tiny, reviews):
+    before = weights(tiny)
+    for rank in (0, 4):
+        model = TextClassifier(tiny, reviews.labels, lora_rank=rank)
+        tuned(model, classifiers.labelled(reviews, "train").first(8), epochs=1, learning_rate=1e-2)
+    assert set(weights(tiny)) == set(before)
+    assert all(value.equal(before[name]) for name, value in weights(tiny).items())
+    assert all(value.requires_grad for value in tiny.parameters())
+
+
+def test_the_batch_a_text_is_in_does_not_change_its_prediction(minilm, reviews):
+    machine.seed(2)
+    model = TextClassifier(minilm, reviews.labels)
+    torch.nn.init.normal_(model.head.weight, std=1.0)
+    texts = ODD + list(reviews.splits["test"]["text"])[:8]
+    together = classifiers.predict(model, texts, READING)
+    alone = np.concatenate([classifiers.predict(model, [words], READING) for words in texts])
+    back = classifiers.predict(model, texts[::-1], READING)[::-1]
+    assert np.abs(together - alone).max() < 1e-5
+    assert np.abs(together - back).max() < 1e-5
+    assert len({tuple(row) for row in together.round(4)}) > len(texts) / 2, "texts do differ"
+    assert together.sum(axis=1) == pytest.approx(1)
+
+
+def test_what_was_learned_by_heart_is_found_again(minilm, reviews):
+    machine.seed(0)
+    train = classifiers.labelled(reviews, "train").first(20)
+    model = TextClassifier(minilm, reviews.labels)
+    before = classifiers.chosen(classifiers.predict(model, train.texts, READING), reviews.labels)
+    fit, _ = tuned(model, train, epochs=5, learning_rate=3e-4)
+    after = classifiers.chosen(classifiers.predict(model, train.texts, READING), reviews.labels)
+    assert np.mean(np.array(before) == np.array(train.labels)) < 0.7
+    assert after == list(train.labels)
+    assert (fit.best_epoch, fit.best_score) == (5, None)
+
+
+def test_the_epoch_that_validation_likes_best_is_kept(tiny, reviews):
+    machine.seed(0)
+    model = TextClassifier(tiny, reviews.labels)
+    train = classifiers.labelled(reviews, "train").first(30)
+    fit, log = tuned(
+        model, train, epochs=4, learning_rate=0.02,
+        validation=classifiers.labelled(reviews, "validation"),
+    )  # fmt: skip
+    scored = [record["score"] for record in log.records if record["event"] == "epoch"]
+    assert fit.best_score == max(scored) == scored[fit.best_epoch - 1]
+    held_out = classifiers.labelled(reviews, "validation")
+    guessed = classifiers.chosen(
+        classifiers.predict(model, held_out.texts, READING), reviews.labels
+    )
+    from sklearn.metrics import f1_score
+
+    again = f1_score(
+        held_out.labels, guessed, average="macro", labels=reviews.labels, zero_division=0
+    )
+    assert again == pytest.approx(fit.best_score)
+
+
+def test_the_same_seed_trains_the_same_model(tiny, reviews):
+    train, found = classifiers.labelled(reviews, "train").first(30), []
+    for seed in (0, 0, 1):
+        machine.seed(seed)
+        model = TextClassifier(tiny, reviews.labels, lora_rank=2)
+        tuned(model, train, epochs=1, learning_rate=1e-3)
+        found.append(classifiers.predict(model, train.texts, READING))
+    assert (found[0] == found[1]).all()
+    assert (found[0] != found[2]).any()
+
+
+def test_majority_gives_the_shares_of_training():
+    train = Labelled(["a", "b", "c", "d"], ["x", "y", "x", "x"])
+    found = classifiers.majority(train, ["w", "x", "y"], 3)
+    assert found.tolist() == [[0, 0.75, 0.25]] * 3
+    assert classifiers.chosen(found, ["w", "x", "y"]) == ["x"] * 3
+
+
+def both(train, validation, labels, encoder):
+    """The two ways that end in a logistic regression."""
+    yield classifiers.tfidf(train, validation, labels)
+    yield classifiers.linear_probe(encoder, train, validation, labels, READING)
+
+
+def test_a_label_that_training_lacks_has_probability_nought(tiny):
+    train = Labelled(["bad bad", "good good", "bad", "good"] * 3, ["a", "c", "a", "c"] * 3)
+    held_out = Labelled(["bad", "good", "odd"], ["a", "c", "b"])
+    for predict, _ in both(train, held_out, ["a", "b", "c"], tiny):
+        found = predict(["bad", "good", "", "never seen"])
+        assert (found[:, 1] == 0).all()
+        assert found.sum(axis=1) == pytest.approx(1)
+        assert classifiers.chosen(found[:2], ["a", "b", "c"]) == ["a", "c"]
+
+
+def test_training_texts_of_one_label_only_give_that_label(tiny):
+    train = Labelled(["one", "two"], ["b", "b"])
+    held_out = Labelled(["x", "y"], ["a", "b"])
+    for predict, learned in both(train, held_out, ["a", "b"], tiny):
+        assert predict(["one", "else"]).tolist() == [[0, 1], [0, 1]]
+        assert learned == 0
+
+
+def test_weights_of_a_logistic_regression_are_counted(tiny):
+    train = Labelled(["bad day", "good day", "fair day"] * 4, ["a", "b", "c"] * 4)
+    _, learned = classifiers.linear_probe(tiny, train, train, ["a", "b", "c"], READING)
+    assert learned == 3 * (tiny.width + 1)
+
+
+def test_texts_longer_than_the_limit_are_cut_and_counted(tiny):
+    texts = ["ada", "a b" * 5_000, "berg " * 2_000, ""]
+    rows, cut = tiny.encode(texts, 24)
+    assert cut == 2
+    assert [len(row) for row in rows] == [3 + 2, 24 + 2, 24 + 2, 2]
+    whole, none = tiny.encode(texts[:1], 24)
+    assert (none, whole[0]) == (0, rows[0])
+    _, most = tiny.encode(texts, 10**6)
+    assert most == 2, "never more than the model can"
+    assert all(row[0] == tiny.tokenizer.cls_token_id for row in rows)
+    assert all(row[-1] == tiny.tokenizer.sep_token_id for row in rows)
+
+
+def test_what_is_beyond_the_limit_is_not_read(tiny):
+    model = TextClassifier(tiny, ["a", "b"])
+    torch.nn.init.normal_(model.head.weight)
+    start = "ada berg runs " * 20
+    found = classifiers.predict(model, [start, start + "and more", "else"], READING)
+    assert (found[0] == found[1]).all()
+    assert (found[0] != found[2]).any()
+
+
+@pytest.mark.parametrize("words", ODD, ids=lambda words: repr(words[:12]))
+def test_every_text_is_answered_by_every_way_to_learn(tiny, reviews, words):
+    setting = adaptation.Setting(
+        encoder=tiny,
+        labels=reviews.labels,
+        validation=classifiers.labelled(reviews, "validation").first(6),
+        reading=READING,
+        recipe=recipe(1, 1e-3),
+        lora_rank=2,
+        seed=0,
+        log=Log(None),
+    )
+    train = classifiers.labelled(reviews, "train").first(12)
+    for method in adaptation.METHODS:
+        answer = adaptation.learn(method, train, [words], setting)
+        assert answer.probabilities.shape == (1, 3), method
+        assert answer.probabilities.sum() == pytest.approx(1), method
+        assert answer.chosen(reviews.labels)[0] in reviews.labels
+
+
+def test_what_learning_took_is_told(tiny, reviews):
+    setting = adaptation.Setting(
+        tiny, reviews.labels, classifiers.labelled(reviews, "validation"), READING,
+        recipe(2, 1e-3), lora_rank=2, seed=0, log=Log(None),
+    )  # fmt: skip
+    train = classifiers.labelled(reviews, "train").first(12)
+    answers = {
+        method: adaptation.learn(method, train, ["x"], setting) for method in adaptation.METHODS
+    }
+    whole = sum(weight.numel() for weight in tiny.parameters())
+    assert answers[adaptation.FULL].trainable == whole + 3 * (tiny.width + 1)
+    assert answers[adaptation.MAJORITY].trainable == 2
+    rows, _ = tiny.encode(train.texts, READING.max_pieces)
+    pieces = {method: answer.pieces for method, answer in answers.items()}
+    trained = 2 * sum(map(len, rows))
+    assert pieces[adaptation.FULL] == pieces[adaptation.LORA] == trained
+    assert pieces[adaptation.HEAD] == pieces[adaptation.TFIDF] == 0
+    assert all(answer.seconds > 0 for answer in answers.values())
+
+
+def test_cross_entropy_is_that_of_the_gold_label():
+    found = classifiers.losses(np.array([[0.5, 0.5], [0, 1]]), ["b", "a"], ["a", "b"])
+    assert found == pytest.approx([np.log(2), -np.log(1e-12)])
+
+
+def test_the_first_texts_are_taken_or_all():
+    data = Labelled(["a", "b", "c"], ["x", "y", "z"])
+    assert data.first(2) == Labelled(["a", "b"], ["x", "y"])
+    assert data.first(0) == data.first(9) == data
+
+
+def synthetic(*, overconfident, n=20_000):
+    """Probabilities of two labels, and gold drawn from them, less sure where so wanted."""
+    chance = np.random.default_rng(0)
+    sure = chance.uniform(0.5, 1, n)
+    right = chance.random(n) < sure - overconfident
+    probabilities = np.stack([sure, 1 - sure], axis=1)
+    return probabilities, ["a" if hit else "b" for hit in right]
+
+
+def test_a_calibrated_classifier_has_almost_no_calibration_error():
+    found = reliability.measure(*synthetic(overconfident=0.0), ["a", "b"])
+    assert found["expected_calibration_error"] < 0.015
+    assert found["confidence"] == pytest.approx(0.75, abs=0.01)
+    inside = [part["low"] <= part["confidence"] <= part["high"] for part in found["bins"]]
+    assert sum(inside) >= 8
+
+
+@pytest.mark.parametrize("gap", [0.1, 0.3])
+def test_an_overconfident_classifier_has_the_error_that_was_planted(gap):
+    found = reliability.measure(*synthetic(overconfident=gap), ["a", "b"])
+    assert found["expected_calibration_error"] == pytest.approx(gap, abs=0.015)
+    assert found["confidence"] - found["accuracy"] == pytest.approx(gap, abs=0.015)
+
+
+def test_bins_are_equally_filled_and_in_order_of_confidence():
+    found = reliability.measure(*synthetic(overconfident=0.1, n=1003), ["a", "b"])
+    assert sorted(part["n"] for part in found["bins"]) == [100] * 7 + [101] * 3
+    sure = [part["confidence"] for part in found["bins"]]
+    assert sure == sorted(sure)
+    assert sum(part["n"] * part["accuracy"] for part in found["bins"]) == pytest.approx(
+        1003 * found["accuracy"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "bins"), [(1, 1), (19, 1), (20, 1), (59, 2), (200, 10), (999, 10)]
+)
+def test_few_texts_are_parted_into_fewer_bins(texts, bins):
+    found = reliability.measure(*synthetic(overconfident=0, n=texts), ["a", "b"])
+    assert len(found["bins"]) == bins
+    assert sum(part["n"] for part in found["bins"]) == found["n"] == texts
+
+
+def shown(**tables):
+    metric = Metric(value=0.5, n=10, how="none")
+    return Result(
+        task="trial", parameters={}, sources={}, metrics={"test/accuracy": metric}, headline=(),
+        environment={}, tables=tables,
+        cost=Cost(seconds=1, memory_mb={"resident": 1}, device="cpu", precision="float32"),
+    )  # fmt: skip
+
+
+def test_the_reliability_figure_says_what_the_numbers_say():
+    sure = reliability.measure(*synthetic(overconfident=0.2), ["a", "b"])
+    caption = figures.reliability(shown(reliability=sure)).caption
+    assert "surer than it is right: confidence 0.75" in caption
+    assert f"calibration error is {sure['expected_calibration_error']:.3f}" in caption
+    doubting = reliability.measure(*synthetic(overconfident=-0.2), ["a", "b"])
+    assert "less sure than it is right" in figures.reliability(shown(reliability=doubting)).caption
+
+
+@pytest.fixture(scope="module")
+def batch(reviews):
+    return classifiers.labelled(reviews, "train").first(16)
+
+
+def test_the_written_risk_is_that_of_automatic_differentiation(minilm, reviews, batch):
+    machine.seed(0)
+    found = risk.check(minilm, reviews.labels, batch)
+    assert found["texts"] == 16
+    assert found["written_nats"] == pytest.approx(found["automatic_nats"], abs=1e-5)
+    assert found["written_nats"] > 0.5, "a head that is sure is often wrong, so there is a gradient"
+    assert 0 < found["gradient_gap"] < 1e-4
+
+
+def without_mean(hidden, weight, bias, one_hot):
+    value, gradients = RIGHT(hidden, weight, bias, one_hot)
+    return value, [gradient * len(one_hot) for gradient in gradients]
+
+
+def with_other_sign(hidden, weight, bias, one_hot):
+    value, (by_weight, by_bias) = RIGHT(hidden, weight, bias, one_hot)
+    return value, [by_weight, -by_bias]
+
+
+def with_other_risk(hidden, weight, bias, one_hot):
+    value, gradients = RIGHT(hidden, weight, bias, one_hot)
+    return value + 0.001, gradients
+
+
+RIGHT = risk._written
+
+
+@pytest.mark.parametrize("wrong", [without_mean, with_other_sign, with_other_risk])
+def test_a_wrong_formula_is_found(tiny, reviews, batch, monkeypatch, wrong):
+    machine.seed(0)
+    risk.check(tiny, reviews.labels, batch)
+    monkeypatch.setattr(risk, "_written", wrong)
+    with pytest.raises(RuntimeError, match="differ from autograd's"):
+        risk.check(tiny, reviews.labels, batch)
+
+
+def test_memory_of_a_part_is_measured_and_the_whole_runs_kept():
+    place = torch.device("cpu")
+    if not machine.reset_peak_memory(place):
+        pytest.skip("until the system can set its peak back: only Linux has clear_refs")
+    idle = machine.part_memory_mb(place)
+    block = np.ones(30_000_000)
+    held = machine.part_memory_mb(place)
+    del block
+    assert held - idle > 200
+    machine.reset_peak_memory(place)
+    assert machine.part_memory_mb(place) < held - 100
+    assert machine.peak_memory_mb(place)["resident"] >= held
