@@ -29,9 +29,10 @@ ARROWS = {
     "data": {"iob", "result", "sources"},
     "models": {"iob", "sources"},
     "training": {"machine", "result"},
+    "scoring": {"machine", "models"},
     "tasks": {
         "config", "data", "iob", "machine", "metrics", "models", "result", "sources", "statistics",
-        "training",
+        "scoring", "training",
     },
     "figures": {"iob", "result"},
     "tables": {"iob", "result"},

@@ -2,16 +2,37 @@
 
 from workbench.figures.canvas import Figure
 from workbench.figures.classes import label_confusion, learning_curve, methods, reliability
+from workbench.figures.finance import edges, folds, last_words
 from workbench.figures.ner import confusion, f1_by_type
+from workbench.figures.pretraining import (
+    attention,
+    bits_per_byte,
+    fertility,
+    lens,
+    lens_sentence,
+    probes,
+)
+from workbench.figures.prompting import label_shares, prompt_spread
 from workbench.figures.training import history
 
 __all__ = [
     "Figure",
+    "attention",
+    "bits_per_byte",
     "confusion",
+    "edges",
     "f1_by_type",
+    "fertility",
+    "folds",
     "history",
     "label_confusion",
+    "label_shares",
+    "last_words",
     "learning_curve",
+    "lens",
+    "lens_sentence",
     "methods",
+    "probes",
+    "prompt_spread",
     "reliability",
 ]

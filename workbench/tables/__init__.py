@@ -4,14 +4,22 @@ from workbench.tables.classes import methods, risk_check, worst_texts
 from workbench.tables.finance import folds, verdict
 from workbench.tables.html import Html
 from workbench.tables.ner import token_report, worst_sentences
+from workbench.tables.pretraining import domains, parts, probes, surprising
+from workbench.tables.prompting import answers, prompts
 from workbench.tables.scores import scores
 
 __all__ = [
     "Html",
+    "answers",
+    "domains",
     "folds",
     "methods",
+    "parts",
+    "probes",
+    "prompts",
     "risk_check",
     "scores",
+    "surprising",
     "token_report",
     "verdict",
     "worst_sentences",

@@ -6,6 +6,7 @@ from workbench.tables.html import Html, note, table
 COSTS = {
     "trainable": ("trained weights", "{:,}"),
     "seconds": ("training time", "{:,.1f} s"),
+    "answer_seconds": ("answering time", "{:,.1f} s"),
     "memory_mb": ("peak memory", "{:,.0f} MiB"),
 }
 """What `tables["methods"]` may say of a method -> its heading and form."""

@@ -6,11 +6,14 @@ Importing them loads no torch: plans and the command line read configurations on
 from types import ModuleType
 
 from workbench.errors import ParameterError
-from workbench.tasks import fine_tuning, ner, template
+from workbench.tasks import finance, fine_tuning, ner, pretraining, prompting, template
 
 TASKS: dict[str, ModuleType] = {
+    "finance": finance,
     "fine_tuning": fine_tuning,
     "ner": ner,
+    "pretraining": pretraining,
+    "prompting": prompting,
     "template": template,
 }
 

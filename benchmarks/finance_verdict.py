@@ -1,0 +1,112 @@
+"""How often the finance verdict errs: markets with a planted edge, and random walks.
+
+A day of a generated market moves as the day before with probability 0.5 + edge. Each is judged as
+in a run of `40_finance`: walk forward, placebo, blocks of days, rule. The last line is JSON.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import time
+from collections import Counter
+from functools import partial
+
+import numpy as np
+
+from workbench import machine
+from workbench.data import market
+from workbench.tasks import (
+    finance,
+    finance_methods,
+    finance_scores,
+    market_words,
+    verdict,
+    walk_forward,
+)
+from workbench.tasks.classifiers import Reading
+from workbench.tasks.walk_forward import Learner
+from workbench.training import Log, Recipe
+
+EDGES = (0.05, 0.0)
+ANSWERS = ("yes", "no", "cannot tell", "withheld")
+
+
+def encoder(config: finance.Config) -> Learner:
+    """The real encoder, with the run's own training."""
+    model = finance.load_model(config)
+    dtype = machine.precision(config.precision, model.device)
+    return finance_methods.FineTuned(
+        model,
+        Recipe(epochs=config.epochs, learning_rate=config.learning_rate, dtype=dtype),
+        Reading(finance_methods.MAX_PIECES, dtype),
+        seed=0,
+        log=Log(None),
+        name="encoder",
+    )
+
+
+def trial(
+    learner: Learner, config: finance.Config, *, edge: float, seeds: int, days: int, markets: int
+) -> dict:
+    """Verdicts over seeds, each on `markets` independent generated ones learned together."""
+    began, answers, mccs = time.monotonic(), Counter(), []
+    speak = partial(market_words.speak, history=config.history)
+    for seed in range(seeds):
+        found = {
+            f"made {number}": market.generated(days, edge=edge, seed=seed * markets + number)
+            for number in range(markets)
+        }
+        examples = market_words.examples(
+            found, {name: speak(made.prices) for name, made in found.items()}
+        )
+        cuts = walk_forward.folds(
+            examples, config.folds, train_days=config.train_days, embargo_days=config.embargo_days
+        )
+        with contextlib.redirect_stdout(io.StringIO()):
+            said, mcc = finance_scores.try_out(
+                examples, cuts, learner, embargo_days=config.embargo_days, seed=seed
+            )
+        answers[said.answer] += 1
+        mccs.append(mcc.value)
+        print(f"  edge {edge}, seed {seed}: {said.answer}, MCC {mcc}", flush=True)
+    return {
+        "edge": edge,
+        "seeds": seeds,
+        "test_days": len(set(examples.known_at[walk_forward.tested(cuts)].tolist())),
+        "answers": {answer: answers[answer] for answer in ANSWERS},
+        "mean_mcc": round(float(np.mean(mccs)), 4),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def main() -> None:
+    """Print a table of verdicts and, last, one JSON object."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--seeds", type=int, default=50, help="for logistic regression")
+    arguments.add_argument("--encoder-seeds", type=int, default=6, help="for the real encoder")
+    given = arguments.parse_args()
+    config = finance.Config.check({"train_days": 1500})
+    shorter = finance.Config.check({"train_days": 1500, "folds": 2})
+    plans = {
+        "logistic regression": (finance_methods.logistic, config, given.seeds),
+        "fine-tuned encoder": (encoder(shorter), shorter, given.encoder_seeds),
+    }
+    trials = []
+    for name, (learner, setting, seeds) in plans.items():
+        for edge in EDGES:
+            print(f"{name}:", flush=True)
+            found = trial(learner, setting, edge=edge, seeds=seeds, days=5000, markets=1)
+            trials.append({"method": name, "folds": setting.folds} | found)
+    print(f"\n{'method':<22}{'edge':>6}{'seeds':>7}{'MCC':>8}", *(f"{a:>12}" for a in ANSWERS))
+    for found in trials:
+        counts = (f"{found['answers'][answer]:>12}" for answer in ANSWERS)
+        head = (
+            f"{found['method']:<22}{found['edge']:>6}{found['seeds']:>7}{found['mean_mcc']:>8.3f}"
+        )
+        print(head, *counts)
+    print(json.dumps({"benchmark": "finance_verdict", "worth": verdict.WORTH, "trials": trials}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Log-likelihoods and greedy answers in batches: the same as one text at a time."""
+
+import copy
+
+import pytest
+import torch
+from tokenizers.processors import TemplateProcessing
+
+from workbench import sources
+from workbench.errors import ParameterError
+from workbench.models.causal_lm import CausalLM
+from workbench.scoring import encode, generate, log_likelihoods
+
+SHOTS = "Text: good\nLabel: positive\n\nText: it broke at once, alas\nLabel: very negative\n\n"
+TEXTS = ("the lamp works", "N/A", "", "A bag of cloth, delivered on Tuesday by a friendly man.")
+ANSWERS = (" positive", " neutral", " very negative", " very negative indeed", " Zürich 🎉")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return CausalLM(sources.resolve("smollm2", "model"))
+
+
+def contexts(shots: str = "") -> list[str]:
+    return [f"{shots}Text: {text}\nLabel:" for text in TEXTS]
+
+
+def one_at_a_time(model, ids: list[int], start: int) -> float:
+    """Sum of the log-probabilities of ids[start:], from one full forward pass."""
+    with torch.inference_mode():
+        logits = model.network(torch.tensor([ids])).logits[0].log_softmax(-1)
+    return sum(float(logits[place - 1, ids[place]]) for place in range(start, len(ids)))
+
+
+@pytest.mark.parametrize("shots", ["", SHOTS])
+@pytest.mark.parametrize("batch_tokens", [1, 4096])
+def test_likelihoods_equal_those_of_one_text_at_a_time(model, shots, batch_tokens):
+    found = log_likelihoods(model, contexts(shots), ANSWERS, batch_tokens=batch_tokens)
+    for row, context in enumerate(contexts(shots)):
+        start = len(model.encode(context))
+        for column, answer in enumerate(ANSWERS):
+            ids = model.encode(context + answer)
+            assert ids[:start] == model.encode(context)
+            expected = one_at_a_time(model, ids, start)
+            assert found.sums[row, column] == pytest.approx(expected, abs=1e-4)
+            assert found.tokens[row, column] == len(ids) - start
+    assert found.merged == 0
+
+
+def test_what_all_begin_with_is_read_once_and_one_token_answers_share_a_row(model):
+    found = log_likelihoods(model, contexts(SHOTS), [" positive", " neutral"])
+    lengths = [len(model.encode(context)) for context in contexts(SHOTS)]
+    shared = len(model.encode(f"{SHOTS}Text:"))
+    assert found.read == shared + sum(length - shared for length in lengths)
+
+
+def test_one_context_alone_and_a_context_twice(model):
+    once = log_likelihoods(model, contexts()[:1], ANSWERS)
+    twice = log_likelihoods(model, contexts()[:1] * 2, ANSWERS)
+    assert twice.sums[0] == pytest.approx(once.sums[0], abs=1e-4)
+    assert (twice.sums[0] == twice.sums[1]).all()
+    assert twice.read == once.read
+
+
+@pytest.mark.parametrize(
+    ("context", "answers"),
+    [("Label: ", ("positive", "neutral")), ("It is pos", ("itive", "sible", " or not"))],
+)
+def test_an_answer_that_changes_the_last_token_is_scored_from_there_for_all(
+    model, context, answers
+):
+    found = log_likelihoods(model, [context], answers)
+    starts = {request.start for request in encode(model, context, answers)}
+    assert len(starts) == 1
+    (start,) = starts
+    assert start < len(model.encode(context))
+    assert found.merged == 1
+    for column, answer in enumerate(answers):
+        ids = model.encode(context + answer)
+        assert found.sums[0, column] == pytest.approx(one_at_a_time(model, ids, start), abs=1e-4)
+
+
+def test_a_tokenizer_that_begins_texts_with_a_token_gets_it_once(model):
+    other = copy.copy(model)
+    other.tokenizer = copy.deepcopy(model.tokenizer)
+    start = other.tokenizer.bos_token
+    other.tokenizer._tokenizer.post_processor = TemplateProcessing(
+        single=f"{start} $A", special_tokens=[(start, other.tokenizer.bos_token_id)]
+    )
+    found = log_likelihoods(other, contexts(), ANSWERS[:2])
+    ids = [other.tokenizer.bos_token_id, *model.encode(contexts()[0] + ANSWERS[0])]
+    assert found.sums[0, 0] == pytest.approx(one_at_a_time(model, ids, len(ids) - 1), abs=1e-4)
+    assert found.sums[0, 0] != pytest.approx(one_at_a_time(model, ids[1:], len(ids) - 2), abs=1e-2)
+
+
+def test_an_empty_context_is_scored_after_the_start_token_and_an_empty_answer_refused(model):
+    found = log_likelihoods(model, [""], [" positive"])
+    ids = [model.tokenizer.bos_token_id, *model.encode(" positive")]
+    assert found.sums[0, 0] == pytest.approx(one_at_a_time(model, ids, 1), abs=1e-4)
+    with pytest.raises(ValueError, match="empty continuation"):
+        log_likelihoods(model, ["Label:"], ["", " positive"])
+
+
+def test_a_prompt_longer_than_the_model_is_refused(model, monkeypatch):
+    monkeypatch.setattr(model.network.config, "max_position_embeddings", 20)
+    for call in (
+        lambda: log_likelihoods(model, ["word " * 30], [" yes"]),
+        lambda: generate(model, ["word " * 19], max_new_tokens=8),
+    ):
+        with pytest.raises(ParameterError, match="at most 20 tokens"):
+            call()
+
+
+def test_greedy_answers_equal_those_of_one_text_at_a_time(model):
+    found = generate(model, contexts(SHOTS), max_new_tokens=6)
+    for context, answer in zip(contexts(SHOTS), found, strict=True):
+        ids = model.encode(context)
+        for _ in range(6):
+            with torch.inference_mode():
+                ids.append(int(model.network(torch.tensor([ids])).logits[0, -1].argmax()))
+        expected = model.tokenizer.decode(ids[len(model.encode(context)) :])
+        # A batch ends once all have a line end, so an answer may be shorter, not another one.
+        assert answer.strip()
+        assert expected.startswith(answer)
+        assert answer.count("\n") or answer == expected
+
+
+def test_an_answer_ends_with_the_end_of_text(model, monkeypatch):
+    first = model.encode(" positive")[0]
+    monkeypatch.setattr(model.tokenizer, "eos_token", model.tokenizer.convert_ids_to_tokens(first))
+    assert generate(model, [f"{SHOTS}Text: good\nLabel:"], max_new_tokens=4) == ["\n"]

@@ -1,0 +1,120 @@
+"""Charts of guessed directions: methods beside chance, folds in time, and the last word."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from workbench.figures.canvas import ACCENT, SECOND, Figure, forest, styled
+from workbench.result import Metric, Result
+
+GREY = "#777777"
+
+
+@styled
+def edges(result: Result) -> Figure:
+    """Matthews correlation of each method with its 95 % interval; chance is 0."""
+    rows = {result.method: result.metrics["test/mcc"]}
+    rows |= {name: found["test/mcc"] for name, found in result.baselines.items()}
+    worth = result.tables["verdict"]["worth"]
+    canvas = Canvas(figsize=(5.8, 0.5 * len(rows) + 1.4))
+    axes = canvas.subplots()
+    axes.axvline(0, color=GREY, linewidth=1)
+    axes.axvline(worth, color=GREY, linewidth=1, linestyle=":")
+    forest(axes, {name.replace(" on the ", "\non the "): row for name, row in rows.items()},
+           mark=result.method)  # fmt: skip
+    axes.set(xlabel=f"MCC with 95 % interval; solid: chance, dotted: worth having ({worth})")
+    axes.set_title(f"Edge over chance, n = {rows[result.method].n:,}")
+    return Figure(canvas, "Matthews correlation by method", _against_chance(rows))
+
+
+def _against_chance(rows: dict[str, Metric]) -> str:
+    """Which methods' intervals lie above 0, below it, or hold it."""
+    groups: dict[str, list[str]] = {"above 0": [], "below 0": [], "around 0": []}
+    for name, row in rows.items():
+        if row.low is None or row.high is None:
+            return "There are too few blocks of days for intervals, so nothing can be told."
+        place = "above 0" if row.low > 0 else "below 0" if row.high < 0 else "around 0"
+        groups[place].append(name)
+    clauses = [f"{place}: {', '.join(names)}" for place, names in groups.items() if names]
+    return f"Intervals that lie {'; '.join(clauses)}."
+
+
+@styled
+def folds(result: Result) -> Figure:
+    """Accuracy in each fold, in order of time, beside always guessing the majority."""
+    found = result.tables["folds"]
+    methods = {result.method: SECOND, "majority": ACCENT}
+    canvas = Canvas(figsize=(5.6, 3.2))
+    axes = canvas.subplots()
+    axes.axhline(0.5, color=GREY, linewidth=1)
+    for shift, (method, colour) in zip((-0.12, 0.12), methods.items(), strict=True):
+        for place, fold in enumerate(found):
+            _upright(axes, place + shift, Metric(**fold["accuracy"][method]), colour,
+                     method if place == 0 else "")  # fmt: skip
+    ticks = [f"{fold['first'][:7]}\nto {fold['last'][:7]}\nn = {fold['n']:,}" for fold in found]
+    axes.set_xticks(range(len(found)), ticks)
+    axes.set(ylabel="accuracy, with 95 % interval", xlim=(-0.6, len(found) - 0.4))
+    axes.grid(visible=False, axis="x")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=2)
+    axes.set_title("Accuracy by fold in time")
+    ahead = sum(
+        fold["accuracy"][result.method]["value"] > fold["accuracy"]["majority"]["value"]
+        for fold in found
+    )
+    caption = (
+        f"The {result.method} is ahead of the majority in {ahead} of {len(found)} folds. "
+        f"Each fold's model learned from the days before it: the first from "
+        f"{found[0]['trained_from']} to {found[0]['trained_to']} "
+        f"({found[0]['trained']:,} examples)."
+    )
+    return Figure(canvas, "Accuracy by fold in time", caption)
+
+
+def _upright(axes: Axes, place: float, metric: Metric, colour: str, label: str) -> None:
+    """A dot with its interval standing on a place of the x axis."""
+    if metric.low is not None and metric.high is not None:
+        axes.vlines(place, metric.low, metric.high, color=colour, linewidth=2.5)
+    axes.plot(place, metric.value, marker="o", linestyle="", color=colour, label=label or None)
+
+
+@styled
+def last_words(result: Result) -> Figure:
+    """How often the next day rose after each last word, and how often the model said it would."""
+    found = result.tables["last_words"]
+    canvas = Canvas(figsize=(5.6, 0.42 * len(found) + 1.5))
+    axes = canvas.subplots()
+    axes.axvline(0.5, color=GREY, linewidth=1)
+    for row, word in enumerate(found):
+        metric = Metric(**word["rose"])
+        if metric.low is not None and metric.high is not None:
+            axes.hlines(row, metric.low, metric.high, color=ACCENT, linewidth=2.5)
+        axes.plot(metric.value, row, marker="o", linestyle="", color=ACCENT,
+                  label="rose" if row == 0 else None)  # fmt: skip
+        axes.plot(word["said_up"], row, marker="D", linestyle="", color=SECOND,
+                  label="said to rise" if row == 0 else None)  # fmt: skip
+    axes.set_yticks(
+        range(len(found)), [f"{word['word']}  (n = {word['rose']['n']:,})" for word in found]
+    )
+    axes.set(xlabel="share of next days, with 95 % interval", xlim=(-0.03, 1.03))
+    axes.invert_yaxis()
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+    axes.set_title("What followed a day that ...")
+    return Figure(canvas, "Next day after each last word", _habit(found))
+
+
+def _habit(found: list[dict]) -> str:
+    """Between which words the next day differed most, and whether the intervals tell."""
+    told = [word for word in found if word["rose"]["low"] is not None]
+    if len(told) < 2:
+        return "There are too few days after each word to say anything."
+    low = min(told, key=lambda word: word["rose"]["value"])
+    high = max(told, key=lambda word: word["rose"]["value"])
+    apart = low["rose"]["high"] < high["rose"]["low"]
+    sure = "do not overlap" if apart else "overlap, so the order may be chance"
+    spread = np.ptp([word["said_up"] for word in told])
+    return (
+        f"The next day rose most often after a day that {high['word']} "
+        f"({high['rose']['value']:.1%}) and least often after one that {low['word']} "
+        f"({low['rose']['value']:.1%}); their intervals {sure}. The share that the model calls up "
+        f"differs by {spread:.0%} between last words."
+    )

@@ -1,0 +1,116 @@
+"""Charts of prompts: how much they differ, and which labels they lean to."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from workbench.figures.canvas import COLOURS, Figure, styled
+from workbench.result import Result
+
+GOLD = "gold labels"
+MOST_LABELS = len(COLOURS)
+Prompts = list[dict[str, Any]]
+
+
+@styled
+def prompt_spread(result: Result) -> Figure:
+    """Test accuracy of every single prompt, before and after calibration, and of their ensemble."""
+    prompts: Prompts = result.tables["prompts"]
+    rows = list(dict.fromkeys(_method(prompt) for prompt in prompts))
+    templates = list(dict.fromkeys(prompt["template"] for prompt in prompts))
+    canvas = Canvas(figsize=(5.8, 0.42 * len(rows) + 1.7))
+    axes = canvas.subplots()
+    for place, template in enumerate(templates):
+        own = [prompt for prompt in prompts if prompt["template"] == template]
+        # Beside each other, so that equal ones can be seen.
+        height = [rows.index(_method(prompt)) + 0.16 * (place - 1) for prompt in own]
+        axes.plot(
+            [prompt["accuracy"]["value"] for prompt in own], height, label=template,
+            color=COLOURS[place % len(COLOURS)], marker="o", linestyle="", alpha=0.85,
+        )  # fmt: skip
+    scores = {result.method: result.metrics, **result.baselines}
+    means = [scores[row]["test/accuracy"].value for row in rows]
+    axes.plot(
+        means, range(len(rows)), marker="|", color="black", markersize=16, linestyle="",
+        label="ensemble",
+    )  # fmt: skip
+    _mark_majority(axes, result)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set(xlabel="test accuracy; a dot is one template with one draw of examples")
+    axes.set_title(f"Accuracy by prompt, n = {prompts[0]['accuracy']['n']:,}")
+    canvas.legend(loc="outside lower center", ncols=3)
+    return Figure(canvas, "Test accuracy of single prompts", _spread(prompts, result))
+
+
+def _mark_majority(axes: Axes, result: Result) -> None:
+    value = result.baselines["majority"]["test/accuracy"].value
+    axes.axvline(value, color="grey", linestyle=":", label="majority")
+
+
+def _method(prompt: dict[str, Any]) -> str:
+    """The method that a prompt is part of, as the record names it."""
+    return ", ".join(part for part in (prompt["condition"], prompt["variant"]) if part)
+
+
+def _spread(prompts: Prompts, result: Result) -> str:
+    """Range and mean of the most informed prompts, as scored and as the own method has them."""
+    raw = result.method.partition(",")[0]
+    sentences = []
+    for row, words in ((raw, "As scored"), (result.method, "Batch-calibrated")):
+        found = [p["accuracy"]["value"] for p in prompts if _method(p) == row]
+        both = {**result.baselines, result.method: result.metrics}[row]["test/accuracy"]
+        sentences.append(
+            f"{words}, the {len(found)} {raw} prompts run from {min(found):.3f} to "
+            f"{max(found):.3f}, {np.mean(found):.3f} on average; together they reach {both}."
+        )
+    return " ".join([*sentences, "The dotted line is the majority label's accuracy."])
+
+
+@styled
+def label_shares(result: Result) -> Figure:
+    """Shares of the labels that a method gives, before and after calibration, beside the gold."""
+    raw = result.method.partition(",")[0]
+    methods = [raw, f"{raw}, contextual", result.method]
+    items = result.items[result.items["method"] == result.method]
+    given = {GOLD: Counter(labels[0] for labels in items["gold"])}
+    for method in methods:
+        found = result.items[result.items["method"] == method]
+        given[method] = Counter(labels[0] for labels in found["predicted"])
+    total = len(items)
+    labels = [label for label, _ in sum(given.values(), Counter()).most_common(MOST_LABELS)]
+    canvas = Canvas(figsize=(5.8, 3.1))
+    axes = canvas.subplots()
+    start = np.zeros(len(given))
+    for label, colour in zip(sorted(labels), COLOURS, strict=False):
+        share = np.array([counts[label] / total for counts in given.values()])
+        bars = axes.barh(list(given), share, left=start, color=colour, label=label, height=0.65)
+        texts = [f"{part:.0%}" if part > 0.07 else "" for part in share]
+        axes.bar_label(bars, texts, label_type="center", color="white")
+        start += share
+    axes.set(xlabel="share of the test items", xlim=(0, 1))
+    axes.invert_yaxis()
+    axes.grid(visible=False)
+    axes.set_title(f"Which labels are given, n = {total:,}")
+    canvas.legend(loc="outside lower center", ncols=3)
+    return Figure(canvas, "Shares of the labels given", _lean(given, methods, total))
+
+
+def _lean(given: dict[str, Counter[str]], methods: list[str], total: int) -> str:
+    """The label most overused as scored, and how far each method's shares are from the gold."""
+    gold, raw = given[GOLD], given[methods[0]]
+    label = max(raw | gold, key=lambda name: raw[name] - gold[name])
+    moved = {
+        method: sum(abs(given[method][name] - gold[name]) for name in gold | given[method])
+        / (2 * total)
+        for method in methods
+    }
+    distances = ", ".join(f"{method} {distance:.0%}" for method, distance in moved.items())
+    return (
+        f"As scored, {label} is given for {raw[label] / total:.0%} of the items; it is right for "
+        f"{gold[label] / total:.0%}. Share of items whose label would have to change for the gold "
+        f"shares: {distances}. Right shares do not make right answers."
+    )

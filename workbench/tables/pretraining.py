@@ -1,0 +1,113 @@
+"""Tables of what a pretrained model is made of and what it knows."""
+
+from html import escape
+
+from workbench.result import Result
+from workbench.tables.html import Html, note, table
+
+MIB = 1 << 20
+
+
+def parts(result: Result, model: str) -> Html:
+    """Parameters, memory and arithmetic of `model` or `encoder` by part."""
+    found = result.tables["parts"][result.sources[model]["name"]]
+    total = {
+        key: sum(part[key] for part in found["parts"].values())
+        for key in ("parameters", "bytes", "flops")
+    }
+    rows = []
+    for name, part in (*found["parts"].items(), ("total", total)):
+        shares = [_share(part[key], total[key]) for key in ("parameters", "flops")]
+        rows.append(
+            [
+                name,
+                f"{part['parameters']:,}",
+                shares[0],
+                f"{part['bytes'] / MIB:,.1f}",
+                f"{part['flops'] / 1e6:,.1f}",
+                shares[1],
+            ]
+        )
+    heads = ["part", "parameters", "share", "MiB", "MFLOP a token", "share"]
+    seen = "those before it" if found["causal"] else "all of them"
+    text = (
+        f"Exact counts, so no intervals. MFLOP: millions of operations of a forward pass, two for "
+        f"each multiply-add of a matrix product, in a text of {found['context']:,} tokens of "
+        f"which each attends to {seen}. Memory as loaded."
+    )
+    if "head" in found["parts"] and not found["parts"]["head"]["parameters"]:
+        text += " The head's weights are those of the embeddings, counted there."
+    if "other" in found["parts"]:
+        text += " Other: a pooler, not used here."
+    return Html(table(heads, rows, rule_before="total") + note(text))
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{part / whole:.1%}" if whole else ""
+
+
+def domains(result: Result) -> Html:
+    """What the decoder makes of each domain, beside an archive and even guessing."""
+    rows = []
+    for name, size in result.tables["domains"].items():
+        bits = f"{name}/bits_per_byte"
+        rows.append(
+            [
+                name,
+                f"{result.metrics[bits].n:,}",
+                f"{size['tokens']:,}",
+                f"{size['bytes']:,}",
+                str(result.metrics[bits]),
+                f"{result.baselines['lzma'][bits].value:.3f}",
+                str(result.baselines["uniform"][bits]),
+                str(result.metrics[f"{name}/next_token_accuracy"]),
+            ]
+        )
+    heads = ["domain", "documents", "tokens", "bytes", "bits per byte", "lzma", "uniform",
+             "next token right"]  # fmt: skip
+    how = sorted({result.metrics[f"{name}/bits_per_byte"].how for name in result.tables["domains"]})
+    text = (
+        f"In brackets 95 % intervals: {'; '.join(how)}. lzma: one archive of all the text, so no "
+        f"interval. Uniform: each token of the vocabulary as probable as any other."
+    )
+    return Html(table(heads, rows) + note(text))
+
+
+def surprising(result: Result) -> Html:
+    """The most surprising four words in a row of each domain, with what stands around them."""
+    places = [
+        f"<li>{span['bits']:.0f} bits, {escape(span['domain'])}<br>{escape(span['before'])} "
+        f'<mark class="wb-entity wb-wrong">{escape(span["span"])}</mark> '
+        f"{escape(span['after'])}</li>"
+        for span in result.tables["spans"]
+    ]
+    text = (
+        "Four words in a row, one place a document. A document's first four words, which have no "
+        "context, and words with links and @names are passed over."
+    )
+    return Html(f'{note(text)}<ol class="wb-sentences">{"".join(places)}</ol>')
+
+
+def probes(result: Result) -> Html:
+    """Each tag set's best layer beside other methods, with the paired differences."""
+    blocks = []
+    for kind, layer in result.tables["best_layers"].items():
+        name = next(
+            name for name in result.metrics if name.startswith(f"{kind}/") and "/layer_" not in name
+        )
+        own = result.metrics[name]
+        rows = [[f"probe, layer {layer}", str(own), "", ""]]
+        for method, found in result.baselines.items():
+            if name in found:
+                against = result.comparisons[method][name]
+                verdict = against.verdict
+                rows.append([method, str(found[name]), f"{against:+}", verdict])
+        heads = [name, f"n = {own.n:,} words", "probe minus this", "the probe is"]
+        blocks.append(table(heads, rows))
+    text = (
+        f"In brackets 95 % intervals: {own.how}. Differences are paired: both methods on the same "
+        f"words. Shuffled tags: the same probe, trained on the same tags in random places. "
+        f"Untrained encoder: random weights, its own best layer. Most frequent tag: that of each "
+        f"word in the training sentences; majority: the most frequent of all."
+    )
+    return Html("".join(blocks) + note(text))

@@ -1,0 +1,72 @@
+"""The grammar by which a written answer is read as a label, or as none.
+
+answer  = [lead-in] word-of-a-label [rest]
+lead-in = ["the"] ("answer" | "sentiment" | "label" | "class" | "type") ["is"] ["a" | "an" | "the"]
+        | ("it" | "this" | "the tweet" | "the text" | "the name") "is" ["a" | "an" | "the"]
+        | "a" | "an" | "the"
+rest    = whatever holds the word of no other label
+
+Only the first line counts, without case and without punctuation at the ends of its words.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from workbench.tasks.class_scores import UNPARSED
+
+LEAD_IN = re.compile(
+    r"(?:(?:the )?(?:answer|sentiment|label|class|type) (?:is )?"
+    r"|(?:it|this|the tweet|the text|the name) is )?(?:an? |the )?"
+)
+PUNCTUATION = ".,:;!?\"'`()[]{}<>*_#\u201c\u201d\u2018\u2019\u00ab\u00bb"
+
+
+def parse(answer: str, words: Mapping[str, str]) -> str:
+    """The label that an answer names, or `unparsed`: it is never guessed.
+
+    `words` gives each label's word.
+
+    >>> words = {"positive": "positive", "negative": "negative"}
+    >>> [parse(text, words) for text in (" Positive.", "The answer is: negative", "not negative")]
+    ['positive', 'negative', 'unparsed']
+    """
+    text = f"{normalise(first_line(answer))} "
+    by_word: dict[str, list[str]] = {}
+    for label, word in words.items():
+        by_word.setdefault(f"{normalise(word)} ", []).append(label)
+    # The longest first: "very good" is not "very" with a rest.
+    for word in sorted(by_word, key=len, reverse=True):
+        for start in (text, text[_lead_in_end(text) :]):
+            if word.strip() and start.startswith(word):
+                rest = f" {start[len(word) :]}"
+                others = [other for other in by_word if other != word and f" {other}" in rest]
+                return UNPARSED if others or len(by_word[word]) > 1 else by_word[word][0]
+    return UNPARSED
+
+
+def vote(answers: Sequence[str]) -> str:
+    """What more than half of the answers to one item say, or `unparsed`.
+
+    >>> vote(["positive", "positive", "unparsed"]), vote(["positive", "negative", "unparsed"])
+    ('positive', 'unparsed')
+    """
+    for answer in answers:
+        if 2 * answers.count(answer) > len(answers):
+            return answer
+    return UNPARSED
+
+
+def first_line(answer: str) -> str:
+    """The first line with something on it, or nothing."""
+    return next((line.strip() for line in answer.splitlines() if line.strip()), "")
+
+
+def normalise(text: str) -> str:
+    """Words in lower case, without punctuation at their ends, one space between them."""
+    words = (word.strip(PUNCTUATION) for word in text.casefold().split())
+    return " ".join(word for word in words if word)
+
+
+def _lead_in_end(text: str) -> int:
+    found = LEAD_IN.match(text)
+    return found.end() if found else 0

@@ -1,0 +1,107 @@
+"""Ways to guess a market's next direction, all walked through the same folds."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from workbench import machine
+from workbench.models.encoder import Encoder
+from workbench.models.text_classifier import TextClassifier
+from workbench.tasks import classifiers, walk_forward
+from workbench.tasks.adaptation import Answer
+from workbench.tasks.classifiers import Labelled, Reading
+from workbench.tasks.market_words import LABELS
+from workbench.tasks.walk_forward import Examples, Fold, Inputs, Learner, Probabilities
+from workbench.training import Log, Recipe
+
+OWN, PLACEBO = "fine-tuned encoder", "shuffled texts"
+LOGISTIC, LAST_MOVE, MAJORITY = "logistic regression on the numbers", "last move", "majority"
+BATCH_PIECES = 640
+MAX_PIECES = 128
+
+
+def majority(seen: Inputs, labels: Sequence[str], asked: Inputs) -> Probabilities:
+    """The shares of both directions in training."""
+    return classifiers.majority(Labelled(seen.texts, labels), LABELS, len(asked))
+
+
+def last_move(_seen: Inputs, _labels: Sequence[str], asked: Inputs) -> Probabilities:
+    """The direction of the day's own move goes on; a day without a move counts as up."""
+    rising = asked.numbers[:, -1] >= 0
+    return np.stack([~rising, rising], axis=1).astype(np.float64)
+
+
+def logistic(seen: Inputs, labels: Sequence[str], asked: Inputs) -> Probabilities:
+    """Logistic regression on the moves that the words tell of, with scikit-learn's penalty."""
+    if len(set(labels)) < len(LABELS):
+        return majority(seen, labels, asked)
+    # Its classes are in order of the alphabet, as LABELS are.
+    return LogisticRegression().fit(seen.numbers, list(labels)).predict_proba(asked.numbers)
+
+
+class FineTuned:
+    """The encoder with a new classification layer, trained anew in each fold; counts its cost."""
+
+    def __init__(
+        self, encoder: Encoder, recipe: Recipe, reading: Reading, *, seed: int, log: Log, name: str
+    ) -> None:
+        self.encoder, self.recipe, self.reading = encoder, recipe, reading
+        self.seed, self.log, self.name = seed, log, name
+        self.folds = self.pieces = self.trainable = 0
+        self.seconds = 0.0
+
+    def __call__(self, seen: Inputs, labels: Sequence[str], asked: Inputs) -> Probabilities:
+        """Train on the fold's past, for a number of epochs fixed before, and keep the last."""
+        self.folds += 1
+        self.log.method = f"{self.name}, fold {self.folds}"
+        machine.seed(self.seed)
+        model = TextClassifier(self.encoder, LABELS)
+        # The few words of the template need no new embeddings, and those cost time.
+        model.encoder.network.get_input_embeddings().requires_grad_(False)
+        fit = classifiers.fine_tune(
+            model,
+            Labelled(seen.texts, labels),
+            None,
+            self.recipe,
+            self.reading,
+            self.log,
+            batch_pieces=BATCH_PIECES,
+            seed=self.seed,
+        )
+        self.pieces, self.seconds = self.pieces + fit.pieces, self.seconds + fit.seconds
+        self.trainable = model.trainable
+        # Few words make many equal texts: each is read once.
+        places = {text: place for place, text in enumerate(dict.fromkeys(asked.texts))}
+        found = classifiers.predict(model, list(places), self.reading)
+        return found[[places[text] for text in asked.texts]]
+
+
+def answer(
+    examples: Examples,
+    cuts: Sequence[Fold],
+    tuned: Callable[..., FineTuned],
+    *,
+    embargo_days: int,
+    seed: int,
+) -> dict[str, Answer]:
+    """What each method says of all folds' test days, and what that took."""
+    weights = examples.inputs.numbers.shape[1] + 1
+    plain: dict[str, tuple[Learner, int]] = {
+        MAJORITY: (majority, 1),
+        LAST_MOVE: (last_move, 0),
+        LOGISTIC: (logistic, weights),
+    }
+    found = {}
+    for name, (learner, trainable) in plain.items():
+        began = time.monotonic()
+        guessed = walk_forward.walk(examples, cuts, learner, embargo_days=embargo_days)
+        found[name] = Answer(guessed, trainable, time.monotonic() - began, None)
+    for name, shuffle in ((OWN, None), (PLACEBO, seed)):
+        learner = tuned(name=name)
+        guessed = walk_forward.walk(
+            examples, cuts, learner, embargo_days=embargo_days, placebo=shuffle
+        )
+        found[name] = Answer(guessed, learner.trainable, learner.seconds, None, learner.pieces)
+    return found

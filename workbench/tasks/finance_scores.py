@@ -1,0 +1,177 @@
+"""Scores of guessed directions: all days, by market, by fold in time, and by the last word."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from workbench.result import Metric
+from workbench.statistics import Counts, measure
+from workbench.tasks import class_scores, classifiers, verdict, walk_forward
+from workbench.tasks.adaptation import Answer
+from workbench.tasks.class_scores import Compared
+from workbench.tasks.finance_methods import LAST_MOVE, MAJORITY, OWN, PLACEBO
+from workbench.tasks.market_words import LABELS, UP, words
+from workbench.tasks.verdict import Verdict
+from workbench.tasks.walk_forward import BLOCK_DAYS, Days, Examples, Fold, Learner
+
+OF = f"blocks of {BLOCK_DAYS} trading days"
+Guesses = Mapping[str, Sequence[str]]
+"""Method -> a direction for each test row."""
+
+
+def score(examples: Examples, cuts: Sequence[Fold], answers: Mapping[str, Answer]) -> Compared:
+    """All methods on the same days, the run's own against each of the others; also by market."""
+    rows = walk_forward.tested(cuts)
+    gold = examples.labels_of(rows)
+    guesses = {method: found.chosen(LABELS) for method, found in answers.items()}
+    losses = {
+        method: classifiers.losses(found.probabilities, gold, LABELS)
+        for method, found in answers.items()
+        if method != LAST_MOVE  # which gives no probabilities
+    }
+    compared = class_scores.compare(
+        OWN,
+        guesses,
+        {
+            "item": examples.names(rows),
+            "cluster": [str(block) for block in walk_forward.blocks(examples, rows)],
+            "text": [examples.inputs.texts[row] for row in rows],
+            "label": gold,
+        },
+        LABELS,
+        of=OF,
+        losses=losses,
+    )
+    markets = by_market(examples, rows, guesses)
+    return replace(
+        compared,
+        metrics=compared.metrics | markets[OWN],
+        baselines={name: found | markets[name] for name, found in compared.baselines.items()},
+    )
+
+
+def tables(
+    examples: Examples, cuts: Sequence[Fold], answers: Mapping[str, Answer], scored: Compared
+) -> dict[str, Any]:
+    """Verdict, folds in time, last words and costs, as JSON values."""
+    rows = walk_forward.tested(cuts)
+    guesses = {method: found.chosen(LABELS) for method, found in answers.items()}
+    return {
+        "verdict": judge(examples, rows, scored),
+        "folds": by_fold(examples, cuts, guesses),
+        "last_words": by_last_word(examples, rows, guesses[OWN]),
+        "methods": {method: found.cost for method, found in answers.items()},
+    }
+
+
+def by_market(examples: Examples, rows: Days, guesses: Guesses) -> dict[str, dict[str, Metric]]:
+    """Accuracy and MCC of each method on each market, where there are several."""
+    markets = np.array([examples.markets[row] for row in rows])
+    names = list(dict.fromkeys(markets.tolist()))
+    found: dict[str, dict[str, Metric]] = {method: {} for method in guesses}
+    for market in names if len(names) > 1 else []:
+        kept = np.flatnonzero(markets == market)
+        for method, guess in guesses.items():
+            scores = _scores(examples, rows, kept, guess, split=market)
+            for name in ("accuracy", "mcc"):
+                found[method][f"{market}/{name}"] = scores[f"{market}/{name}"]
+    return found
+
+
+def by_fold(examples: Examples, cuts: Sequence[Fold], guesses: Guesses) -> list[dict[str, Any]]:
+    """Dates of each fold's training and test days, and the accuracy of each method there."""
+    rows, found, start = walk_forward.tested(cuts), [], 0
+    for cut in cuts:
+        kept = np.arange(start, start + len(cut.test))
+        start += len(cut.test)
+        dates = {
+            "trained_from": examples.known_at[cut.train].min(),
+            "trained_to": examples.resolves_at[cut.train].max(),
+            "first": examples.known_at[cut.test].min(),
+            "last": examples.known_at[cut.test].max(),
+        }
+        accuracy = {
+            method: _scores(examples, rows, kept, guess)["test/accuracy"].model_dump()
+            for method, guess in guesses.items()
+        }
+        found.append(
+            {name: str(examples.calendar[day]) for name, day in dates.items()}
+            | {"trained": len(cut.train), "n": len(kept), "accuracy": accuracy}
+        )
+    return found
+
+
+def by_last_word(examples: Examples, rows: Days, guess: Sequence[str]) -> list[dict[str, Any]]:
+    """After each way the day itself moved: how often the next rose, and was said to rise."""
+    template = words()
+    last = np.array([template.word(move) for move in examples.inputs.numbers[rows, -1]])
+    rose = np.array([label == UP for label in examples.labels_of(rows)])
+    said = np.array([label == UP for label in guess])
+    blocks = walk_forward.blocks(examples, rows)
+    found = []
+    for word in [*reversed(template.falls), template.still, *template.rises]:
+        kept = last == word
+        if not kept.any():
+            continue
+        _, block = np.unique(blocks[kept], return_inverse=True)
+        counts = np.stack(
+            [np.bincount(block, weights=rose[kept]), np.bincount(block).astype(np.float64)], axis=1
+        )
+        share = measure(counts, _share, n=int(kept.sum()), clusters=OF)
+        assert share is not None
+        found.append(
+            {"word": word, "rose": share.model_dump(), "said_up": float(said[kept].mean())}
+        )
+    return found
+
+
+def _share(counts: Counts) -> Counts:
+    return counts[..., 0] / counts[..., 1]
+
+
+def try_out(
+    examples: Examples, cuts: Sequence[Fold], learner: Learner, *, embargo_days: int, seed: int
+) -> tuple[Verdict, Metric]:
+    """Verdict on any learner, by walk, placebo, blocks and rule as in a run; and its MCC.
+
+    On generated markets, whose edge is known, this measures the rates at which the rule errs.
+    """
+    rows = walk_forward.tested(cuts)
+    everything = np.arange(len(rows))
+    found = []
+    for placebo in (None, seed):
+        guessed = walk_forward.walk(
+            examples, cuts, learner, embargo_days=embargo_days, placebo=placebo
+        )
+        guess = classifiers.chosen(guessed, LABELS)
+        found.append(_scores(examples, rows, everything, guess)["test/mcc"])
+    own, placebo_mcc = found
+    return verdict.judge(own, placebo_mcc, blocks=_count_blocks(examples, rows)), own
+
+
+def judge(examples: Examples, rows: Days, compared: Compared) -> dict[str, Any]:
+    """The verdict as JSON values, and what it was reached from."""
+    own, placebo = (
+        scores["test/mcc"] for scores in (compared.metrics, compared.baselines[PLACEBO])
+    )
+    blocks = _count_blocks(examples, rows)
+    return asdict(verdict.judge(own, placebo, blocks=blocks)) | {
+        "blocks": blocks,
+        "days": len(set(examples.known_at[rows].tolist())),
+        "majority": compared.comparisons[MAJORITY]["test/accuracy"].model_dump(),
+    }
+
+
+def _count_blocks(examples: Examples, rows: Days) -> int:
+    return len(set(walk_forward.blocks(examples, rows).tolist()))
+
+
+def _scores(
+    examples: Examples, rows: Days, kept: Days, guess: Sequence[str], split: str = "test"
+) -> dict[str, Metric]:
+    """Metrics of one method on some of the test rows."""
+    blocks = walk_forward.blocks(examples, rows)[kept]
+    gold, said = examples.labels_of(rows[kept]), [guess[place] for place in kept]
+    return class_scores.metrics(gold, said, LABELS, blocks.tolist(), of=OF, split=split)

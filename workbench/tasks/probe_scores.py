@@ -1,0 +1,223 @@
+"""Scores of probes by layer beside their controls, an untrained encoder, and no model at all."""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+
+import numpy as np
+import pandas
+import torch
+from numpy.typing import NDArray
+
+from workbench.data.ner import NerData
+from workbench.models.encoder import Encoder
+from workbench.result import ITEM_COLUMNS, Loss, Metric
+from workbench.statistics import MIN_CLUSTERS, Counts, Statistic, measure
+from workbench.tasks import probes
+from workbench.tasks.class_scores import accuracy, macro_f1
+from workbench.tasks.probes import COLUMNS, SPLITS, Answers, Probes, Sample
+
+SHUFFLED, UNTRAINED = "shuffled tags", "untrained encoder"
+FREQUENT, MAJORITY = "most frequent tag", "majority"
+STATISTICS: dict[str, tuple[str, Statistic]] = {
+    "pos": ("accuracy", accuracy),
+    "chunk": ("accuracy", accuracy),
+    "ner": ("macro_f1", macro_f1),
+}
+"""Most words are outside any entity, so accuracy would say little of named entities."""
+
+
+@dataclass
+class Report:
+    """What the probes found, to put into a result."""
+
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    baselines: dict[str, dict[str, Metric]] = field(default_factory=dict)
+    comparisons: dict[str, dict[str, Metric]] = field(default_factory=dict)
+    losses: dict[str, Loss] = field(default_factory=dict)
+    best_layers: dict[str, int] = field(default_factory=dict)
+    items: list[pandas.DataFrame] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Scores answers to one tag set of K labels over a sample."""
+
+    read: Sample
+    kind: str
+    labels: list[str]
+
+    @cached_property
+    def _words(self) -> tuple[Answers, NDArray[np.int64], str]:
+        """Gold answer and cluster of each word [W], and what a cluster is."""
+        documents, of = self.read.documents, "documents"
+        if len(set(documents)) < MIN_CLUSTERS:
+            documents = list(range(len(documents)))
+            of = f"sentences (fewer than {MIN_CLUSTERS} documents)"
+        _, places = np.unique(documents, return_inverse=True)
+        gold = self.places(self.read.tags[self.kind])
+        return gold, np.repeat(places, np.diff(self.read.starts)), of
+
+    def confusion(self, answers: Answers) -> Counts:
+        """Counts [clusters, K, K + 1] as in `class_scores`; nothing is unparsed here."""
+        gold, clusters, _ = self._words
+        size = len(self.labels)
+        cells = (clusters * size + gold) * (size + 1) + answers
+        shape = (int(clusters.max()) + 1, size, size + 1)
+        return np.bincount(cells, minlength=int(np.prod(shape))).reshape(shape).astype(np.float64)
+
+    def metric(self, answers: Answers) -> Metric:
+        """The tag set's statistic with its interval."""
+        return self._measure(self.confusion(answers), STATISTICS[self.kind][1])
+
+    def difference(self, ours: Answers, theirs: Answers) -> Metric:
+        """Ours minus theirs on the same words, paired by document."""
+        both = np.stack([self.confusion(ours), self.confusion(theirs)], axis=1)
+        return self._measure(both, partial(_difference, STATISTICS[self.kind][1]))
+
+    def _measure(self, counts: Counts, statistic: Statistic) -> Metric:
+        gold, _, of = self._words
+        metric = measure(counts, statistic, n=len(gold), clusters=of)
+        if metric is None:
+            raise RuntimeError(f"the {self.kind} probe has no words")
+        return metric
+
+    def places(self, tags: probes.Tags) -> Answers:
+        """Tags as places in the labels [W]."""
+        places = {label: place for place, label in enumerate(self.labels)}
+        return np.array([places[tag] for row in tags for tag in row])
+
+    def value(self, answers: Answers) -> float:
+        """The statistic without an interval."""
+        _, statistic = STATISTICS[self.kind]
+        return float(statistic(self.confusion(answers).sum(axis=0)[None])[0])
+
+
+def _difference(statistic: Statistic, pairs: Counts) -> Counts:
+    return statistic(pairs[..., 0, :, :]) - statistic(pairs[..., 1, :, :])
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What one encoder's probes answer on the test sample: [L + 1, W] by tag set."""
+
+    own: dict[str, Answers]
+    controls: dict[str, Answers]
+    best: dict[str, int]
+    """The layer with the highest score on the validation sample."""
+
+    def chosen(self, kind: str) -> Answers:
+        """Answers [W] of the chosen layer."""
+        return self.own[kind][self.best[kind]]
+
+
+def run(data: NerData, encoder: Encoder, *, most: int, seed: int, dtype: torch.dtype) -> Report:
+    """Probe the encoder and an untrained one; layers are chosen on validation, scored on test.
+
+    `most` sentences of each split are read.
+    """
+    train, validation, test = (probes.sample(data, split, most, seed) for split in SPLITS)
+    parts = (train, validation, test)
+    known = {
+        kind: sorted({tag for part in parts for tags in part.tags[kind] for tag in tags})
+        for kind in train.tags
+    }
+    probe = Probes(known, seed)
+    ours = _probed("probes", probe, encoder, parts, dtype)
+    fresh = _probed(UNTRAINED, probe, probes.untrained(encoder, seed), parts, dtype)
+    report = Report(losses=_losses(data, parts), best_layers=ours.best)
+    for kind, labels in known.items():
+        scorer = Scorer(test, kind, labels)
+        layers = {SHUFFLED: ours.controls[kind], UNTRAINED: fresh.own[kind]}
+        _add_layers(report, scorer, ours.own[kind], layers)
+        others = {
+            SHUFFLED: ours.controls[kind][ours.best[kind]],
+            UNTRAINED: fresh.chosen(kind),
+            FREQUENT: scorer.places(probes.by_word(train, test, kind)),
+            MAJORITY: scorer.places(probes.majority(train, test, kind)),
+        }
+        _add_best(report, scorer, ours.chosen(kind), others)
+    return report
+
+
+def _probed(
+    name: str, probe: Probes, encoder: Encoder, parts: tuple[Sample, ...], dtype: torch.dtype
+) -> Probed:
+    """Fit on the training sample, choose layers on validation, answer on test."""
+    train, validation, test = parts
+    probe.fit(encoder, train, dtype, name=name)
+    held_out, _ = probe.predict(encoder, validation, dtype, name=f"{name}, validation words")
+    own, controls = probe.predict(encoder, test, dtype, name=f"{name}, test words")
+    best = {
+        kind: _best(Scorer(validation, kind, labels), held_out[kind])
+        for kind, labels in probe.labels.items()
+    }
+    return Probed(own, controls, best)
+
+
+def _best(scorer: Scorer, answers: Answers) -> int:
+    """The layer of the highest score; of equals the lowest."""
+    return int(np.argmax([scorer.value(layer) for layer in answers]))
+
+
+def _add_layers(report: Report, scorer: Scorer, own: Answers, others: dict[str, Answers]) -> None:
+    """Every layer's score, and those of other methods at the same layer."""
+    for layer, answers in enumerate(own):
+        name = f"{scorer.kind}/{STATISTICS[scorer.kind][0]}/layer_{layer}"
+        _add(report, scorer, name, answers, {key: other[layer] for key, other in others.items()})
+
+
+def _add_best(report: Report, scorer: Scorer, own: Answers, others: dict[str, Answers]) -> None:
+    """The score of the chosen layer, and the items of all methods."""
+    _add(report, scorer, f"{scorer.kind}/{STATISTICS[scorer.kind][0]}", own, others)
+    report.items.append(_items(scorer, f"{scorer.kind} probe", own))
+    for method, answers in others.items():
+        report.items.append(_items(scorer, f"{scorer.kind}, {method}", answers))
+
+
+def _add(
+    report: Report, scorer: Scorer, name: str, own: Answers, others: dict[str, Answers]
+) -> None:
+    report.metrics[name] = scorer.metric(own)
+    for method, answers in others.items():
+        report.baselines.setdefault(method, {})[name] = scorer.metric(answers)
+        report.comparisons.setdefault(method, {})[name] = scorer.difference(own, answers)
+
+
+def _items(scorer: Scorer, method: str, answers: Answers) -> pandas.DataFrame:
+    """One row a sentence, in the format that all tasks share (see `Result.items`)."""
+    read, labels = scorer.read, scorer.labels
+    parts = np.split(answers, read.starts[1:-1])
+    names = [
+        f"{name}/{hashlib.sha256(' '.join(words).encode()).hexdigest()[:8]}"
+        for name, words in zip(read.names, read.words, strict=True)
+    ]
+    columns = (
+        names,
+        ["test"] * len(names),
+        [method] * len(names),
+        [str(document) for document in read.documents],
+        read.words,
+        read.tags[scorer.kind],
+        [[labels[place] for place in part] for part in parts],
+        [None] * len(names),
+    )
+    frame = pandas.DataFrame(dict(zip(ITEM_COLUMNS, columns, strict=True)))
+    return frame.astype({"loss": float})
+
+
+def _losses(data: NerData, parts: tuple[Sample, ...]) -> dict[str, Loss]:
+    """Sentences that no probe read, and tag sets that the data set lacks."""
+    whole = sum(len(data.splits[split]) for split in SPLITS)
+    read = sum(len(part.words) for part in parts)
+    lacking = [kind for kind in COLUMNS if kind not in parts[0].tags]
+    found = {
+        "probes/unread": Loss(count=whole - read, of=whole, note="tagged sentences not read"),
+        "probes/lacking": Loss(
+            count=len(lacking),
+            of=len(COLUMNS),
+            note=f"kinds of tags that {data.source.name} lacks"
+            + (f" ({', '.join(lacking)})" if lacking else ""),
+        ),
+    }
+    return data.losses | found

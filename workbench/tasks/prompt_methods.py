@@ -1,0 +1,144 @@
+"""The methods that prompting is about and those it is compared with, each with what it costs."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from workbench import machine
+from workbench.data.text import TextData
+from workbench.models.causal_lm import CausalLM
+from workbench.models.encoder import Encoder
+from workbench.result import Loss
+from workbench.tasks import adaptation, answers, class_scores, prompt_scores, prompts
+from workbench.tasks.adaptation import FULL, MAJORITY, TFIDF, Answer, Setting
+from workbench.tasks.class_scores import Compared
+from workbench.tasks.classifiers import Labelled, Reading, chosen, labelled, losses
+from workbench.tasks.prompt_scores import Asked, Prompted, Shots
+from workbench.training import Log, Recipe
+
+if TYPE_CHECKING:
+    from workbench.tasks.prompting import Config
+
+VALIDATION_TEXTS = 200
+"""Labelled texts that choose TF-IDF's penalty and the encoder's epoch."""
+SAMPLE_TEXTS = 100
+"""Validation texts, without their labels, that batch calibration looks at."""
+EPOCHS, LEARNING_RATE = 4, 1e-4
+"""Of the encoder that prompting is compared with."""
+ENCODER = "fine-tuned encoder"
+Found = TypeVar("Found")
+
+
+def ask(config: "Config", model: CausalLM, data: TextData) -> tuple[Asked, Loss]:
+    """Prompts and the items to ask about; how many texts of those were cut."""
+    found = prompts.load(config.dataset, data.labels, model, config.max_tokens)
+    items = [found.fields(model, text) for text in data.splits["test"][: config.items]["text"]]
+    sample = data.splits["validation"][:SAMPLE_TEXTS]["text"]
+    note = f"test texts of more than {found.max_tokens} tokens, cut in prompts"
+    asked = Asked(
+        model=model,
+        prompts=found,
+        items=[fields for fields, _ in items],
+        sample=[found.fields(model, text)[0] for text in sample],
+        dtype=machine.precision(config.precision, model.device),
+    )
+    return asked, Loss(count=sum(cut for _, cut in items), of=len(items), note=note)
+
+
+def score(config: "Config", asked: Asked, train: Labelled) -> tuple[list[Prompted], dict[str, Any]]:
+    """Scores of all prompts, zero-shot and few-shot, and the cost of each method among them."""
+
+    def shots(seed: int) -> Shots:
+        places = prompts.draw(train.texts, train.labels, config.shots, f"{config.seed}/{seed}")
+        found = [asked.prompts.fields(asked.model, train.texts[place])[0] for place in places]
+        words = [asked.prompts.words[train.labels[place]] for place in places]
+        return list(zip(found, words, strict=True))
+
+    few = [shots(seed) for seed in range(config.shot_seeds)] if config.shots else []
+    prompted: list[Prompted] = []
+    costs: dict[str, Any] = {}
+    none: list[Shots] = [[]]
+    for draws in filter(None, (none, few)):
+        found, cost = _timed(asked, partial(prompt_scores.score, asked, draws))
+        prompted += found
+        cost["tokens"] = sum(one.tokens for one in found)
+        for variant in prompt_scores.VARIANTS:
+            costs[prompt_scores.method(found[0].condition, variant)] = cost
+    return prompted, costs
+
+
+def write(asked: Asked) -> tuple[dict[str, list[str]], list[tuple[str, int]], dict[str, Any]]:
+    """Written answers read as labels by template, the commonest that are none, and their cost."""
+    written, cost = _timed(asked, partial(prompt_scores.write, asked))
+    return *prompt_scores.read_answers(written, asked.prompts), cost
+
+
+def _timed(asked: Asked, work: Callable[[], Found]) -> tuple[Found, dict[str, Any]]:
+    """What `work` gives, and what it cost: nothing to learn, only answering."""
+    place = asked.model.device
+    measured = machine.reset_peak_memory(place)
+    began = time.monotonic()
+    found = work()
+    cost = {"trainable": 0, "seconds": 0.0, "answer_seconds": time.monotonic() - began}
+    return found, cost | {"memory_mb": machine.part_memory_mb(place) if measured else None}
+
+
+def learn(
+    config: "Config", encoder: Encoder, data: TextData, train: Labelled, log: Log
+) -> tuple[dict[str, Answer], dict[str, Any]]:
+    """What learns from all training texts, asked about the same test texts, and its cost.
+
+    The encoder's learning rate and epochs were chosen on validation texts (docs/log.md).
+    """
+    dtype = machine.precision(config.precision, encoder.device)
+    setting = Setting(
+        encoder=encoder,
+        labels=data.labels,
+        validation=labelled(data, "validation").first(VALIDATION_TEXTS),
+        reading=Reading(config.max_tokens, dtype),
+        recipe=Recipe(epochs=EPOCHS, learning_rate=LEARNING_RATE, dtype=dtype),
+        lora_rank=1,
+        seed=config.seed,
+        log=log,
+    )
+    texts = data.splits["test"][: config.items]["text"]
+    log.method = ENCODER
+    learned, costs = {}, {}
+    for name, method in {MAJORITY: MAJORITY, TFIDF: TFIDF, ENCODER: FULL}.items():
+        began = time.monotonic()
+        learned[name] = adaptation.learn(method, train, texts, setting)
+        answering = time.monotonic() - began - learned[name].seconds
+        costs[name] = learned[name].cost | {"answer_seconds": answering}
+    return learned, costs
+
+
+def compare(
+    config: "Config",
+    prompted: list[Prompted],
+    read: dict[str, list[str]],
+    learned: dict[str, Answer],
+    data: TextData,
+) -> Compared:
+    """All methods on the same items; the run's own is batch-calibrated, with shots if there are."""
+    rows = data.splits["test"][: config.items]
+    scored = {name: np.exp(found) for name, found in prompt_scores.ensembles(prompted).items()} | {
+        name: found.probabilities for name, found in learned.items()
+    }
+    votes = [answers.vote(found) for found in zip(*read.values(), strict=True)]
+    predicted = {name: chosen(found, data.labels) for name, found in scored.items()}
+    compared = class_scores.compare(
+        prompt_scores.method(prompt_scores.condition(config.shots), prompt_scores.BATCH),
+        predicted | {prompt_scores.GENERATION: votes},
+        rows,
+        data.labels,
+        of=data.unit,
+        losses={name: losses(found, rows["label"], data.labels) for name, found in scored.items()},
+    )
+    of_votes = prompt_scores.answer_scores(votes, rows, data.labels, data.unit)
+    compared.baselines[prompt_scores.GENERATION] |= {
+        f"test/{name}": metric for name, metric in of_votes.items()
+    }
+    return compared

@@ -1,0 +1,221 @@
+"""What a decoder says of items through several prompts: scores of the labels, written answers."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from workbench import scoring
+from workbench.models.causal_lm import CausalLM
+from workbench.result import Metric
+from workbench.statistics import Counts, measure
+from workbench.tasks import answers, calibration, class_scores
+from workbench.tasks.calibration import CONTENT_FREE, Scores
+from workbench.tasks.prompts import SPARE_TOKENS, Fields, Prompts, Template, fitting
+
+RAW, CONTEXTUAL, BATCH, ON_TEST = "", "contextual", "batch", "batch on test"
+VARIANTS = (RAW, CONTEXTUAL, BATCH, ON_TEST)
+"""Scores as they are, and calibrated: by empty inputs, other unlabelled texts, the test texts."""
+GENERATION = "generation, zero-shot"
+Shots = Sequence[tuple[Fields, str]]
+Rows = Mapping[str, Sequence[str]]
+"""Columns of the test items: item, cluster, text, label."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The decoder, its prompts, and the fields of the items it is asked about."""
+
+    model: CausalLM
+    prompts: Prompts
+    items: Sequence[Fields]
+    """The test items."""
+    sample: Sequence[Fields]
+    """Other items, whose labels nobody looks at: batch calibration's reference."""
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True)
+class Prompted:
+    """Log-likelihoods [..., L] of the labels through one prompt."""
+
+    condition: str
+    """How many shots were asked for, in words."""
+    template: str
+    shot_seed: int
+    """Which draw of shots; 0 where there are none."""
+    items: Scores
+    sample: Scores
+    content_free: Scores
+    dropped_shots: int
+    """Shots left out because the prompt would not fit."""
+    merged: int
+    """Prompts whose last token an answer changes."""
+    tokens: int
+    """Tokens read."""
+
+    def scores(self, variant: str) -> Scores:
+        """Log-probabilities of the labels [N, L], by one of VARIANTS."""
+        if variant == RAW:
+            return calibration.normalise(self.items)
+        reference = {
+            CONTEXTUAL: self.content_free,
+            BATCH: self.sample,
+            ON_TEST: self.items,
+        }[variant]
+        return calibration.calibrate(self.items, reference)
+
+
+def condition(shots: int) -> str:
+    """How a number of shots is called.
+
+    >>> [condition(shots) for shots in (0, 1, 4)]
+    ['zero-shot', '1 shot', '4 shots']
+    """
+    return f"{shots} shot{'' if shots == 1 else 's'}" if shots else "zero-shot"
+
+
+def method(condition: str, variant: str) -> str:
+    """The name of a way to answer.
+
+    >>> method("4 shots", "batch"), method("zero-shot", "")
+    ('4 shots, batch', 'zero-shot')
+    """
+    return f"{condition}, {variant}" if variant else condition
+
+
+def score(asked: Asked, shots: Sequence[Shots]) -> list[Prompted]:
+    """Score every label for every item, by each template and each draw of shots."""
+    templates = asked.prompts.templates
+    return [
+        _score_one(
+            asked,
+            template,
+            drawn,
+            seed,
+            f"{condition(len(drawn))}: draw {seed + 1} of {len(shots)}, "
+            f"template {number} of {len(templates)}",
+        )
+        for seed, drawn in enumerate(shots)
+        for number, template in enumerate(templates, 1)
+    ]
+
+
+def _score_one(
+    asked: Asked, template: Template, shots: Shots, seed: int, progress: str
+) -> Prompted:
+    room = asked.model.capacity - asked.prompts.new_tokens - SPARE_TOKENS
+    fit = fitting(asked.model, template, shots, [*asked.items, *asked.sample], room)
+    empty = [asked.prompts.same(value) for value in CONTENT_FREE]
+    scored = scoring.log_likelihoods(
+        asked.model,
+        [template.fill(shots[:fit], each) for each in [*asked.items, *asked.sample, *empty]],
+        asked.prompts.answers,
+        dtype=asked.dtype,
+        progress=progress,
+    )
+    items = len(asked.items)
+    return Prompted(
+        condition=condition(len(shots)),
+        template=template.name,
+        shot_seed=seed,
+        items=scored.sums[:items],
+        sample=scored.sums[items : -len(empty)],
+        content_free=scored.sums[-len(empty) :],
+        dropped_shots=len(shots) - fit,
+        merged=scored.merged,
+        tokens=scored.read,
+    )
+
+
+def write(asked: Asked) -> dict[str, list[str]]:
+    """What the model writes for each item, zero-shot, by template."""
+    return {
+        template.name: scoring.generate(
+            asked.model,
+            [template.fill([], fields) for fields in asked.items],
+            max_new_tokens=asked.prompts.new_tokens,
+            dtype=asked.dtype,
+            progress=f"generation, template {number} of {len(asked.prompts.templates)}",
+        )
+        for number, template in enumerate(asked.prompts.templates, 1)
+    }
+
+
+def ensembles(prompted: Sequence[Prompted]) -> dict[str, Scores]:
+    """Each method's log-probabilities [N, L], the mean over its templates and draws of shots."""
+    conditions = dict.fromkeys(one.condition for one in prompted)
+    return {
+        method(name, variant): calibration.ensemble(
+            np.stack([one.scores(variant) for one in prompted if one.condition == name])
+        )
+        for name in conditions
+        for variant in VARIANTS
+    }
+
+
+def by_prompt(
+    prompted: Sequence[Prompted], rows: Rows, labels: Sequence[str], of: str
+) -> list[dict[str, Any]]:
+    """Accuracy of each single prompt, as it is and calibrated."""
+    found = []
+    for one in prompted:
+        for variant in VARIANTS:
+            guessed = [labels[place] for place in one.scores(variant).argmax(axis=1)]
+            metric = class_scores.accuracy_metric(
+                rows["label"], guessed, labels, rows["cluster"], of=of
+            )
+            found.append(
+                {
+                    "condition": one.condition,
+                    "variant": variant,
+                    "template": one.template,
+                    "shot_seed": one.shot_seed,
+                    "accuracy": metric.model_dump(mode="json"),
+                }
+            )
+    return found
+
+
+def read_answers(
+    written: Mapping[str, Sequence[str]], prompts: Prompts
+) -> tuple[dict[str, list[str]], list[tuple[str, int]]]:
+    """Each template's answers as labels or `unparsed`, and the commonest that are none."""
+    read = {
+        name: [answers.parse(answer, prompts.words) for answer in found]
+        for name, found in written.items()
+    }
+    refused = Counter(
+        answers.first_line(answer)
+        for name, found in written.items()
+        for answer, label in zip(found, read[name], strict=True)
+        if label == class_scores.UNPARSED
+    )
+    return read, refused.most_common(12)
+
+
+def answer_scores(
+    predicted: Sequence[str], rows: Rows, labels: Sequence[str], of: str
+) -> dict[str, Metric]:
+    """Accuracy with unparsed answers wrong, over the parsed ones only, and the unparsed share."""
+    counts = class_scores.confusion(rows["label"], predicted, labels, rows["cluster"])
+    parsed = int(counts[..., :-1].sum())
+    found = {
+        "accuracy": measure(counts, class_scores.accuracy, n=len(predicted), clusters=of),
+        "accuracy_parsed": measure(counts, _parsed_accuracy, n=parsed, clusters=of),
+        "unparsed": measure(counts, _unparsed_share, n=len(predicted), clusters=of),
+    }
+    return {name: metric for name, metric in found.items() if metric}
+
+
+def _parsed_accuracy(counts: Counts) -> Counts:
+    right = np.trace(counts, axis1=-2, axis2=-1)
+    with np.errstate(invalid="ignore"):
+        return right / counts[..., :-1].sum(axis=(-2, -1))
+
+
+def _unparsed_share(counts: Counts) -> Counts:
+    return counts[..., -1].sum(axis=-1) / counts.sum(axis=(-2, -1))

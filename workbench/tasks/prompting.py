@@ -1,0 +1,209 @@
+"""Prompting: how far a pretrained decoder gets without training, beside what labels would buy."""
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from workbench.config import Config as BaseConfig
+from workbench.errors import DataError
+from workbench.result import Cost, Loss, Result
+
+if TYPE_CHECKING:
+    from workbench.data.text import TextData
+    from workbench.models.causal_lm import CausalLM
+    from workbench.models.encoder import Encoder
+    from workbench.tasks.adaptation import Answer
+    from workbench.tasks.classifiers import Labelled
+    from workbench.tasks.prompt_scores import Asked, Prompted
+
+SMOKE: dict[str, object] = {
+    "dataset": "tiny_reviews",
+    "items": 12,
+    "shots": 1,
+    "shot_seeds": 1,
+    "train_texts": 48,
+    "max_tokens": 24,
+}
+"""Overrides for tests: the real models on the project's own few reviews."""
+
+
+class Config(BaseConfig):
+    """Parameters of a comparison of prompts."""
+
+    task: ClassVar[str] = "prompting"
+    sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {
+        "model": "model",
+        "encoder": "model",
+        "dataset": "dataset",
+    }
+
+    model: str = "smollm2"
+    """Decoder to prompt: catalogue name, folder or hf:<id>."""
+    encoder: str = "minilm"
+    """Encoder to fine-tune beside it: catalogue name, folder or hf:<id>."""
+    dataset: str = "brand_tweets"
+    """Labelled texts, or tagged words: catalogue name, path or hf:<id>."""
+    text_column: str = "text"
+    """Column of the texts, in a table of your own."""
+    label_column: str = "label"
+    """Column of the labels, in a table of your own."""
+    items: Annotated[int, Field(ge=1)] = 200
+    """Most test items to answer."""
+    shots: Annotated[int, Field(ge=0, le=64)] = 4
+    """Labelled examples in a prompt; 0 leaves few-shot prompts out."""
+    shot_seeds: Annotated[int, Field(ge=1, le=20)] = 2
+    """Draws of examples, each tried with every template."""
+    train_texts: Annotated[int, Field(ge=16)] = 1000
+    """Most labelled texts: examples come from them, baselines learn from all."""
+    max_tokens: Annotated[int, Field(ge=4)] = 96
+    """Most tokens read of a text; what is cut is counted."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Matrix products; auto: bfloat16 where the hardware has it."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """The decoder that is prompted, and the encoder that is fine-tuned beside it."""
+
+    decoder: "CausalLM"
+    encoder: "Encoder"
+
+    def describe(self) -> str:
+        """What both are."""
+        return f"{self.decoder.describe()}\n\n{self.encoder.describe()}"
+
+
+def load_data(config: Config) -> "TextData":
+    """Load labelled texts, or tagged sentences as entities to type, in three splits."""
+    from workbench.data import entities, text
+
+    if entities.is_tagged(config.dataset):
+        return entities.load(config.dataset)
+    return text.load(
+        config.dataset, text_column=config.text_column, label_column=config.label_column
+    )
+
+
+def load_model(config: Config) -> Models:
+    """Load both models onto the run's device."""
+    from workbench import machine, sources
+    from workbench.models.causal_lm import CausalLM
+    from workbench.models.encoder import Encoder
+
+    place = machine.device()
+    return Models(
+        CausalLM(sources.resolve(config.model, "model")).to(place),
+        Encoder(sources.resolve(config.encoder, "model"), casing=False).to(place),
+    )
+
+
+def run(config: Config, model: Models, data: "TextData") -> Result:
+    """Answer the same test items by prompts and by what learns from labels, and compare."""
+    from workbench import machine
+    from workbench.tasks import prompt_methods, prompt_scores
+    from workbench.tasks.classifiers import labelled
+    from workbench.training import Log
+
+    began = time.monotonic()
+    machine.seed(config.seed)
+    rows = data.splits["test"][: config.items]
+    train = labelled(data, "train").first(config.train_texts)
+    _check(train)
+    asked, cut = prompt_methods.ask(config, model.decoder, data)
+    prompted, costs = prompt_methods.score(config, asked, train)
+    read, unparsed, costs[prompt_scores.GENERATION] = prompt_methods.write(asked)
+    log = Log(config.directory)
+    learned, learning_costs = prompt_methods.learn(config, model.encoder, data, train, log)
+    compared = prompt_methods.compare(config, prompted, read, learned, data)
+    of_answers = {
+        name: prompt_scores.answer_scores(found, rows, data.labels, data.unit)
+        for name, found in read.items()
+    }
+    return Result(
+        task=config.task,
+        parameters=config.model_dump(mode="json"),
+        sources={
+            "model": model.decoder.source.record(),
+            "encoder": model.encoder.source.record(),
+            "dataset": data.source.record(),
+        },
+        **compared.record(),
+        headline=("test/accuracy", "test/macro_f1"),
+        losses={
+            **data.losses,
+            "cut_prompts": cut,
+            **_losses(config, model, prompted, read, train, rows["text"]),
+        },
+        cost=_cost(began, model, learned, asked),
+        environment=machine.environment(),
+        tables={
+            "methods": costs | learning_costs,
+            "prompts": prompt_scores.by_prompt(prompted, rows, data.labels, data.unit),
+            "answers": {
+                name: {key: metric.model_dump(mode="json") for key, metric in found.items()}
+                for name, found in of_answers.items()
+            },
+            "unparsed": unparsed,
+        },
+    ).with_details(directory=config.directory, items=compared.items, history=log.records)
+
+
+def _check(train: "Labelled") -> None:
+    if len(set(train.labels)) < 2:
+        raise DataError(
+            f"the first {len(train.labels):,} training texts all are {train.labels[0]!r}",
+            expected="two labels at least among them",
+            do="raise train_texts",
+        )
+
+
+def _losses(
+    config: Config,
+    model: Models,
+    prompted: list["Prompted"],
+    read: dict[str, list[str]],
+    train: "Labelled",
+    texts: list[str],
+) -> dict[str, Loss]:
+    """What prompts, answers and the encoder lost, counted."""
+    from workbench.tasks.class_scores import UNPARSED
+
+    found = [answer for answers in read.values() for answer in answers]
+    few = [one for one in prompted if one.condition != "zero-shot"]
+    _, cut = model.encoder.encode([*train.texts, *texts], config.max_tokens)
+    limit = min(config.max_tokens, model.encoder.capacity)
+    return {
+        "dropped_shots": Loss(
+            count=sum(one.dropped_shots for one in few),
+            of=config.shots * len(few),
+            note="examples left out because the prompt would not fit the model",
+        ),
+        "merged_prompts": Loss(
+            count=sum(one.merged for one in prompted),
+            of=sum(len(one.items) + len(one.sample) + len(one.content_free) for one in prompted),
+            note="prompts whose last token an answer changes; scored from that token on",
+        ),
+        "unparsed_answers": Loss(
+            count=found.count(UNPARSED), of=len(found), note="written answers that name no label"
+        ),
+        "cut_encoder": Loss(
+            count=cut,
+            of=len(train.texts) + len(texts),
+            note=f"texts of more than {limit} pieces, cut for the encoder",
+        ),
+    }
+
+
+def _cost(began: float, model: Models, learned: dict[str, "Answer"], asked: "Asked") -> Cost:
+    from workbench import machine
+
+    return Cost(
+        seconds=time.monotonic() - began,
+        train_seconds=sum(answer.seconds for answer in learned.values()),
+        memory_mb=machine.peak_memory_mb(model.decoder.device),
+        trained_pieces=sum(answer.pieces for answer in learned.values()),
+        device=str(model.decoder.device),
+        precision=str(asked.dtype).removeprefix("torch."),
+    )

@@ -1,0 +1,151 @@
+"""How well a decoder foresees running text: nats of every token, in documents cut to one length."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from workbench import machine
+from workbench.data.text import NOISE
+from workbench.models.causal_lm import CausalLM
+from workbench.models.windows import group_by_length, pad
+
+SEPARATOR = "<|endoftext|>"
+"""What GPT-2, SmolLM2, Qwen and others put between documents in pretraining."""
+BATCH_TOKENS = 2048
+HEAD_TOKENS = 256
+"""Tokens whose logits over the whole vocabulary are held at once."""
+SPAN_WORDS = 4
+CONTEXT_WORDS = 10
+
+
+@dataclass(frozen=True)
+class Document:
+    """The part of a document that is scored: exactly what its N tokens stand for."""
+
+    text: str
+    ids: list[int]
+    ends: list[int]
+    """End of each token in `text`, in characters [N]."""
+    cut: int
+    """Tokens behind it that are not scored."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a decoder makes of a document of N tokens."""
+
+    nats: NDArray[np.float64]
+    """-ln p of each token, given those before it [N]."""
+    best: list[int]
+    """The most probable token in each place [N]."""
+
+
+def start_token(model: CausalLM) -> int:
+    """The token that stands before a document, so that its first one is predicted too.
+
+    What parted documents in pretraining, where the vocabulary has it: before an instruction-tuned
+    model's own opening, `<|im_start|>`, plain text is less expected (docs/log.md).
+    """
+    tokenizer = model.tokenizer
+    vocabulary: dict[str, int] = tokenizer.get_vocab()
+    choices = (vocabulary.get(SEPARATOR), tokenizer.bos_token_id, tokenizer.eos_token_id)
+    return next(int(choice) for choice in choices if choice is not None)
+
+
+def cut(model: CausalLM, text: str, most: int) -> Document:
+    """A document's first `most` tokens at most, cut where a character ends."""
+    encoded = model.tokenizer(
+        text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+    )
+    ids, spans = encoded["input_ids"], encoded["offset_mapping"]
+    count = min(most, model.capacity - 1, len(ids))
+    # A character of several tokens has the same place in each; it is kept whole or not at all.
+    while 0 < count < len(ids) and spans[count][0] < spans[count - 1][1]:
+        count -= 1
+    ends = [end for _, end in spans[:count]]
+    return Document(text[: max(ends, default=0)], ids[:count], ends, len(ids) - count)
+
+
+def is_exact(model: CausalLM, document: Document) -> bool:
+    """Whether the tokens decode to the scored text and nothing else: bytes are counted of it."""
+    decoded: str = model.tokenizer.decode(document.ids, clean_up_tokenization_spaces=False)
+    return decoded == document.text
+
+
+def score(
+    model: CausalLM, documents: Sequence[Document], dtype: torch.dtype, *, name: str
+) -> list[Scored]:
+    """Nats of every token of every document; `name` is shown with the progress."""
+    found: list[Scored | None] = [None] * len(documents)
+    start = start_token(model)
+    groups = group_by_length([len(document.ids) for document in documents], BATCH_TOKENS)
+    for number, rows in enumerate(groups, 1):
+        print(f"\rscoring {name}: {number} of {len(groups)} batches".ljust(80), end="", flush=True)
+        ids = [[start, *documents[row].ids] for row in rows]
+        # Padding stands behind the text, where a causal model can't see it.
+        padded = pad(ids, max(map(len, ids)), start).to(model.device)
+        with torch.inference_mode(), machine.autocast(dtype, model.device):
+            hidden = model.hidden(padded[:, :-1])
+            for place, row in enumerate(rows):
+                count = len(documents[row].ids)
+                found[row] = _score(model, hidden[place, :count], padded[place, 1 : count + 1])
+    print("\r".ljust(81) + "\r", end="", flush=True)
+    return [scored for scored in found if scored]
+
+
+def _score(model: CausalLM, hidden: torch.Tensor, targets: torch.Tensor) -> Scored:
+    """Nats and best tokens of one document, from hidden states [N, H] and its own tokens [N]."""
+    nats, best = [], []
+    for first in range(0, len(targets), HEAD_TOKENS):
+        part = slice(first, first + HEAD_TOKENS)
+        logits, target = model.head(hidden[part]).float(), targets[part]
+        nats.append(torch.nn.functional.cross_entropy(logits, target, reduction="none"))
+        best.append(logits.argmax(-1))
+    return Scored(torch.cat(nats).double().cpu().numpy(), torch.cat(best).tolist())
+
+
+def word_bits(document: Document, scored: Scored) -> list[tuple[str, float]]:
+    """Words between white space and the bits of each: those of the tokens that end within it."""
+    words = list(re.finditer(r"\S+", document.text))
+    bits = np.zeros(len(words))
+    starts = [word.start() for word in words]
+    for end, nats in zip(document.ends, scored.nats, strict=True):
+        # A token's last character says where it belongs; white space goes to the word before it.
+        place = int(np.searchsorted(starts, end - 1, side="right")) - 1
+        if words:
+            bits[max(place, 0)] += nats / np.log(2)
+    return [(word[0], float(value)) for word, value in zip(words, bits, strict=True)]
+
+
+def surprising_span(words: Sequence[tuple[str, float]]) -> dict[str, Any] | None:
+    """The four words in a row with the most bits, and those around them.
+
+    None for a document of fewer words. Words with links and @names are passed over: nobody can
+    foresee them. So are a document's first four, which have no context.
+    """
+    starts = range(SPAN_WORDS, len(words) - SPAN_WORDS + 1)
+    spans = {start: words[start : start + SPAN_WORDS] for start in starts}
+    totals = {
+        start: sum(bits for _, bits in span)
+        for start, span in spans.items()
+        if not any(NOISE.search(word) for word, _ in span)
+    }
+    if not totals:
+        return None
+    start = max(totals, key=lambda place: totals[place])
+    end = start + SPAN_WORDS
+
+    def joined(low: int, high: int) -> str:
+        return " ".join(word for word, _ in words[low:high])
+
+    return {
+        "before": joined(max(0, start - CONTEXT_WORDS), start),
+        "span": joined(start, end),
+        "after": joined(end, end + CONTEXT_WORDS),
+        "bits": round(totals[start], 2),
+    }
