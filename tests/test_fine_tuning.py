@@ -71,6 +71,27 @@ def test_the_learning_curve_ends_at_the_methods_own_numbers(result):
             assert metric == found["test/accuracy"]
 
 
+def test_each_point_of_the_curve_learns_from_its_own_number_of_texts(encoder, monkeypatch):
+    learned = []
+
+    def spy(method, train, texts, setting):
+        learned.append((method, len(train.texts), len(setting.validation.texts)))
+        return learn(method, train, texts, setting)
+
+    data = text.load("tiny_reviews")
+    config = fine_tuning.Config.check({**fine_tuning.SMOKE, "train_texts": 64})
+    setting = fine_tuning._setting(config, encoder, data)
+    train, rows = labelled(data, "train").first(64), data.splits["test"][:]
+    whole = {method: learn(TFIDF, train, rows["text"], setting) for method in METHODS}
+    monkeypatch.setattr("workbench.tasks.adaptation.learn", spy)
+    points = fine_tuning._curve(train, rows, setting, whole, data.unit)
+    assert [n for method, n, _ in learned if method == TFIDF] == [8, 16, 32]
+    assert [held for method, _, held in learned if method == TFIDF] == [2, 5, 11]
+    assert {(point["texts"], point["validation"]) for point in points} == {
+        (8, 2), (16, 5), (32, 11), (64, 23),
+    }  # fmt: skip
+
+
 def test_only_what_is_trained_has_a_history_and_costs(result):
     assert {record["method"] for record in result.history} == {FULL, "LoRA"}
     costs = result.tables["methods"]

@@ -2,6 +2,8 @@
 
 import ast
 import json
+from functools import cache
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -9,7 +11,7 @@ from nbclient import NotebookClient
 
 from workbench import notebooks, paths, tasks
 from workbench.batch import plan
-from workbench.batch.execute import execute
+from workbench.batch.execute import Outcome, execute
 from workbench.result import Result
 
 MAX_LINES, MAX_CELL = 120, 25
@@ -54,22 +56,24 @@ def test_parameters_cell_repeats_the_class(name):
 
 
 @pytest.fixture(scope="session")
-def batch_runs(tmp_path_factory):
-    """Each notebook run once in batch with its task's smoke overrides."""
+def batch_run(tmp_path_factory):
+    """Run a notebook in batch with its task's smoke overrides, when first asked for it."""
     folder = tmp_path_factory.mktemp("batch") / "reports"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WORKBENCH_REPORTS", str(folder))
-        runs = {}
-        for name in NAMES:
-            notebook = notebooks.find(name)
-            run = plan.resolve(plan.make_job(notebook, smoke(name), timeout_s=300))
-            runs[name] = (run, execute(run), run.directory)
-    return runs
+
+    @cache
+    def once(name: str) -> tuple[Outcome, Path]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("WORKBENCH_REPORTS", str(folder))
+            job = plan.make_job(notebooks.find(name), smoke(name), timeout_s=300)
+            run = plan.resolve(job)
+            return execute(run), run.directory
+
+    return once
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_notebook_runs_in_batch_and_leaves_a_whole_run(name, batch_runs):
-    _, outcome, directory = batch_runs[name]
+def test_notebook_runs_in_batch_and_leaves_a_whole_run(name, batch_run):
+    outcome, directory = batch_run(name)
     assert outcome.exit_code == 0, outcome.message
     record = Result.read(directory)
     assert record.status == "succeeded"
@@ -87,7 +91,7 @@ def test_notebook_runs_in_batch_and_leaves_a_whole_run(name, batch_runs):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_notebook_gives_the_same_numbers_by_hand(name, batch_runs, reports, monkeypatch):
+def test_notebook_gives_the_same_numbers_by_hand(name, batch_run, reports):
     """As in JupyterLab: the same kernel, the cells from top to bottom, no papermill."""
     content = nbformat.read(notebooks.find(name).path, as_version=4)
     for cell in content.cells:
@@ -99,7 +103,15 @@ def test_notebook_gives_the_same_numbers_by_hand(name, batch_runs, reports, monk
         resources={"metadata": {"path": str(paths.NOTEBOOKS)}},
     ).execute()  # fmt: skip
     (directory,) = (reports / "runs").iterdir()
-    by_hand, in_batch = Result.read(directory), Result.read(batch_runs[name][2])
+    by_hand, in_batch = Result.read(directory), Result.read(batch_run(name)[1])
     assert by_hand.status == "interactive"
     assert by_hand.metrics == in_batch.metrics
     assert by_hand.items.equals(in_batch.items)
+
+
+def test_a_notebook_of_no_known_task_is_one_clear_error(tmp_path, monkeypatch, capsys):
+    text = notebooks.find("template").path.read_text(encoding="utf-8")
+    (tmp_path / "60_mine.ipynb").write_text(text.replace("template", "mine"), encoding="utf-8")
+    monkeypatch.setattr(paths, "NOTEBOOKS", tmp_path)
+    assert notebooks.main(["--check"]) == 2
+    assert "60_mine.ipynb: unknown task 'mine'\nexpected: one of " in capsys.readouterr().err

@@ -77,7 +77,7 @@ def test_surprisal_in_batches_equals_one_token_at_a_time(decoder):
             with torch.inference_mode():
                 logits = decoder.network(torch.tensor([ids[:place]])).logits[0, -1]
             assert -float(logits.log_softmax(-1)[token]) == pytest.approx(
-                scored.nats[place - 1], abs=1e-4
+                scored.nats[place - 1], abs=1e-3
             )
             assert int(logits.argmax()) == scored.best[place - 1]
 

@@ -15,11 +15,11 @@ from workbench.tasks.calibration import calibrate, ensemble, normalise
 from workbench.tasks.prompts import Template, draw, fitting
 
 SENTIMENTS = {"negative": "negative", "neutral": "neutral", "positive": "positive"}
-OWN = "1 shot, batch"
+OWN = "1 shot + batch"
 METHODS = (
-    "zero-shot", "zero-shot, contextual", "zero-shot, batch", "zero-shot, batch on test",
-    "1 shot", "1 shot, contextual", OWN, "1 shot, batch on test",
-    "majority", "TF-IDF + logistic regression", "fine-tuned encoder", "generation, zero-shot",
+    "zero-shot", "zero-shot + contextual", "zero-shot + batch", "zero-shot + batch on test",
+    "1 shot", "1 shot + contextual", OWN, "1 shot + batch on test",
+    "majority", "TF-IDF + logistic regression", "fine-tuned encoder", "generation",
 )  # fmt: skip
 
 
@@ -74,8 +74,8 @@ def test_every_single_prompt_is_shown(result):
 
 
 def test_unparsed_answers_are_counted_and_never_labels(result):
-    gold, predicted = answers(result, "generation, zero-shot")
-    found = result.baselines["generation, zero-shot"]
+    gold, predicted = answers(result, "generation")
+    found = result.baselines["generation"]
     parsed = [(g, p) for g, p in zip(gold, predicted, strict=True) if p != "unparsed"]
     assert found["test/unparsed"].value == pytest.approx(1 - len(parsed) / len(gold))
     assert found["test/accuracy_parsed"].value == pytest.approx(
@@ -114,6 +114,10 @@ def test_figures_and_tables_say_what_the_numbers_say(result):
         ("The sentiment is: neutral", "neutral"),
         ("Answer: positive because of it", "positive"),
         ("a positive tweet", "positive"),
+        ("The sentiment of this tweet is neutral.", "neutral"),
+        ("The answer is:\n\nneutral\n\nTweet: negative", "neutral"),
+        ("The answer is:\n", "unparsed"),
+        ("Tweet:\npositive", "unparsed"),
         ("", "unparsed"),
         ("\n \n", "unparsed"),
         ("not negative", "unparsed"),
@@ -239,7 +243,7 @@ def small(models, config, monkeypatch):
 
 def test_entities_are_typed_with_documents_drawn_for_the_intervals(models, monkeypatch):
     result = small(models, {"dataset": "tiny_ner", "items": 6, "shots": 4}, monkeypatch)
-    assert result.method == "4 shots, batch"
+    assert result.method == "4 shots + batch"
     metric = result.metrics["test/accuracy"]
     assert metric.n == 6
     assert "documents" in metric.how
@@ -258,10 +262,10 @@ def long_table(folder):
 def test_very_long_texts_of_the_users_are_cut_and_counted(models, monkeypatch, tmp_path):
     changes = {"dataset": long_table(tmp_path), "text_column": "body", "label_column": "mark"}
     result = small(models, {**changes, "items": 3, "shots": 0}, monkeypatch)
-    assert result.method == "zero-shot, batch"
+    assert result.method == "zero-shot + batch"
     assert result.losses["cut_prompts"].count == 3
     assert result.losses["cut_encoder"].count == 16 + 3
-    assert set(result.tables["methods"]) == {"zero-shot, batch", *result.baselines}
+    assert set(result.tables["methods"]) == {"zero-shot + batch", *result.baselines}
     assert figures.prompt_spread(result).caption
     assert figures.label_shares(result).caption
 

@@ -118,14 +118,14 @@ def test_greedy_answers_equal_those_of_one_text_at_a_time(model):
         for _ in range(6):
             with torch.inference_mode():
                 ids.append(int(model.network(torch.tensor([ids])).logits[0, -1].argmax()))
-        expected = model.tokenizer.decode(ids[len(model.encode(context)) :])
-        # A batch ends once all have a line end, so an answer may be shorter, not another one.
-        assert answer.strip()
-        assert expected.startswith(answer)
-        assert answer.count("\n") or answer == expected
+        assert answer == model.tokenizer.decode(ids[len(model.encode(context)) :])
 
 
-def test_an_answer_ends_with_the_end_of_text(model, monkeypatch):
-    first = model.encode(" positive")[0]
-    monkeypatch.setattr(model.tokenizer, "eos_token", model.tokenizer.convert_ids_to_tokens(first))
-    assert generate(model, [f"{SHOTS}Text: good\nLabel:"], max_new_tokens=4) == ["\n"]
+def test_an_answer_ends_with_the_end_of_text(model):
+    other = copy.copy(model)
+    other.tokenizer = copy.deepcopy(model.tokenizer)
+    prompt = f"{SHOTS}Text: good\nLabel:"
+    whole = generate(model, [prompt], max_new_tokens=4)
+    other.tokenizer.eos_token = model.tokenizer.convert_ids_to_tokens(model.encode("\n\n")[0])
+    assert whole[0].startswith(" positive\n\n")
+    assert generate(other, [prompt], max_new_tokens=4) == [" positive"]

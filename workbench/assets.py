@@ -16,10 +16,10 @@ import zipfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from workbench import paths
 from workbench.errors import IntegrityError, MachineError, ParameterError
@@ -95,7 +95,20 @@ def file_sha256(path: Path) -> str:
 def catalogue() -> dict[str, Asset]:
     """All known assets by name, in the order of `assets.yaml`."""
     entries = yaml.safe_load((paths.PACKAGE / "assets.yaml").read_text(encoding="utf-8"))
-    return {name: Asset(name=name, **entry) for name, entry in entries.items()}
+    return {name: _entry(name, entry) for name, entry in entries.items()}
+
+
+def _entry(name: str, entry: dict[str, Any]) -> Asset:
+    try:
+        return Asset(name=name, **entry)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, (name, *problem["loc"])))
+        raise ParameterError(
+            f"assets.yaml, {where}: {problem['msg']}",
+            expected=f"an entry with {', '.join([*Asset.model_fields][1:])} (terms may be left "
+            f"out), each of the files with {', '.join(Member.model_fields)}",
+        ) from None
 
 
 def find(name: str) -> Asset:

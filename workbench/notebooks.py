@@ -17,7 +17,7 @@ import nbformat
 
 from workbench import paths, tasks
 from workbench.config import Config
-from workbench.errors import NotebookError, ParameterError
+from workbench.errors import NotebookError, ParameterError, WorkbenchError
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 PARAMETERS = "parameters"
@@ -143,7 +143,11 @@ def main(arguments: list[str]) -> int:
     changed = []
     for path in every():
         before = path.read_text(encoding="utf-8")
-        after = tidy(read(path))
+        try:
+            after = tidy(read(path))
+        except WorkbenchError as error:
+            print(f"error: {path.name}: {error}", file=sys.stderr)
+            return error.exit_code
         if after != before:
             changed.append(path.name)
             if "--check" not in arguments:

@@ -74,6 +74,16 @@ class Metric(_Record):
         return "better" if self.low > 0 else "worse"
 
 
+def words(metric: str) -> str:
+    """A metric's name as people write it, its split left out.
+
+    >>> words("test/macro_f1"), words("test/mcc"), words("test/accuracy")
+    ('macro F1', 'MCC', 'accuracy')
+    """
+    name = metric.partition("/")[2]
+    return {"mcc": "MCC", "macro_f1": "macro F1"}.get(name, name.replace("_", " "))
+
+
 class Loss(_Record):
     """Something that was changed, dropped or is doubtful: `count` of `of` items."""
 

@@ -213,7 +213,7 @@ def generate(
 ) -> list[str]:
     """What the model writes after each context, always taking the most likely token.
 
-    Text after the end-of-text token is cut; a batch ends early when all its texts have a line end.
+    Always `max_new_tokens` tokens, cut at the end-of-text token: no answer hangs on its batch.
     """
     rows = [[*_first_token(model, needed=not text), *model.encode(text)] for text in contexts]
     _check_capacity(model, max(map(len, rows)) + max_new_tokens - 1)
@@ -230,16 +230,16 @@ def generate(
 
 
 def _continue(model: CausalLM, rows: list[list[int]], count: int) -> list[str]:
-    """Up to `count` tokens after each row, as text."""
+    """`count` tokens after each row, as text."""
     width = max(map(len, rows))
     # Padding on the left, so that all rows go on at the same place; it is masked.
     backwards = [row[::-1] for row in rows]
     ids = pad(backwards, width, model.tokenizer.pad_token_id).flip(1).to(model.device)
     mask = pad([[1] * len(row) for row in rows], width, 0).flip(1).to(model.device)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    cache, texts = None, [""] * len(rows)
+    cache = None
     written: list[Tensor] = []
-    while len(written) < count and not all("\n" in text.lstrip() for text in texts):
+    for _ in range(count):
         output = model.body(
             ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
         )
@@ -249,14 +249,13 @@ def _continue(model: CausalLM, rows: list[list[int]], count: int) -> list[str]:
         mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
         positions = positions[:, -1:] + 1
         written.append(ids)
-        texts = [_decoded(model, row) for row in torch.cat(written, dim=1).tolist()]
-    return texts
+    return [_decoded(model, row) for row in torch.cat(written, dim=1).tolist()]
 
 
 def _decoded(model: CausalLM, ids: list[int]) -> str:
     end = model.tokenizer.eos_token_id
     kept = ids[: ids.index(end)] if end in ids else ids
-    return model.tokenizer.decode(kept) + ("\n" if end in ids else "")
+    return model.tokenizer.decode(kept)
 
 
 def _check_capacity(model: CausalLM, longest: int) -> None:

@@ -97,19 +97,22 @@ def load(name: str, *, date_column: str = "date", price_column: str = "price") -
     )
 
 
-def generated(days: int, *, edge: float, seed: int) -> Market:
-    """A market that is known: a day moves as the day before with probability 1/2 + `edge`.
+def generated(days: int, *, edge: float, seed: int, rising: float = 0.5) -> Market:
+    """A market that is known: it rises with probability `rising`, plus `edge` after a rise.
 
-    Sizes of moves are those of a normal distribution with 1 % a day; `edge` 0 is a random walk.
+    After a fall it is minus `edge`. Sizes of moves are those of a normal distribution with 1 % a
+    day; without edge and with half the days rising it is a random walk.
     """
     chance = np.random.default_rng(seed)
-    turns = np.where(chance.random(days) < 0.5 + edge, 1, -1)
-    moves = np.cumprod(turns) * np.abs(chance.normal(scale=0.01, size=days))
-    first = np.datetime64("2000-01-03")
-    name = f"generated, edge {edge}, seed {seed}"
+    signs, last = np.empty(days), 1
+    for day, drawn in enumerate(chance.random(days).tolist()):
+        last = 1 if drawn < rising + edge * last else -1
+        signs[day] = last
+    moves = signs * np.abs(chance.normal(scale=0.01, size=days))
+    name = f"generated, edge {edge}, rising {rising}, seed {seed}"
     return Market(
         source=Source(name, Path(), hashlib.sha256(name.encode()).hexdigest(), "generated"),
-        days=np.busday_offset(first, np.arange(days)),
+        days=np.busday_offset(np.datetime64("2000-01-03"), np.arange(days)),
         prices=100 * np.exp(np.cumsum(moves)),
     )
 

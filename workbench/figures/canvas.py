@@ -3,7 +3,8 @@
 import base64
 import functools
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from html import escape
 from typing import Concatenate, ParamSpec
 
 import matplotlib
@@ -32,12 +33,13 @@ class Figure:
         self.width = int(canvas.get_figwidth() * 96)
 
     def _ipython_display_(self) -> None:
-        from IPython.display import Markdown, display
+        from IPython.display import HTML, display
 
         image = {"image/png": base64.b64encode(self.png).decode(), "text/plain": self.title}
         shown = {"image/png": {"width": self.width, "alt": self.title}}
         display(image, metadata=shown, raw=True)
-        display(Markdown(self.caption))
+        # Labels of the data's may stand in it: text, never markup.
+        display(HTML(f'<p class="caption">{escape(self.caption)}</p>'))
 
 
 Arguments = ParamSpec("Arguments")
@@ -53,6 +55,11 @@ def styled(draw: Draw[Arguments]) -> Draw[Arguments]:
 
     functools.update_wrapper(inside, draw)
     return inside
+
+
+def with_intervals(metrics: Iterable[Metric]) -> str:
+    """What an axis says of its numbers: that there are intervals, where there are any."""
+    return ", with 95 % interval" if any(metric.low is not None for metric in metrics) else ""
 
 
 def forest(axes: Axes, rows: dict[str, Metric], *, mark: str = "") -> None:

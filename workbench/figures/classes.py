@@ -1,10 +1,23 @@
 """Charts of predicted labels: methods side by side, confusion, reliability, learning curve."""
 
+from collections import Counter
+
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from workbench.figures.canvas import COLOURS, Figure, forest, grid_of_counts, styled
-from workbench.result import Result
+from workbench.figures.canvas import (
+    COLOURS,
+    Figure,
+    forest,
+    grid_of_counts,
+    styled,
+    with_intervals,
+)
+from workbench.result import Metric, Result, words
+
+MAX_LABELS = 12
+"""Labels that a grid shows, the most frequent; the rest are one."""
+OTHERS, UNPARSED = "(other labels)", "unparsed"
 
 
 @styled
@@ -13,11 +26,11 @@ def methods(result: Result, metric: str) -> Figure:
     rows = {result.method: result.metrics[metric]}
     rows |= {name: found[metric] for name, found in result.baselines.items() if metric in found}
     rows = dict(sorted(rows.items(), key=lambda row: row[1].value, reverse=True))
-    name = metric.partition("/")[2].replace("_", " ")
+    name = words(metric)
     canvas = Canvas(figsize=(5.8, 0.5 * len(rows) + 1.2))
     axes = canvas.subplots()
     forest(axes, rows, mark=result.method)
-    axes.set(xlabel=f"{name}, with 95 % interval")
+    axes.set(xlabel=f"{name}{with_intervals(rows.values())}")
     axes.set_title(f"{name[:1].upper()}{name[1:]} by method, n = {rows[result.method].n:,}")
     return Figure(canvas, f"{name} by method with 95 % intervals", _beside(result, metric, name))
 
@@ -42,15 +55,21 @@ def _beside(result: Result, metric: str, name: str) -> str:
 def label_confusion(result: Result) -> Figure:
     """Gold labels against the own method's predicted labels."""
     own = result.items[result.items["method"] == result.method]
-    pairs = [(gold[0], found[0]) for gold, found in zip(own["gold"], own["predicted"], strict=True)]
+    seen = Counter(label[0] for column in ("gold", "predicted") for label in own[column])
+    kept = {name for name, _ in seen.most_common(MAX_LABELS)}
+    kept.add(UNPARSED)
+    pairs = Counter(
+        tuple(label[0] if label[0] in kept else OTHERS for label in pair)
+        for pair in zip(own["gold"], own["predicted"], strict=True)
+    )
     rows = sorted({gold for gold, _ in pairs})
     columns = [*rows, *sorted({found for _, found in pairs} - set(rows))]
-    grid = np.array([[pairs.count((row, column)) for column in columns] for row in rows])
+    grid = np.array([[pairs[row, column] for column in columns] for row in rows])
     canvas = Canvas(figsize=(max(3.6, 1.1 * len(columns) + 1.2), max(2.8, 0.7 * len(rows) + 1.2)))
     axes = canvas.subplots()
     grid_of_counts(axes, grid, rows, columns)
     axes.set(xlabel="predicted label", ylabel="gold label")
-    axes.set_title(f"Labels, n = {len(pairs):,}")
+    axes.set_title(f"Labels, n = {pairs.total():,}")
     return Figure(canvas, "Confusion of labels", _worst(grid, rows, columns))
 
 
@@ -87,15 +106,23 @@ def reliability(result: Result) -> Figure:
     )  # fmt: skip
     axes.set_title(f"Reliability, n = {found['n']:,}")
     axes.legend(loc="lower right")
-    gap = found["confidence"] - found["accuracy"]
-    word = "surer than it is right" if gap > 0 else "less sure than it is right"
-    return Figure(
-        canvas,
-        "Accuracy by confidence",
-        f"{len(bins)} bins of about {bins[0]['n']:,} texts. On average the method is {word}: "
-        f"confidence {found['confidence']:.3f}, accuracy {found['accuracy']:.3f}. The expected "
-        f"calibration error is {found['expected_calibration_error']:.3f}; it has no interval, "
-        "since drawing texts anew can only add to a mean of absolute gaps.",
+    return Figure(canvas, "Accuracy by confidence", _trust(found))
+
+
+def _trust(found: dict) -> str:
+    """Whether confidence and accuracy differ on the whole, and by how much in the bins."""
+    gap = Metric(**found["overconfidence"])
+    said = {
+        "better": "On average the method is more confident than it is right",
+        "worse": "On average the method is less confident than it is right",
+        "cannot tell": "On average confidence and accuracy can't be told apart",
+    }
+    return (
+        f"{said[gap.verdict]}: confidence {found['confidence']:.3f}, accuracy "
+        f"{found['accuracy']:.3f}, difference {gap:+}. The expected calibration error, over bins "
+        f"of about {found['bins'][0]['n']:,} texts, is {found['expected_calibration_error']:.3f}; "
+        "it has no interval, because a mean of absolute gaps is too large in any sample, and in a "
+        "bootstrap more so."
     )
 
 
@@ -139,4 +166,13 @@ def _labels_saved(points: list[dict], names: list[str], ticks: list[int]) -> str
             )
         else:
             sentences.append(f"With these texts, {own} does not reach {other} ({goal:.3f}).")
-    return " ".join([*sentences, "Bars: 95 % intervals over the test texts, one training seed."])
+    if points[0]["low"] is not None:
+        sentences.append("Bars: 95 % intervals over the test texts, one training seed.")
+    held_out = " to ".join(f"{n:,}" for n in sorted({p["validation"] for p in points}))
+    return " ".join(
+        [
+            *sentences,
+            f"Beside the texts of a point, {held_out} validation texts chose epoch and penalty. "
+            "All points have the same number of epochs, so fewer texts also mean fewer steps.",
+        ]
+    )

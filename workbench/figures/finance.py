@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from workbench.figures.canvas import ACCENT, SECOND, Figure, forest, styled
+from workbench.figures.canvas import ACCENT, SECOND, Figure, forest, styled, with_intervals
 from workbench.result import Metric, Result
 
 GREY = "#777777"
@@ -22,7 +22,7 @@ def edges(result: Result) -> Figure:
     axes.axvline(worth, color=GREY, linewidth=1, linestyle=":")
     forest(axes, {name.replace(" on the ", "\non the "): row for name, row in rows.items()},
            mark=result.method)  # fmt: skip
-    axes.set(xlabel=f"MCC with 95 % interval; solid: chance, dotted: worth having ({worth})")
+    axes.set(xlabel=f"MCC{with_intervals(rows.values())}\nsolid: chance, dotted: worth having ({worth})")
     axes.set_title(f"Edge over chance, n = {rows[result.method].n:,}")
     return Figure(canvas, "Matthews correlation by method", _against_chance(rows))
 
@@ -62,12 +62,19 @@ def folds(result: Result) -> Figure:
         for fold in found
     )
     caption = (
-        f"The {result.method} is ahead of the majority in {ahead} of {len(found)} folds. "
+        f"The {result.method} is ahead of the majority in {ahead} of {len(found)} folds; it says "
+        f"up on {_span([fold['said_up'] for fold in found])} of a fold's days. "
         f"Each fold's model learned from the days before it: the first from "
         f"{found[0]['trained_from']} to {found[0]['trained_to']} "
         f"({found[0]['trained']:,} examples)."
     )
     return Figure(canvas, "Accuracy by fold in time", caption)
+
+
+def _span(shares: list[float]) -> str:
+    """Least and most in words."""
+    low, high = f"{min(shares):.0%}", f"{max(shares):.0%}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _upright(axes: Axes, place: float, metric: Metric, colour: str, label: str) -> None:

@@ -6,14 +6,18 @@ import matplotlib.font_manager
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import LogLocator
 
 from workbench.figures.canvas import ACCENT, COLOURS, SECOND, Figure, styled
 from workbench.result import Metric, Result
 
 KINDS = {"pos": "part of speech", "chunk": "chunk", "ner": "named entity"}
+SCORES = {"accuracy": "accuracy", "macro_f1": "macro F1"}
 MAX_HEADS = 12
 COLUMNS = 7
 """Layers shown of the lens on a sentence."""
+START = "(start)"
+"""What stands for the token before the text."""
 
 
 @styled
@@ -95,8 +99,8 @@ def fertility(result: Result) -> Figure:
             _interval(axes, where, metric, colour)
             axes.plot(metric.value, where, "o", color=colour, label="" if row else name)
             axes.annotate(
-                f"{metric.value:.2f}", (metric.value, where), textcoords="offset points",
-                xytext=(9, -3), color=colour,
+                f"{metric.value:.2f}", (metric.high or metric.value, where),
+                textcoords="offset points", xytext=(6, -3), color=colour,
             )  # fmt: skip
     counts = [f"{name}  (n = {both[encoder][name].n:,})" for name in domains]
     axes.set_yticks(range(len(domains)), counts)
@@ -128,15 +132,22 @@ def lens(result: Result) -> Figure:
     axes = canvas.subplots(2, 1, sharex=True)
     nats, agreement = (_by_layer(result.metrics, f"lens/{name}") for name in ("nats", "agreement"))
     for panel, rows, label in (
-        (axes[0], nats, "nats per token"),
+        (axes[0], nats, "nats per token, log scale"),
         (axes[1], agreement, "share of tokens"),
     ):
         _line(panel, rows, ACCENT)
         panel.set(ylabel=label)
+    even = result.tables["even_nats"]
+    axes[0].axhline(even, color="grey", linestyle=":", label="guessing evenly")
+    axes[0].set(yscale="log")
+    axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes[0].yaxis.set_major_formatter("{x:g}")
+    axes[0].yaxis.set_minor_formatter("")
+    axes[0].legend()
     axes[0].set_title("Loss of the next token, read at each layer")
     axes[1].set_title("Same choice as the last layer")
     axes[1].set(xlabel="layer (0: the embedding), with 95 % interval", ylim=(0, 1.05))
-    return Figure(canvas, "Logit lens by layer with 95 % intervals", _late(result, agreement))
+    return Figure(canvas, "Logit lens by layer with 95 % intervals", _late(result, nats, agreement))
 
 
 def _by_layer(metrics: dict[str, Metric], prefix: str) -> list[Metric]:
@@ -157,14 +168,18 @@ def _line(
     axes.plot(layers, values, color=colour, label=label, linestyle=style, marker="o", markersize=3)
 
 
-def _late(result: Result, agreement: Sequence[Metric]) -> str:
-    """Where half of the final choices are made, and that the lens is true to the model."""
-    half = next(layer for layer, metric in enumerate(agreement) if metric.value >= 0.5)
+def _late(result: Result, nats: Sequence[Metric], agreement: Sequence[Metric]) -> str:
+    """From which layer the readings say something, and that the lens is true to the model."""
+    last, even = len(nats) - 1, result.tables["even_nats"]
+    worse = [layer for layer, metric in enumerate(nats) if metric.value > even]
+    informed = f"from layer {worse[-1] + 1}" if worse else "at every layer"
     check = result.metrics["lens/last_layer_difference"]
+    off = f"are off by {check.value:.1g} at most" if check.value else "are exactly the same"
     return (
-        f"Half of the final choices stand from layer {half} of {len(agreement) - 1}, over "
-        f"{check.n:,} tokens. Self-check: read so, the last layer differs from the model's own "
-        f"logits by {check.value:.1g} at most."
+        f"The reading is better than guessing evenly over the vocabulary {informed}. The layer "
+        f"before the last, {last - 1}, shares {agreement[-2].value:.0%} of the last one's choices, "
+        f"over {check.n:,} tokens. Self-check: the last layer's scores read so and the model's own "
+        f"{off}."
     )
 
 
@@ -172,7 +187,7 @@ def _late(result: Result, agreement: Sequence[Metric]) -> str:
 def lens_sentence(result: Result) -> Figure:
     """Each layer's most probable next token in each place of the run's sentence."""
     found = result.tables["sentence"]
-    tokens, best = found["tokens"], found["best"]
+    tokens, best = [START, *found["tokens"][1:]], found["best"]
     layers = sorted({round(layer) for layer in np.linspace(0, len(best) - 1, COLUMNS)})
     final = np.array([[best[layer][row] == best[-1][row] for layer in layers]
                       for row in range(len(tokens))])  # fmt: skip
@@ -213,7 +228,7 @@ def _shown(token: str) -> str:
     known = font.get_charmap()
     text = token.replace("\n", "\\n").strip() or "\u2423"
     text = "".join(letter if ord(letter) in known else "\u25a1" for letter in text)
-    return text if len(text) <= 9 else f"{text[:8]}\u2026"
+    return text if len(text) <= 8 else f"{text[:7]}\u2026"
 
 
 @styled
@@ -222,9 +237,9 @@ def attention(result: Result) -> Figure:
     found = result.tables["sentence"]
     weights = np.array(found["attention"])
     heads = min(len(weights), MAX_HEADS)
-    words = [_shown(token) for token in found["tokens"]]
+    words = [START, *map(_shown, found["tokens"][1:])]
     rows = -(-heads // 3)
-    canvas = Canvas(figsize=(6.2, 2.0 * rows + 0.9))
+    canvas = Canvas(figsize=(5.4, 1.7 * rows + 0.9))
     panels = canvas.subplots(rows, 3, sharex=True, sharey=True, squeeze=False)
     for head, panel in enumerate(panels.flat):
         panel.grid(visible=False)
@@ -233,10 +248,10 @@ def attention(result: Result) -> Figure:
             continue
         panel.imshow(weights[head], cmap="Blues", vmin=0, vmax=1, aspect="auto")
         panel.set_title(f"head {head + 1}")
-        panel.set_yticks(range(len(words)), words, fontsize=6)
+        panel.set_yticks(range(len(words)), words, fontsize=6.5)
         panel.set_xticks(range(len(words)), words, fontsize=6, rotation=90)
-    canvas.supxlabel("looked at")
-    canvas.supylabel("from")
+    canvas.supxlabel("token looked at", fontsize=9)
+    canvas.supylabel("token that looks (the darker, the more)", fontsize=9)
     title = f"Attention of layer {found['layer']} by head"
     return Figure(canvas, title, _heads(weights, found["layer"]))
 
@@ -267,7 +282,7 @@ def probes(result: Result) -> Figure:
             _line(panel, _by_layer(result.baselines[method], name), colour, label=method)
         frequent = result.baselines["most frequent tag"][name].value
         panel.axhline(frequent, color="grey", linestyle=":", label="most frequent tag")
-        panel.set(ylim=(0, 1), ylabel=name.partition("/")[2].replace("_", " "))
+        panel.set(ylim=(0, 1), ylabel=SCORES[name.partition("/")[2]])
         panel.set_title(f"{KINDS[kind].capitalize()}, n = {result.metrics[name].n:,} words")
     panels[-1].set(xlabel="layer of the encoder (0: the embedding), with 95 % interval")
     handles, labels = panels[0].get_legend_handles_labels()

@@ -53,18 +53,18 @@ def _mark_majority(axes: Axes, result: Result) -> None:
 
 def _method(prompt: dict[str, Any]) -> str:
     """The method that a prompt is part of, as the record names it."""
-    return ", ".join(part for part in (prompt["condition"], prompt["variant"]) if part)
+    return " + ".join(part for part in (prompt["condition"], prompt["variant"]) if part)
 
 
 def _spread(prompts: Prompts, result: Result) -> str:
     """Range and mean of the most informed prompts, as scored and as the own method has them."""
-    raw = result.method.partition(",")[0]
+    raw = result.method.partition(" + ")[0]
     sentences = []
     for row, words in ((raw, "As scored"), (result.method, "Batch-calibrated")):
         found = [p["accuracy"]["value"] for p in prompts if _method(p) == row]
         both = {**result.baselines, result.method: result.metrics}[row]["test/accuracy"]
         sentences.append(
-            f"{words}, the {len(found)} {raw} prompts run from {min(found):.3f} to "
+            f"{words}, the {len(found)} prompts ({raw}) run from {min(found):.3f} to "
             f"{max(found):.3f}, {np.mean(found):.3f} on average; together they reach {both}."
         )
     return " ".join([*sentences, "The dotted line is the majority label's accuracy."])
@@ -73,8 +73,8 @@ def _spread(prompts: Prompts, result: Result) -> str:
 @styled
 def label_shares(result: Result) -> Figure:
     """Shares of the labels that a method gives, before and after calibration, beside the gold."""
-    raw = result.method.partition(",")[0]
-    methods = [raw, f"{raw}, contextual", result.method]
+    raw = result.method.partition(" + ")[0]
+    methods = [raw, f"{raw} + contextual", result.method]
     items = result.items[result.items["method"] == result.method]
     given = {GOLD: Counter(labels[0] for labels in items["gold"])}
     for method in methods:

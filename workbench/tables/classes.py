@@ -1,6 +1,6 @@
 """Tables of methods that give each item one label."""
 
-from workbench.result import Result
+from workbench.result import Result, words
 from workbench.tables.html import Html, note, table
 
 COSTS = {
@@ -20,7 +20,7 @@ def methods(result: Result, metrics: tuple[str, ...] = ("test/accuracy", "test/m
     rows = {result.method: result.metrics, **result.baselines}
     costs = result.tables.get("methods", {})
     shown = [key for key in COSTS if any(cost.get(key) is not None for cost in costs.values())]
-    names = [metric.partition("/")[2].replace("_", " ") for metric in metrics]
+    names = [words(metric) for metric in metrics]
     heads = ["method", *names, f"own minus other, {names[0]}", "verdict on own"]
     lines = []
     for method, found in rows.items():

@@ -25,14 +25,21 @@ def verdict(result: Result) -> Html:
 def folds(result: Result) -> Html:
     """What each fold learned from, what it was tested on, and every method's accuracy there."""
     methods = list(result.tables["folds"][0]["accuracy"])
-    heads = ["tested on", "learned from", "n", *methods]
+    heads = ["tested on", "learned from", "n", "said to rise", *methods]
     rows = [
         [
             f"{fold['first']} to {fold['last']}",
             f"{fold['trained_from']} to {fold['trained_to']}",
             f"{fold['n']:,}",
+            f"{fold['said_up']:.0%}",
             *(str(Metric(**fold["accuracy"][method])) for method in methods),
         ]
         for fold in result.tables["folds"]
     ]
-    return Html(table(heads, rows) + note("Accuracy, in brackets 95 % intervals."))
+    return Html(
+        table(heads, rows)
+        + note(
+            f"Said to rise: by the {result.method}. Then each method's accuracy, in brackets its "
+            "95 % interval."
+        )
+    )

@@ -32,12 +32,11 @@ def prompts(result: Result) -> Html:
 
 def answers(result: Result) -> Html:
     """What became of the written answers, by template and by vote, and those that name no label."""
-    name = next(method for method in result.baselines if method.startswith("generation"))
     found = {
         template: {key: _shown(metric) for key, metric in scores.items()}
         for template, scores in result.tables["answers"].items()
     }
-    votes = {key: result.baselines[name].get(f"test/{key}") for key in SCORES}
+    votes = {key: result.baselines["generation"].get(f"test/{key}") for key in SCORES}
     found["vote"] = {key: str(metric) for key, metric in votes.items() if metric}
     rows = [[key, *(scores.get(key_, "") for key_ in SCORES)] for key, scores in found.items()]
     body = table(["template", *SCORES.values()], rows, rule_before="vote")

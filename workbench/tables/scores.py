@@ -1,18 +1,33 @@
 """Scores of any task, the methods side by side."""
 
-from workbench.result import Result
+from workbench.result import Metric, Result
 from workbench.tables.html import Html, note, table
+
+UNITS = {
+    "share": "shares from 0 to 1",
+    "correlation": "for MCC a correlation from -1 to 1, 0 for guessing",
+}
+"""A metric's unit in words."""
 
 
 def scores(result: Result) -> Html:
-    """Every metric with interval and n, the baselines beside it."""
-    names = list(result.baselines)
+    """Every metric of every method with interval and n, the run's own method first."""
+    methods = {result.method or "this run": result.metrics, **result.baselines}
     rows = []
-    for name, metric in result.metrics.items():
-        others = [result.baselines[baseline].get(name) for baseline in names]
-        cells = [str(other) if other else "" for other in others]
-        rows.append([name, str(metric), *cells, f"{metric.n:,}"])
-    how = sorted({metric.how for metric in result.metrics.values()})
-    text = f"Shares from 0 to 1; in brackets 95 % intervals: {'; '.join(how)}."
-    own = result.method or "this run"
-    return Html(table(["metric", own, *names, "n"], rows) + note(text))
+    for name in dict.fromkeys(name for found in methods.values() for name in found):
+        metrics = [found.get(name) for found in methods.values()]
+        n = next(metric.n for metric in metrics if metric)
+        rows.append([name, *(str(metric) if metric else "" for metric in metrics), f"{n:,}"])
+    shown = [metric for found in methods.values() for metric in found.values()]
+    return Html(table(["metric", *methods, "n"], rows) + note(_reading(shown)))
+
+
+def _reading(metrics: list[Metric]) -> str:
+    """Units, how the intervals were made, and why some numbers have none."""
+    units = [UNITS.get(unit, f"in {unit}") for unit in dict.fromkeys(m.unit for m in metrics)]
+    made = sorted({metric.how for metric in metrics if metric.low is not None})
+    without = sorted({metric.how for metric in metrics if metric.low is None})
+    parts = [f"Numbers are {'; '.join(units)}"]
+    parts += [f"In brackets 95 % intervals: {'; '.join(made)}"] if made else []
+    parts += [f"Without: {'; '.join(without)}"] if without else []
+    return f"{'. '.join(parts)}."

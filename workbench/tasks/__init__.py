@@ -22,4 +22,11 @@ def find(name: str) -> ModuleType:
     """The task of that name; ParameterError listing the known ones if there is none."""
     if name not in TASKS:
         raise ParameterError(f"unknown task {name!r}", expected=f"one of {', '.join(TASKS)}")
-    return TASKS[name]
+    module = TASKS[name]
+    if module.Config.task != name:
+        # Else the five calls would quietly go to the other task.
+        raise ParameterError(
+            f"the Config of {module.__name__} has the task {module.Config.task!r}",
+            expected=f"task: ClassVar[str] = {name!r}",
+        )
+    return module

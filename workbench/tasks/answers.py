@@ -1,12 +1,15 @@
 """The grammar by which a written answer is read as a label, or as none.
 
 answer  = [lead-in] word-of-a-label [rest]
-lead-in = ["the"] ("answer" | "sentiment" | "label" | "class" | "type") ["is"] ["a" | "an" | "the"]
-        | ("it" | "this" | "the tweet" | "the text" | "the name") "is" ["a" | "an" | "the"]
-        | "a" | "an" | "the"
+lead-in = ["the"] ("answer" | "sentiment" | "label" | "class" | "type") [of] ["is"] [article]
+        | ("it" | "this" | "the tweet" | "the text" | "the name") "is" [article]
+        | article
+of      = "of" ("this" | "the") ("tweet" | "text" | "name" | "sentence")
+article = "a" | "an" | "the"
 rest    = whatever holds the word of no other label
 
-Only the first line counts, without case and without punctuation at the ends of its words.
+Only the first line counts, or the first two where the first is a lead-in and no more; without case,
+and without punctuation at the ends of words.
 """
 
 import re
@@ -15,7 +18,8 @@ from collections.abc import Mapping, Sequence
 from workbench.tasks.class_scores import UNPARSED
 
 LEAD_IN = re.compile(
-    r"(?:(?:the )?(?:answer|sentiment|label|class|type) (?:is )?"
+    r"(?:(?:the )?(?:answer|sentiment|label|class|type) "
+    r"(?:of (?:this|the) (?:tweet|text|name|sentence) )?(?:is )?"
     r"|(?:it|this|the tweet|the text|the name) is )?(?:an? |the )?"
 )
 PUNCTUATION = ".,:;!?\"'`()[]{}<>*_#\u201c\u201d\u2018\u2019\u00ab\u00bb"
@@ -30,7 +34,7 @@ def parse(answer: str, words: Mapping[str, str]) -> str:
     >>> [parse(text, words) for text in (" Positive.", "The answer is: negative", "not negative")]
     ['positive', 'negative', 'unparsed']
     """
-    text = f"{normalise(first_line(answer))} "
+    text = f"{normalise(read_part(answer))} "
     by_word: dict[str, list[str]] = {}
     for label, word in words.items():
         by_word.setdefault(f"{normalise(word)} ", []).append(label)
@@ -56,9 +60,16 @@ def vote(answers: Sequence[str]) -> str:
     return UNPARSED
 
 
-def first_line(answer: str) -> str:
-    """The first line with something on it, or nothing."""
-    return next((line.strip() for line in answer.splitlines() if line.strip()), "")
+def read_part(answer: str) -> str:
+    r"""The part of an answer that is read, on one line.
+
+    >>> read_part("\nThe answer is:\n\nneutral\n\nTweet: ...")
+    'The answer is: neutral'
+    """
+    lines = [line.strip() for line in answer.splitlines() if line.strip()]
+    if len(lines) > 1 and LEAD_IN.fullmatch(f"{normalise(lines[0])} "):
+        return " ".join(lines[:2])
+    return lines[0] if lines else ""
 
 
 def normalise(text: str) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from workbench.data.market import Market
     from workbench.models.encoder import Encoder
-    from workbench.tasks.adaptation import Answer
+    from workbench.tasks.finance_methods import Answer
     from workbench.tasks.walk_forward import Examples, Fold
     from workbench.training import Log
 

@@ -2,6 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -10,10 +13,17 @@ from workbench import machine
 from workbench.models.encoder import Encoder
 from workbench.models.text_classifier import TextClassifier
 from workbench.tasks import classifiers, walk_forward
-from workbench.tasks.adaptation import Answer
 from workbench.tasks.classifiers import Labelled, Reading
-from workbench.tasks.market_words import LABELS
-from workbench.tasks.walk_forward import Examples, Fold, Inputs, Learner, Probabilities
+from workbench.tasks.walk_forward import (
+    LABELS,
+    Examples,
+    Fold,
+    Inputs,
+    Learner,
+    Predict,
+    Probabilities,
+    Said,
+)
 from workbench.training import Log, Recipe
 
 OWN, PLACEBO = "fine-tuned encoder", "shuffled texts"
@@ -22,23 +32,40 @@ BATCH_PIECES = 640
 MAX_PIECES = 128
 
 
-def majority(seen: Inputs, labels: Sequence[str], asked: Inputs) -> Probabilities:
+@dataclass(frozen=True)
+class Answer:
+    """What a method says of the test days, and what learning took, over all folds."""
+
+    said: Said
+    trainable: int
+    """Weights that one fold learns."""
+    seconds: float
+    pieces: int = 0
+
+    @property
+    def cost(self) -> dict[str, Any]:
+        """What a table shows of it."""
+        return {"trainable": self.trainable, "seconds": round(self.seconds, 2)}
+
+
+def majority(seen: Inputs, labels: Sequence[str]) -> Predict:
     """The shares of both directions in training."""
-    return classifiers.majority(Labelled(seen.texts, labels), LABELS, len(asked))
+    known = Labelled(seen.texts, labels)
+    return lambda asked: classifiers.majority(known, LABELS, len(asked))
 
 
-def last_move(_seen: Inputs, _labels: Sequence[str], asked: Inputs) -> Probabilities:
+def last_move(_seen: Inputs, _labels: Sequence[str]) -> Predict:
     """The direction of the day's own move goes on; a day without a move counts as up."""
-    rising = asked.numbers[:, -1] >= 0
-    return np.stack([~rising, rising], axis=1).astype(np.float64)
+    return lambda asked: np.eye(2)[(asked.numbers[:, -1] >= 0).astype(int)]
 
 
-def logistic(seen: Inputs, labels: Sequence[str], asked: Inputs) -> Probabilities:
+def logistic(seen: Inputs, labels: Sequence[str]) -> Predict:
     """Logistic regression on the moves that the words tell of, with scikit-learn's penalty."""
     if len(set(labels)) < len(LABELS):
-        return majority(seen, labels, asked)
+        return majority(seen, labels)
     # Its classes are in order of the alphabet, as LABELS are.
-    return LogisticRegression().fit(seen.numbers, list(labels)).predict_proba(asked.numbers)
+    model = LogisticRegression().fit(seen.numbers, list(labels))
+    return lambda asked: model.predict_proba(asked.numbers)
 
 
 class FineTuned:
@@ -52,7 +79,7 @@ class FineTuned:
         self.folds = self.pieces = self.trainable = 0
         self.seconds = 0.0
 
-    def __call__(self, seen: Inputs, labels: Sequence[str], asked: Inputs) -> Probabilities:
+    def __call__(self, seen: Inputs, labels: Sequence[str]) -> Predict:
         """Train on the fold's past, for a number of epochs fixed before, and keep the last."""
         self.folds += 1
         self.log.method = f"{self.name}, fold {self.folds}"
@@ -72,7 +99,10 @@ class FineTuned:
         )
         self.pieces, self.seconds = self.pieces + fit.pieces, self.seconds + fit.seconds
         self.trainable = model.trainable
-        # Few words make many equal texts: each is read once.
+        return partial(self._predict, model)
+
+    def _predict(self, model: TextClassifier, asked: Inputs) -> Probabilities:
+        """Few words make many equal texts: each is read once."""
         places = {text: place for place, text in enumerate(dict.fromkeys(asked.texts))}
         found = classifiers.predict(model, list(places), self.reading)
         return found[[places[text] for text in asked.texts]]
@@ -96,12 +126,12 @@ def answer(
     found = {}
     for name, (learner, trainable) in plain.items():
         began = time.monotonic()
-        guessed = walk_forward.walk(examples, cuts, learner, embargo_days=embargo_days)
-        found[name] = Answer(guessed, trainable, time.monotonic() - began, None)
+        said = walk_forward.walk(examples, cuts, learner, embargo_days=embargo_days)
+        found[name] = Answer(said, trainable, time.monotonic() - began)
     for name, shuffle in ((OWN, None), (PLACEBO, seed)):
         learner = tuned(name=name)
-        guessed = walk_forward.walk(
+        said = walk_forward.walk(
             examples, cuts, learner, embargo_days=embargo_days, placebo=shuffle
         )
-        found[name] = Answer(guessed, learner.trainable, learner.seconds, None, learner.pieces)
+        found[name] = Answer(said, learner.trainable, learner.seconds, learner.pieces)
     return found

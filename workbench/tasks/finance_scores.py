@@ -9,12 +9,19 @@ import numpy as np
 from workbench.result import Metric
 from workbench.statistics import Counts, measure
 from workbench.tasks import class_scores, classifiers, verdict, walk_forward
-from workbench.tasks.adaptation import Answer
 from workbench.tasks.class_scores import Compared
-from workbench.tasks.finance_methods import LAST_MOVE, MAJORITY, OWN, PLACEBO
-from workbench.tasks.market_words import LABELS, UP, words
+from workbench.tasks.finance_methods import LAST_MOVE, MAJORITY, OWN, PLACEBO, Answer
+from workbench.tasks.market_words import words
 from workbench.tasks.verdict import Verdict
-from workbench.tasks.walk_forward import BLOCK_DAYS, Days, Examples, Fold, Learner
+from workbench.tasks.walk_forward import (
+    BLOCK_DAYS,
+    LABELS,
+    UP,
+    Days,
+    Examples,
+    Fold,
+    Learner,
+)
 
 OF = f"blocks of {BLOCK_DAYS} trading days"
 Guesses = Mapping[str, Sequence[str]]
@@ -23,11 +30,11 @@ Guesses = Mapping[str, Sequence[str]]
 
 def score(examples: Examples, cuts: Sequence[Fold], answers: Mapping[str, Answer]) -> Compared:
     """All methods on the same days, the run's own against each of the others; also by market."""
-    rows = walk_forward.tested(cuts)
+    rows = walk_forward.rows_asked(cuts)
     gold = examples.labels_of(rows)
-    guesses = {method: found.chosen(LABELS) for method, found in answers.items()}
+    guesses = {method: found.said.labels for method, found in answers.items()}
     losses = {
-        method: classifiers.losses(found.probabilities, gold, LABELS)
+        method: classifiers.losses(found.said.probabilities, gold, LABELS)
         for method, found in answers.items()
         if method != LAST_MOVE  # which gives no probabilities
     }
@@ -56,8 +63,8 @@ def tables(
     examples: Examples, cuts: Sequence[Fold], answers: Mapping[str, Answer], scored: Compared
 ) -> dict[str, Any]:
     """Verdict, folds in time, last words and costs, as JSON values."""
-    rows = walk_forward.tested(cuts)
-    guesses = {method: found.chosen(LABELS) for method, found in answers.items()}
+    rows = walk_forward.rows_asked(cuts)
+    guesses = {method: found.said.labels for method, found in answers.items()}
     return {
         "verdict": judge(examples, rows, scored),
         "folds": by_fold(examples, cuts, guesses),
@@ -82,7 +89,7 @@ def by_market(examples: Examples, rows: Days, guesses: Guesses) -> dict[str, dic
 
 def by_fold(examples: Examples, cuts: Sequence[Fold], guesses: Guesses) -> list[dict[str, Any]]:
     """Dates of each fold's training and test days, and the accuracy of each method there."""
-    rows, found, start = walk_forward.tested(cuts), [], 0
+    rows, found, start = walk_forward.rows_asked(cuts), [], 0
     for cut in cuts:
         kept = np.arange(start, start + len(cut.test))
         start += len(cut.test)
@@ -99,6 +106,7 @@ def by_fold(examples: Examples, cuts: Sequence[Fold], guesses: Guesses) -> list[
         found.append(
             {name: str(examples.calendar[day]) for name, day in dates.items()}
             | {"trained": len(cut.train), "n": len(kept), "accuracy": accuracy}
+            | {"said_up": float(np.mean([guesses[OWN][place] == UP for place in kept.tolist()]))}
         )
     return found
 
@@ -138,15 +146,14 @@ def try_out(
 
     On generated markets, whose edge is known, this measures the rates at which the rule errs.
     """
-    rows = walk_forward.tested(cuts)
+    rows = walk_forward.rows_asked(cuts)
     everything = np.arange(len(rows))
     found = []
     for placebo in (None, seed):
-        guessed = walk_forward.walk(
+        said = walk_forward.walk(
             examples, cuts, learner, embargo_days=embargo_days, placebo=placebo
         )
-        guess = classifiers.chosen(guessed, LABELS)
-        found.append(_scores(examples, rows, everything, guess)["test/mcc"])
+        found.append(_scores(examples, rows, everything, said.labels)["test/mcc"])
     own, placebo_mcc = found
     return verdict.judge(own, placebo_mcc, blocks=_count_blocks(examples, rows)), own
 

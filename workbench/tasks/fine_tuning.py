@@ -174,10 +174,12 @@ def _curve(
     from workbench.tasks.adaptation import FULL, HEAD, TFIDF, learn
     from workbench.training import Log
 
-    quiet = replace(setting, log=Log(None))
     points = []
     for divisor in (*SMALLER, 1):
-        part = train.first(len(train.texts) // divisor)
+        part = train.first(max(1, len(train.texts) // divisor))
+        # Fewer labels for all purposes: validation shrinks alike.
+        held_out = setting.validation.first(max(1, len(setting.validation.texts) // divisor))
+        quiet = replace(setting, validation=held_out, log=Log(None))
         for method in (TFIDF, HEAD, FULL):
             quiet.log.method = f"{method}, {len(part.texts):,} texts"
             answer = whole[method] if divisor == 1 else learn(method, part, test["text"], quiet)
@@ -188,9 +190,8 @@ def _curve(
                 test["cluster"],
                 of=unit,
             )
-            points.append(
-                {"method": method, "texts": len(part.texts)} | metric.model_dump(mode="json")
-            )
+            sizes = {"texts": len(part.texts), "validation": len(held_out.texts)}
+            points.append({"method": method} | sizes | metric.model_dump(mode="json"))
     return points
 
 

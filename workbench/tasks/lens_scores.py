@@ -13,7 +13,7 @@ from workbench.statistics import Counts, measure
 from workbench.tasks.corpus_scores import ratio
 from workbench.tasks.surprisal import Document, start_token
 
-DOCUMENTS, TOKENS = 12, 32
+DOCUMENTS, TOKENS = 10, 24
 """Documents of each corpus that the lens reads, and the most tokens of each."""
 SENTENCE_TOKENS = 16
 """Most tokens of the sentence that is drawn."""

@@ -11,10 +11,9 @@ from workbench import paths
 from workbench.data.market import Market
 from workbench.errors import DataError
 from workbench.result import Loss
-from workbench.tasks.walk_forward import Examples, Inputs
+from workbench.tasks.walk_forward import DOWN, UP, Examples, Inputs
 
 TEMPLATE = paths.PACKAGE / "tasks" / "market_words.yaml"
-DOWN, UP = LABELS = ("down", "up")
 CAP = 8.0
 """Largest move in usual moves: beyond, a crash would rule a regression alone."""
 CUTS = 8

@@ -82,7 +82,12 @@ def _baseline(data: NerData, predicted: Predicted) -> dict[str, Metric]:
 
 
 def items(
-    data: NerData, split: str, predicted: Predicted, losses: Sequence[float] | None = None
+    data: NerData,
+    split: str,
+    predicted: Predicted,
+    losses: Sequence[float] | None = None,
+    *,
+    method: str = METHOD,
 ) -> pandas.DataFrame:
     """One row a sentence, in the format that all tasks share (see `Result.items`)."""
     rows = data.splits[split]
@@ -93,7 +98,7 @@ def items(
     columns = (
         names,
         [split] * len(names),
-        [METHOD] * len(names),
+        [method] * len(names),
         [str(document) for document in rows["document"]],
         list(rows["tokens"]),
         list(rows["ner_tags"]),

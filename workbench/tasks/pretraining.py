@@ -3,6 +3,7 @@
 Nothing is trained but linear probes. Heavy libraries are imported where they are used.
 """
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,6 +179,7 @@ def run(config: Config, model: Models, data: Texts) -> Result:
         tables={
             "parts": _parts(config, model),
             "sentence": sentence,
+            "even_nats": math.log(decoder.network.config.vocab_size),
             "spans": [span for domain in domains for span in corpus_scores.spans(domain)],
             "best_layers": probed.best_layers,
             "domains": {

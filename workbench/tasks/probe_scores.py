@@ -10,15 +10,27 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.data.ner import NerData
+from workbench.metrics import f1, recall
 from workbench.models.encoder import Encoder
 from workbench.result import ITEM_COLUMNS, Loss, Metric
 from workbench.statistics import MIN_CLUSTERS, Counts, Statistic, measure
 from workbench.tasks import probes
-from workbench.tasks.class_scores import accuracy, macro_f1
 from workbench.tasks.probes import COLUMNS, SPLITS, Answers, Probes, Sample
 
 SHUFFLED, UNTRAINED = "shuffled tags", "untrained encoder"
 FREQUENT, MAJORITY = "most frequent tag", "majority"
+
+
+def accuracy(counts: Counts) -> Counts:
+    """Share of right tags, of counts [..., K, (correct, predicted, gold)]."""
+    return recall(counts.sum(axis=-2))
+
+
+def macro_f1(counts: Counts) -> Counts:
+    """Mean F1 over the tags; one that occurs nowhere counts 0, as in scikit-learn."""
+    return np.nan_to_num(f1(counts)).mean(axis=-1)
+
+
 STATISTICS: dict[str, tuple[str, Statistic]] = {
     "pos": ("accuracy", accuracy),
     "chunk": ("accuracy", accuracy),
@@ -55,24 +67,28 @@ class Scorer:
             documents = list(range(len(documents)))
             of = f"sentences (fewer than {MIN_CLUSTERS} documents)"
         _, places = np.unique(documents, return_inverse=True)
-        gold = self.places(self.read.tags[self.kind])
+        gold = probes.places(self.read.tags[self.kind], self.labels)
         return gold, np.repeat(places, np.diff(self.read.starts)), of
 
-    def confusion(self, answers: Answers) -> Counts:
-        """Counts [clusters, K, K + 1] as in `class_scores`; nothing is unparsed here."""
+    def counts(self, answers: Answers) -> Counts:
+        """Correct, predicted and gold words of each label: [clusters, K, 3]."""
         gold, clusters, _ = self._words
-        size = len(self.labels)
-        cells = (clusters * size + gold) * (size + 1) + answers
-        shape = (int(clusters.max()) + 1, size, size + 1)
-        return np.bincount(cells, minlength=int(np.prod(shape))).reshape(shape).astype(np.float64)
+        size, last = len(self.labels), int(clusters.max()) + 1
+        right = answers == gold
+
+        def count(tags: Answers, weights: NDArray[np.bool_] | None = None) -> Counts:
+            flat = np.bincount(clusters * size + tags, weights=weights, minlength=last * size)
+            return flat.reshape(last, size).astype(np.float64)
+
+        return np.stack([count(gold, right), count(answers), count(gold)], axis=-1)
 
     def metric(self, answers: Answers) -> Metric:
         """The tag set's statistic with its interval."""
-        return self._measure(self.confusion(answers), STATISTICS[self.kind][1])
+        return self._measure(self.counts(answers), STATISTICS[self.kind][1])
 
     def difference(self, ours: Answers, theirs: Answers) -> Metric:
         """Ours minus theirs on the same words, paired by document."""
-        both = np.stack([self.confusion(ours), self.confusion(theirs)], axis=1)
+        both = np.stack([self.counts(ours), self.counts(theirs)], axis=1)
         return self._measure(both, partial(_difference, STATISTICS[self.kind][1]))
 
     def _measure(self, counts: Counts, statistic: Statistic) -> Metric:
@@ -82,15 +98,10 @@ class Scorer:
             raise RuntimeError(f"the {self.kind} probe has no words")
         return metric
 
-    def places(self, tags: probes.Tags) -> Answers:
-        """Tags as places in the labels [W]."""
-        places = {label: place for place, label in enumerate(self.labels)}
-        return np.array([places[tag] for row in tags for tag in row])
-
     def value(self, answers: Answers) -> float:
         """The statistic without an interval."""
         _, statistic = STATISTICS[self.kind]
-        return float(statistic(self.confusion(answers).sum(axis=0)[None])[0])
+        return float(statistic(self.counts(answers).sum(axis=0)[None])[0])
 
 
 def _difference(statistic: Statistic, pairs: Counts) -> Counts:
@@ -133,8 +144,8 @@ def run(data: NerData, encoder: Encoder, *, most: int, seed: int, dtype: torch.d
         others = {
             SHUFFLED: ours.controls[kind][ours.best[kind]],
             UNTRAINED: fresh.chosen(kind),
-            FREQUENT: scorer.places(probes.by_word(train, test, kind)),
-            MAJORITY: scorer.places(probes.majority(train, test, kind)),
+            FREQUENT: probes.places(probes.by_word(train, test, kind), labels),
+            MAJORITY: probes.places(probes.majority(train, test, kind), labels),
         }
         _add_best(report, scorer, ours.chosen(kind), others)
     return report

@@ -50,11 +50,6 @@ class Sample:
         """Place of each sentence's first word among all words, and W at the end."""
         return np.cumsum([0, *map(len, self.words)])
 
-    def answers(self, name: str, labels: Sequence[str]) -> Answers:
-        """The gold tags of a tag set as places in `labels`."""
-        places = {label: place for place, label in enumerate(labels)}
-        return np.array([places[tag] for row in self.tags[name] for tag in row])
-
 
 def sample(data: NerData, split: str, most: int, seed: int) -> Sample:
     """At most `most` sentences of a split, the documents in random order."""
@@ -75,6 +70,12 @@ def sample(data: NerData, split: str, most: int, seed: int) -> Sample:
             if column in rows.column_names
         },
     )
+
+
+def places(tags: Tags, labels: Sequence[str]) -> Answers:
+    """Tags of all words [W] as places in `labels`."""
+    known = {label: place for place, label in enumerate(labels)}
+    return np.array([known[tag] for row in tags for tag in row])
 
 
 class Discriminant:
@@ -126,7 +127,7 @@ class Probes:
 
     def fit(self, encoder: Encoder, train: Sample, dtype: torch.dtype, *, name: str) -> None:
         """Solve every layer's probes after one pass over the training sample."""
-        gold = [train.answers(kind, labels) for kind, labels in self.labels.items()]
+        gold = [places(train.tags[kind], labels) for kind, labels in self.labels.items()]
         chance = np.random.default_rng(self.seed)
         targets = [*gold, *(chance.permutation(tags) for tags in gold)]
         layers: list[Discriminant] = []

@@ -26,7 +26,7 @@ VALIDATION_TEXTS = 200
 """Labelled texts that choose TF-IDF's penalty and the encoder's epoch."""
 SAMPLE_TEXTS = 100
 """Validation texts, without their labels, that batch calibration looks at."""
-EPOCHS, LEARNING_RATE = 4, 1e-4
+EPOCHS, LEARNING_RATE = 3, 1e-4
 """Of the encoder that prompting is compared with."""
 ENCODER = "fine-tuned encoder"
 Found = TypeVar("Found")

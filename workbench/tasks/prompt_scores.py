@@ -19,7 +19,7 @@ from workbench.tasks.prompts import SPARE_TOKENS, Fields, Prompts, Template, fit
 RAW, CONTEXTUAL, BATCH, ON_TEST = "", "contextual", "batch", "batch on test"
 VARIANTS = (RAW, CONTEXTUAL, BATCH, ON_TEST)
 """Scores as they are, and calibrated: by empty inputs, other unlabelled texts, the test texts."""
-GENERATION = "generation, zero-shot"
+GENERATION = "generation"
 Shots = Sequence[tuple[Fields, str]]
 Rows = Mapping[str, Sequence[str]]
 """Columns of the test items: item, cluster, text, label."""
@@ -82,9 +82,9 @@ def method(condition: str, variant: str) -> str:
     """The name of a way to answer.
 
     >>> method("4 shots", "batch"), method("zero-shot", "")
-    ('4 shots, batch', 'zero-shot')
+    ('4 shots + batch', 'zero-shot')
     """
-    return f"{condition}, {variant}" if variant else condition
+    return f"{condition} + {variant}" if variant else condition
 
 
 def score(asked: Asked, shots: Sequence[Shots]) -> list[Prompted]:
@@ -189,7 +189,7 @@ def read_answers(
         for name, found in written.items()
     }
     refused = Counter(
-        answers.first_line(answer)
+        answers.read_part(answer)
         for name, found in written.items()
         for answer, label in zip(found, read[name], strict=True)
         if label == class_scores.UNPARSED

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
+from numpy.typing import NDArray
+from scipy.stats import binomtest, norm
 
+from workbench.result import Metric
 from workbench.statistics import LEVEL
 from workbench.tasks.classifiers import Probabilities, chosen
 
@@ -20,8 +22,9 @@ def measure(
     """Bins of equally many answers by rising confidence, and the expected calibration error.
 
     Of each bin: `n`, mean `confidence` (the chosen label's probability), `accuracy` and its 95 %
-    Wilson interval. The error is the mean gap between the two, weighted by n (Guo et al. 2017,
-    "On Calibration of Modern Neural Networks", section 2, here with equally filled bins).
+    Wilson interval. `overconfidence` is the mean of confidence less correctness. The error is the
+    mean gap of the bins, weighted by n (Guo et al. 2017, "On Calibration of Modern Neural
+    Networks", section 2, here with equally filled bins).
     """
     confidence = probabilities.max(axis=1)
     right = np.array(chosen(probabilities, labels)) == np.array(gold)
@@ -46,4 +49,16 @@ def measure(
         "expected_calibration_error": sum(gaps) / len(order),
         "confidence": float(confidence.mean()),
         "accuracy": float(right.mean()),
+        "overconfidence": _mean_gap(confidence - right).model_dump(mode="json"),
     }
+
+
+def _mean_gap(gaps: NDArray[np.float64]) -> Metric:
+    """Mean of confidence less correctness, with a normal interval over independent texts."""
+    mean, n = float(gaps.mean()), len(gaps)
+    if n < MIN_TEXTS:
+        return Metric(value=mean, n=n, how=f"no interval: only {n} texts")
+    half = float(norm.ppf((1 + LEVEL) / 2) * gaps.std(ddof=1) / np.sqrt(n))
+    return Metric(
+        value=mean, low=mean - half, high=mean + half, n=n, how=f"normal interval over {n:,} texts"
+    )

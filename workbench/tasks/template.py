@@ -53,6 +53,7 @@ def run(config: Config, model: "Lexicon", data: "NerData") -> Result:
         task=config.task,
         parameters=config.model_dump(mode="json"),
         sources={"dataset": data.source.record()},
+        method="lexicon",
         metrics=ner_scores.metrics(data, "test", predicted),
         headline=("test/entity_f1", "test/token_accuracy"),
         baselines={"majority": ner_scores.majority(data)},
@@ -67,6 +68,6 @@ def run(config: Config, model: "Lexicon", data: "NerData") -> Result:
         tables=ner_scores.tables(data, predicted),
     ).with_details(
         directory=config.directory,
-        items=ner_scores.items(data, "test", predicted),
+        items=ner_scores.items(data, "test", predicted, method="lexicon"),
         history=[],
     )
