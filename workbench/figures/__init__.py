@@ -2,16 +2,10 @@
 
 from workbench.figures.canvas import Figure
 from workbench.figures.classes import label_confusion, learning_curve, methods, reliability
+from workbench.figures.decoder import attention, lens, lens_sentence
 from workbench.figures.finance import edges, folds, last_words
 from workbench.figures.ner import confusion, f1_by_type
-from workbench.figures.pretraining import (
-    attention,
-    bits_per_byte,
-    fertility,
-    lens,
-    lens_sentence,
-    probes,
-)
+from workbench.figures.pretraining import bits_per_byte, fertility, probes
 from workbench.figures.prompting import label_shares, prompt_spread
 from workbench.figures.training import history
 

@@ -22,7 +22,9 @@ def edges(result: Result) -> Figure:
     axes.axvline(worth, color=GREY, linewidth=1, linestyle=":")
     forest(axes, {name.replace(" on the ", "\non the "): row for name, row in rows.items()},
            mark=result.method)  # fmt: skip
-    axes.set(xlabel=f"MCC{with_intervals(rows.values())}\nsolid: chance, dotted: worth having ({worth})")
+    axes.set(
+        xlabel=f"MCC{with_intervals(rows.values())}\nsolid: chance, dotted: worth having ({worth})"
+    )
     axes.set_title(f"Edge over chance, n = {rows[result.method].n:,}")
     return Figure(canvas, "Matthews correlation by method", _against_chance(rows))
 
@@ -53,7 +55,8 @@ def folds(result: Result) -> Figure:
                      method if place == 0 else "")  # fmt: skip
     ticks = [f"{fold['first'][:7]}\nto {fold['last'][:7]}\nn = {fold['n']:,}" for fold in found]
     axes.set_xticks(range(len(found)), ticks)
-    axes.set(ylabel="accuracy, with 95 % interval", xlim=(-0.6, len(found) - 0.4))
+    shown = [Metric(**fold["accuracy"][method]) for fold in found for method in methods]
+    axes.set(ylabel=f"accuracy{with_intervals(shown)}", xlim=(-0.6, len(found) - 0.4))
     axes.grid(visible=False, axis="x")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=2)
     axes.set_title("Accuracy by fold in time")
@@ -102,7 +105,8 @@ def last_words(result: Result) -> Figure:
     axes.set_yticks(
         range(len(found)), [f"{word['word']}  (n = {word['rose']['n']:,})" for word in found]
     )
-    axes.set(xlabel="share of next days, with 95 % interval", xlim=(-0.03, 1.03))
+    shown = [Metric(**word["rose"]) for word in found]
+    axes.set(xlabel=f"share of next days{with_intervals(shown)}", xlim=(-0.03, 1.03))
     axes.invert_yaxis()
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     axes.set_title("What followed a day that ...")
@@ -117,11 +121,12 @@ def _habit(found: list[dict]) -> str:
     low = min(told, key=lambda word: word["rose"]["value"])
     high = max(told, key=lambda word: word["rose"]["value"])
     apart = low["rose"]["high"] < high["rose"]["low"]
-    sure = "do not overlap" if apart else "overlap, so the order may be chance"
+    sure = "do not overlap" if apart else "overlap"
     spread = np.ptp([word["said_up"] for word in told])
     return (
         f"The next day rose most often after a day that {high['word']} "
         f"({high['rose']['value']:.1%}) and least often after one that {low['word']} "
-        f"({low['rose']['value']:.1%}); their intervals {sure}. The share that the model calls up "
+        f"({low['rose']['value']:.1%}); their intervals {sure}, "
+        f"and these are the extremes of {len(told)} words. The share that the model calls up "
         f"differs by {spread:.0%} between last words."
     )

@@ -43,6 +43,11 @@ class Domain:
         """Scored tokens [D]."""
         return np.array([len(document.ids) for document in self.documents], np.float64)
 
+    @property
+    def size(self) -> dict[str, int]:
+        """Bytes and tokens of all documents."""
+        return {"bytes": int(self.bytes.sum()), "tokens": int(self.tokens.sum())}
+
 
 def ratio(sums: Counts) -> Counts:
     """First over second of the last axis; NaN over nothing."""

@@ -182,10 +182,7 @@ def run(config: Config, model: Models, data: Texts) -> Result:
             "even_nats": math.log(decoder.network.config.vocab_size),
             "spans": [span for domain in domains for span in corpus_scores.spans(domain)],
             "best_layers": probed.best_layers,
-            "domains": {
-                domain.name: {"bytes": int(domain.bytes.sum()), "tokens": int(domain.tokens.sum())}
-                for domain in domains
-            },
+            "domains": {domain.name: domain.size for domain in domains},
         },
     ).with_details(
         directory=config.directory,
