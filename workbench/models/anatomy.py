@@ -27,7 +27,8 @@ def parts(network: nn.Module, *, context: int, causal: bool) -> dict[str, Part]:
     Arithmetic is that of matrix products; norms, activations and the softmax are left out, as in
     Kaplan et al. 2020, "Scaling Laws for Neural Language Models", table 1. Attention over
     `context` tokens adds 4 times the heads' total width for each token that one attends to: all
-    of them, or the half that stands before it where the model is `causal`.
+    of them, or the half that stands before it where the model is `causal`. A pooler is not used
+    here and costs nothing; layers that share weights are counted once.
     """
     found = {name: Part() for name in PARTS}
     counted: set[int] = set()
@@ -40,7 +41,7 @@ def parts(network: nn.Module, *, context: int, causal: bool) -> dict[str, Part]:
                 counted.add(id(weight))
                 part.parameters += weight.numel()
                 part.bytes += weight.numel() * weight.element_size()
-            if weight.ndim == 2 and kind not in (EMBEDDINGS, OTHER):
+            if weight.ndim == 2 and kind != EMBEDDINGS and "pooler" not in path:
                 part.flops += 2 * weight.numel()
     seen = (context + 1) / 2 if causal else context
     found[ATTENTION].flops += round(4 * _heads_width(network) * seen)

@@ -38,7 +38,7 @@ def parts(result: Result, model: str) -> Html:
     if "head" in found["parts"] and not found["parts"]["head"]["parameters"]:
         text += " The head's weights are those of the embeddings, counted there."
     if "other" in found["parts"]:
-        text += " Other: a pooler, not used here."
+        text += " Other: what belongs to no layer, such as a pooler, which is not used here."
     return Html(table(heads, rows, rule_before="total") + note(text))
 
 
@@ -90,12 +90,13 @@ def surprising(result: Result) -> Html:
 
 def probes(result: Result) -> Html:
     """Each tag set's best layer beside other methods, with the paired differences."""
-    blocks = []
+    blocks, made = [], set()
     for kind, layer in result.tables["best_layers"].items():
         name = next(
             name for name in result.metrics if name.startswith(f"{kind}/") and "/layer_" not in name
         )
         own = result.metrics[name]
+        made.add(own.how)
         rows = [[f"probe, layer {layer}", str(own), "", ""]]
         for method, found in result.baselines.items():
             if name in found:
@@ -105,8 +106,8 @@ def probes(result: Result) -> Html:
         heads = [name, f"n = {own.n:,} words", "probe minus this", "the probe is"]
         blocks.append(table(heads, rows))
     text = (
-        f"In brackets 95 % intervals: {own.how}. Differences are paired: both methods on the same "
-        f"words. Shuffled tags: the same probe, trained on the same tags in random places. "
+        f"In brackets 95 % intervals: {'; '.join(sorted(made))}. Differences are paired: both "
+        f"methods on the same words. Shuffled tags: the same probe, trained on the same tags in random places. "
         f"Untrained encoder: random weights, its own best layer. Most frequent tag: that of each "
         f"word in the training sentences; majority: the most frequent of all."
     )

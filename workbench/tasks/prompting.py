@@ -56,7 +56,7 @@ class Config(BaseConfig):
     shot_seeds: Annotated[int, Field(ge=1, le=20)] = 2
     """Draws of examples, each tried with every template."""
     train_texts: Annotated[int, Field(ge=16)] = 1000
-    """Most labelled texts: examples come from them, baselines learn from all."""
+    """Most labelled texts to learn from; validation takes up to 200 more."""
     max_tokens: Annotated[int, Field(ge=4)] = 96
     """Most tokens read of a text; what is cut is counted."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
