@@ -107,8 +107,8 @@ def probes(result: Result) -> Html:
         blocks.append(table(heads, rows))
     text = (
         f"In brackets 95 % intervals: {'; '.join(sorted(made))}. Differences are paired: both "
-        f"methods on the same words. Shuffled tags: the same probe, trained on the same tags in random places. "
-        f"Untrained encoder: random weights, its own best layer. Most frequent tag: that of each "
-        f"word in the training sentences; majority: the most frequent of all."
+        "methods on the same words. Shuffled tags: the same probe, trained on the same tags in "
+        "random places. Untrained encoder: random weights, its own best layer. Most frequent tag: that of each "
+        "word in the training sentences; majority: the most frequent of all."
     )
     return Html("".join(blocks) + note(text))
