@@ -108,7 +108,7 @@ def probes(result: Result) -> Html:
     text = (
         f"In brackets 95 % intervals: {'; '.join(sorted(made))}. Differences are paired: both "
         "methods on the same words. Shuffled tags: the same probe, trained on the same tags in "
-        "random places. Untrained encoder: random weights, its own best layer. Most frequent tag: that of each "
-        "word in the training sentences; majority: the most frequent of all."
+        "random places. Untrained encoder: random weights, its own best layer. Most frequent tag: "
+        "that of each word in the training sentences; majority: the most frequent of all."
     )
     return Html("".join(blocks) + note(text))
