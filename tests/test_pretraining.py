@@ -34,7 +34,7 @@ def encoder(tiny_bert):
 
 
 @pytest.fixture(scope="module")
-def inspected(tiny_bert, tmp_path_factory):
+def inspected(tiny_bert, decoder, encoder, tmp_path_factory):
     """A whole run over few texts, with part-of-speech and chunk columns among the tags."""
     folder = tmp_path_factory.mktemp("tags")
     for split in ("train", "validation", "test"):
@@ -50,7 +50,7 @@ def inspected(tiny_bert, tmp_path_factory):
         | {"dataset": str(folder), "encoder": str(tiny_bert), "precision": "float32"}
     )
     loaded = pretraining.load_data(config)
-    return pretraining.run(config, pretraining.load_model(config), loaded)
+    return pretraining.run(config, pretraining.Models(decoder, encoder), loaded)
 
 
 def test_scored_text_is_what_the_tokens_decode_to_wherever_it_is_cut(decoder):
@@ -66,7 +66,7 @@ def test_scored_text_is_what_the_tokens_decode_to_wherever_it_is_cut(decoder):
 
 
 def test_surprisal_in_batches_equals_one_token_at_a_time(decoder):
-    texts = [TEXT, "Rome is the capital of Italy.", "Yes"]
+    texts = ["The caf\u00e9 opened on Tuesday.", "Yes"]
     documents = [surprisal.cut(decoder, text, 40) for text in texts]
     found = surprisal.score(decoder, documents, torch.float32, name="test")
     start = surprisal.start_token(decoder)
@@ -153,8 +153,7 @@ def test_arithmetic_of_parts_is_what_torch_counts(decoder, encoder):
         if causal:  # Eager attention multiplies with the words ahead too, and then hides them.
             ours += context * 4 * config.num_hidden_layers * config.hidden_size * (context - 1) // 2
         pooler = 0 if causal else 2 * config.hidden_size**2
-        rotary = 2 * context * config.head_dim // 2 if causal else 0
-        assert counter.get_total_flops() == ours + pooler + rotary
+        assert counter.get_total_flops() == ours + pooler
 
 
 def test_discriminant_analysis_is_that_of_scikit_learn():
@@ -213,7 +212,7 @@ def test_an_untrained_encoder_is_another_one_and_leaves_the_first_alone(encoder)
 def test_probes_of_a_pretrained_encoder_beat_their_controls():
     """The real encoder on the tags of CoNLL-2003, with paired intervals that exclude 0."""
     real = Encoder(sources.resolve("minilm", "model"), casing=False).eval()
-    found = probe_scores.run(ner.load("conll2003"), real, most=300, seed=0, dtype=torch.float32)
+    found = probe_scores.run(ner.load("conll2003"), real, most=200, seed=0, dtype=torch.float32)
     for name in ("pos/accuracy", "chunk/accuracy", "ner/macro_f1"):
         for other in (probe_scores.SHUFFLED, probe_scores.UNTRAINED, probe_scores.MAJORITY):
             assert found.comparisons[other][name].verdict == "better", (name, other)
@@ -275,7 +274,7 @@ def test_figures_and_tables_can_be_made_anew_from_what_is_saved(inspected, tmp_p
         assert figure.png.startswith(b"\x89PNG")
         assert figure.caption.endswith(".")
     assert "134,515,008" in tables.parts(again, "model").body
-    assert "Other: a pooler" in tables.parts(again, "encoder").body
+    assert "such as a pooler" in tables.parts(again, "encoder").body
     assert "tiny_reviews" in tables.domains(again).body
     assert "probe, layer" in tables.probes(again).body
     again.tables["spans"][0]["span"] = "<script>x</script>"

@@ -275,7 +275,7 @@ def test_what_cannot_be_asked_is_one_clear_error(models, tmp_path):
     with pytest.raises(DataError, match="no column 'text'; its columns: body, mark"):
         prompting.load_data(prompting.Config.check({"dataset": file}))
     (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(DataError, match="can't be read"):
+    with pytest.raises(DataError, match="is empty"):
         prompting.load_data(prompting.Config.check({"dataset": str(tmp_path / "empty.csv")}))
     (tmp_path / "one.csv").write_text("text,label\nfine,good\nnice,good\n")
     with pytest.raises(DataError, match="1 label only: good"):

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas
 
-from workbench.data import text
 from workbench.data.corpus import Corpus
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
@@ -159,8 +158,7 @@ def spans(domain: Domain) -> list[dict[str, Any]]:
 def items(domain: Domain, model: CausalLM) -> pandas.DataFrame:
     """One row a document: its tokens, the most probable ones in their place, mean nats a token."""
     split = model.tokenizer.convert_ids_to_tokens
-    keys = [text.digest(document)[:12] for document in domain.corpus.documents]
-    keys = keys[: len(domain.documents)]
+    keys = [document.key for document in domain.documents]
     columns = (
         [f"{domain.name}/{key}" for key in keys],
         [domain.name] * len(keys),

@@ -8,13 +8,16 @@ import torch
 
 from workbench.models import lens
 from workbench.models.causal_lm import CausalLM
+from workbench.models.windows import pad
 from workbench.result import Metric
 from workbench.statistics import Counts, measure
+from workbench.tasks import surprisal
 from workbench.tasks.corpus_scores import ratio
 from workbench.tasks.surprisal import Document, start_token
 
 DOCUMENTS, TOKENS = 10, 24
 """Documents of each corpus that the lens reads, and the most tokens of each."""
+BATCH = 10
 SENTENCE_TOKENS = 16
 """Most tokens of the sentence that is drawn."""
 DIFFERENCE = "lens/last_layer_difference"
@@ -26,49 +29,55 @@ def metrics(model: CausalLM, documents: Sequence[Document]) -> dict[str, Metric]
 
     In float32, whatever the run's precision. Raises ParameterError where the check fails.
     """
-    counts, differences = [], []
-    for number, document in enumerate(documents, 1):
-        print(f"\rlens: {number} of {len(documents)} texts".ljust(80), end="", flush=True)
-        row, difference = _read(model, document.ids[:TOKENS])
-        counts.append(row)
-        differences.append(difference)
-    print("\r".ljust(81) + "\r", end="", flush=True)
-    stacked = np.stack(counts)
-    seen = int(stacked[:, 0, SEEN].sum())
+    counts, difference = _counts(model, [document.ids[:TOKENS] for document in documents])
+    seen = int(counts[:, 0, SEEN].sum())
     found = {
         DIFFERENCE: Metric(
-            value=max(differences),
+            value=difference,
             n=seen,
             unit="logits",
             how=f"no interval: the largest of all; above {lens.MAX_DIFFERENCE} the run stops",
         )
     }
-    for layer in range(stacked.shape[1]):
+    for layer in range(counts.shape[1]):
         for name, column, unit in (
             ("nats", NATS, "nats per token"),
             ("agreement", AGREEMENT, "share"),
         ):
-            columns = stacked[:, layer, [column, SEEN]]
+            columns = counts[:, layer, [column, SEEN]]
             metric = measure(columns, ratio, n=seen, clusters="documents", unit=unit)
             if metric:
                 found[f"lens/{name}/layer_{layer}"] = metric
     return found
 
 
-def _read(model: CausalLM, ids: list[int]) -> tuple[Counts, float]:
-    """Nats, choices shared with the last layer and tokens, [L + 1, 3]; and the self-check."""
-    tokens = torch.tensor([[start_token(model), *ids]], device=model.device)
-    with torch.inference_mode():
-        stream, logits = lens.residuals(model, tokens[:, :-1])
-        difference = lens.check(model, stream, logits)
-        final = logits[0].argmax(-1)
-        rows = []
-        for states in stream[:, 0]:
-            guessed = lens.read(model, states).float()
-            nats = torch.nn.functional.cross_entropy(guessed, tokens[0, 1:], reduction="sum")
-            shared = (guessed.argmax(-1) == final).sum()
-            rows.append([float(nats), int(shared), len(ids)])
-    return np.array(rows, np.float64), difference
+@torch.inference_mode()
+def _counts(model: CausalLM, documents: Sequence[list[int]]) -> tuple[Counts, float]:
+    """Nats, choices shared with the last layer and tokens [D, L + 1, 3]; and the self-check."""
+    streams, finals, differences = [], [], []
+    for first in range(0, len(documents), BATCH):
+        print(f"\rlens: text {first} of {len(documents)}".ljust(80), end="", flush=True)
+        rows = [[start_token(model), *ids[:-1]] for ids in documents[first : first + BATCH]]
+        # Padding stands behind the text, where a causal model can't see it.
+        tokens = pad(rows, max(map(len, rows)), start_token(model)).to(model.device)
+        real = pad([[1] * len(row) for row in rows], tokens.shape[1], 0).bool().to(model.device)
+        stream, logits = lens.residuals(model, tokens)
+        streams.append(stream[:, real])
+        differences.append(lens.check(model, streams[-1], logits[real]))
+        finals.append(logits[real].argmax(-1))
+    whole, final = torch.cat(streams, dim=1), torch.cat(finals)
+    targets = torch.tensor([token for ids in documents for token in ids], device=model.device)
+    lengths = np.array([len(ids) for ids in documents])
+    places = np.repeat(np.arange(len(documents)), lengths)
+    counts = []
+    for layer, states in enumerate(whole):
+        print(f"\rlens: layer {layer} of {len(whole) - 1}".ljust(80), end="", flush=True)
+        nats, best = surprisal.nats(model, lens.final_norm(model)(states), targets)
+        shared = (best == final).cpu().numpy()
+        sums = [np.bincount(places, weights) for weights in (nats, shared)]
+        counts.append(np.stack([*sums, lengths], axis=1))
+    print("\r".ljust(81) + "\r", end="", flush=True)
+    return np.stack(counts, axis=1), max(differences)
 
 
 def sentence(model: CausalLM, text: str, layer: int) -> dict[str, Any]:

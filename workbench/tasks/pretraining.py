@@ -13,7 +13,7 @@ from pydantic import Field
 
 from workbench.config import Config as BaseConfig
 from workbench.config import names
-from workbench.errors import ParameterError
+from workbench.errors import DataError, ParameterError
 from workbench.result import Cost, Result
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SMOKE: dict[str, object] = {
     "corpora": "tiny_reviews",
     "dataset": "tiny_ner",
-    "documents": 12,
+    "documents": 10,
     "document_tokens": 16,
 }
 """Overrides for tests: the real models on the project's own few sentences."""
@@ -202,6 +202,10 @@ def _read(
         surprisal.cut(model.decoder, text, config.document_tokens)
         for text in corpus.documents[: config.documents]
     ]
+    # A tokenizer may make nothing of a text, such as one of invisible characters.
+    documents = [document for document in documents if document.ids]
+    if not documents:
+        raise DataError(f"{name} holds no text that {config.model!r} can read")
     scored = surprisal.score(model.decoder, documents, dtype, name=name)
     pieces = model.encoder.tokenizer(
         [document.text for document in documents], add_special_tokens=False, verbose=False

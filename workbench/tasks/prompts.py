@@ -104,12 +104,12 @@ def load(dataset: str, labels: Sequence[str], model: CausalLM, max_tokens: int) 
 
 
 def draw(texts: Sequence[str], labels: Sequence[str], count: int, seed: str) -> list[int]:
-    """Places of `count` shots: drawn label by label in turn, so that labels differ by one at most.
+    """Places of `count` shots, drawn label by label in turn as long as each lasts.
 
     In random order. ParameterError where there are too few texts.
 
-    >>> sorted(draw(["a", "b", "c"], ["x", "x", "y"], 2, "0/0"))
-    [0, 2]
+    >>> 2 in draw(["a", "b", "c"], ["x", "x", "y"], 2, "0/0")
+    True
     """
     if count > len(texts):
         raise ParameterError(

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from workbench import machine
-from workbench.data.text import NOISE
+from workbench.data.text import NOISE, digest
 from workbench.models.causal_lm import CausalLM
 from workbench.models.windows import group_by_length, pad
 
@@ -27,6 +27,8 @@ CONTEXT_WORDS = 10
 class Document:
     """The part of a document that is scored: exactly what its N tokens stand for."""
 
+    key: str
+    """Hash of the whole document, 12 hex digits."""
     text: str
     ids: list[int]
     ends: list[int]
@@ -68,7 +70,13 @@ def cut(model: CausalLM, text: str, most: int) -> Document:
     while 0 < count < len(ids) and spans[count][0] < spans[count - 1][1]:
         count -= 1
     ends = [end for _, end in spans[:count]]
-    return Document(text[: max(ends, default=0)], ids[:count], ends, len(ids) - count)
+    return Document(
+        key=digest(text)[:12],
+        text=text[: max(ends, default=0)],
+        ids=ids[:count],
+        ends=ends,
+        cut=len(ids) - count,
+    )
 
 
 def is_exact(model: CausalLM, document: Document) -> bool:
@@ -93,20 +101,25 @@ def score(
             hidden = model.hidden(padded[:, :-1])
             for place, row in enumerate(rows):
                 count = len(documents[row].ids)
-                found[row] = _score(model, hidden[place, :count], padded[place, 1 : count + 1])
+                states, targets = hidden[place, :count], padded[place, 1 : count + 1]
+                values, best = nats(model, states, targets)
+                found[row] = Scored(values, best.tolist())
     print("\r".ljust(81) + "\r", end="", flush=True)
     return [scored for scored in found if scored]
 
 
-def _score(model: CausalLM, hidden: torch.Tensor, targets: torch.Tensor) -> Scored:
-    """Nats and best tokens of one document, from hidden states [N, H] and its own tokens [N]."""
-    nats, best = [], []
+@torch.inference_mode()
+def nats(
+    model: CausalLM, hidden: torch.Tensor, targets: torch.Tensor
+) -> tuple[NDArray[np.float64], torch.Tensor]:
+    """-ln p of tokens [N] given normed hidden states [N, H], and the most probable tokens [N]."""
+    found, best = [], []
     for first in range(0, len(targets), HEAD_TOKENS):
         part = slice(first, first + HEAD_TOKENS)
-        logits, target = model.head(hidden[part]).float(), targets[part]
-        nats.append(torch.nn.functional.cross_entropy(logits, target, reduction="none"))
+        logits = model.head(hidden[part]).float()
+        found.append(torch.nn.functional.cross_entropy(logits, targets[part], reduction="none"))
         best.append(logits.argmax(-1))
-    return Scored(torch.cat(nats).double().cpu().numpy(), torch.cat(best).tolist())
+    return torch.cat(found).double().cpu().numpy(), torch.cat(best)
 
 
 def word_bits(document: Document, scored: Scored) -> list[tuple[str, float]]:
