@@ -22,8 +22,6 @@ from workbench.models.windows import group_by_length, pad
 
 BATCH_TOKENS = 4096
 """Most tokens of a padded batch, those of the shared beginning counted for each row."""
-WRITING_TOKENS = 8192
-"""The same for texts to go on with: each step costs about as much for many rows as for few."""
 Ids = tuple[int, ...]
 
 
@@ -210,7 +208,7 @@ def generate(
     *,
     max_new_tokens: int,
     dtype: torch.dtype = torch.float32,
-    batch_tokens: int = WRITING_TOKENS,
+    batch_tokens: int = BATCH_TOKENS,
     progress: str = "answering",
 ) -> list[str]:
     """What the model writes after each context, always taking the most likely token.

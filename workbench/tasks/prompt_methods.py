@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 VALIDATION_TEXTS = 200
 """Labelled texts that choose TF-IDF's penalty and the encoder's epoch."""
-SAMPLE_TEXTS = 64
+SAMPLE_TEXTS = 100
 """Validation texts, without their labels, that batch calibration looks at."""
 EPOCHS, LEARNING_RATE = 3, 1e-4
 """Of the encoder that prompting is compared with."""
