@@ -46,7 +46,7 @@ def folds(result: Result) -> Figure:
     """Accuracy in each fold, in order of time, beside always guessing the majority."""
     found = result.tables["folds"]
     methods = {result.method: SECOND, "majority": ACCENT}
-    canvas = Canvas(figsize=(5.6, 3.2))
+    canvas = Canvas(figsize=(5.6, 3.9))
     axes = canvas.subplots()
     axes.axhline(0.5, color=GREY, linewidth=1)
     for shift, (method, colour) in zip((-0.12, 0.12), methods.items(), strict=True):
@@ -58,7 +58,7 @@ def folds(result: Result) -> Figure:
     shown = [Metric(**fold["accuracy"][method]) for fold in found for method in methods]
     axes.set(ylabel=f"accuracy{with_intervals(shown)}", xlim=(-0.6, len(found) - 0.4))
     axes.grid(visible=False, axis="x")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=2)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2)
     axes.set_title("Accuracy by fold in time")
     ahead = sum(
         fold["accuracy"][result.method]["value"] > fold["accuracy"]["majority"]["value"]
@@ -89,8 +89,12 @@ def _upright(axes: Axes, place: float, metric: Metric, colour: str, label: str) 
 
 @styled
 def last_words(result: Result) -> Figure:
-    """How often the next day rose after each last word, and how often the model said it would."""
+    """How often the next day rose after each last word, and how often the model said it would.
+
+    Words of too few days for an interval are left out, where any has one.
+    """
     found = result.tables["last_words"]
+    found = [word for word in found if word["rose"]["low"] is not None] or found
     canvas = Canvas(figsize=(5.6, 0.42 * len(found) + 1.5))
     axes = canvas.subplots()
     axes.axvline(0.5, color=GREY, linewidth=1)
@@ -106,7 +110,7 @@ def last_words(result: Result) -> Figure:
         range(len(found)), [f"{word['word']}  (n = {word['rose']['n']:,})" for word in found]
     )
     shown = [Metric(**word["rose"]) for word in found]
-    axes.set(xlabel=f"share of next days{with_intervals(shown)}", xlim=(-0.03, 1.03))
+    axes.set(xlabel=f"share of next days{with_intervals(shown)}")
     axes.invert_yaxis()
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     axes.set_title("What followed a day that ...")

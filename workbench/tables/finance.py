@@ -23,23 +23,24 @@ def verdict(result: Result) -> Html:
 
 
 def folds(result: Result) -> Html:
-    """What each fold learned from, what it was tested on, and every method's accuracy there."""
-    methods = list(result.tables["folds"][0]["accuracy"])
-    heads = ["tested on", "learned from", "n", "said to rise", *methods]
-    rows = [
-        [
-            f"{fold['first']} to {fold['last']}",
-            f"{fold['trained_from']} to {fold['trained_to']}",
-            f"{fold['n']:,}",
-            f"{fold['said_up']:.0%}",
-            *(str(Metric(**fold["accuracy"][method])) for method in methods),
-        ]
-        for fold in result.tables["folds"]
+    """A column a fold: its dates, and every method's accuracy there."""
+    found = result.tables["folds"]
+    dates = {
+        "learned from": "trained_from",
+        "learned to": "trained_to",
+        "tested from": "first",
+        "tested to": "last",
+    }
+    rows = [[name, *(fold[key] for fold in found)] for name, key in dates.items()]
+    rows.append(["n", *(f"{fold['n']:,}" for fold in found)])
+    rows.append(["said to rise", *(f"{fold['said_up']:.0%}" for fold in found)])
+    methods = list(found[0]["accuracy"])
+    rows += [
+        [method, *(str(Metric(**fold["accuracy"][method])) for fold in found)] for method in methods
     ]
-    return Html(
-        table(heads, rows)
-        + note(
-            f"Said to rise: by the {result.method}. Then each method's accuracy, in brackets its "
-            "95 % interval."
-        )
+    text = (
+        f"Said to rise: by the {result.method}. Below the line each method's accuracy, in brackets "
+        "its 95 % interval."
     )
+    heads = ["fold", *(str(number) for number, _ in enumerate(found, 1))]
+    return Html(table(heads, rows, rule_before=methods[0]) + note(text))

@@ -29,7 +29,7 @@ def parts(result: Result, model: str) -> Html:
             ]
         )
     heads = ["part", "parameters", "share", "MiB", "MFLOP a token", "share"]
-    seen = "those before it" if found["causal"] else "all of them"
+    seen = "itself and those before it" if found["causal"] else "all of them"
     text = (
         f"Exact counts, so no intervals. MFLOP: millions of operations of a forward pass, two for "
         f"each multiply-add of a matrix product, in a text of {found['context']:,} tokens of "
@@ -54,17 +54,17 @@ def domains(result: Result) -> Html:
         rows.append(
             [
                 name,
-                f"{result.metrics[bits].n:,}",
-                f"{size['tokens']:,}",
-                f"{size['bytes']:,}",
                 str(result.metrics[bits]),
                 f"{result.baselines['lzma'][bits].value:.3f}",
                 str(result.baselines["uniform"][bits]),
                 str(result.metrics[f"{name}/next_token_accuracy"]),
+                f"{result.metrics[bits].n:,}",
+                f"{size['tokens']:,}",
+                f"{size['bytes']:,}",
             ]
         )
-    heads = ["domain", "documents", "tokens", "bytes", "bits per byte", "lzma", "uniform",
-             "next token right"]  # fmt: skip
+    heads = ["domain", "bits per byte", "lzma", "uniform", "next token right", "documents",
+             "tokens", "bytes"]  # fmt: skip
     how = sorted({result.metrics[f"{name}/bits_per_byte"].how for name in result.tables["domains"]})
     text = (
         f"In brackets 95 % intervals: {'; '.join(how)}. lzma: one archive of all the text, so no "
