@@ -1,5 +1,7 @@
 """Ways to learn labels of texts: what is trained, what is left alone, and how sure they are."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -172,10 +174,15 @@ def test_majority_gives_the_shares_of_training():
     assert classifiers.chosen(found, ["w", "x", "y"]) == ["x"] * 3
 
 
+def reader(encoder):
+    """Features of texts under a frozen encoder."""
+    return partial(classifiers.encode, encoder, reading=READING)
+
+
 def both(train, validation, labels, encoder):
     """The two ways that end in a logistic regression."""
     yield classifiers.tfidf(train, validation, labels)
-    yield classifiers.linear_probe(encoder, train, validation, labels, READING)
+    yield classifiers.linear_probe(reader(encoder), train, validation, labels)
 
 
 def test_a_label_that_training_lacks_has_probability_nought(tiny):
@@ -198,7 +205,7 @@ def test_training_texts_of_one_label_only_give_that_label(tiny):
 
 def test_weights_of_a_logistic_regression_are_counted(tiny):
     train = Labelled(["bad day", "good day", "fair day"] * 4, ["a", "b", "c"] * 4)
-    _, learned = classifiers.linear_probe(tiny, train, train, ["a", "b", "c"], READING)
+    _, learned = classifiers.linear_probe(reader(tiny), train, train, ["a", "b", "c"])
     assert learned == 3 * (tiny.width + 1)
 
 
@@ -253,6 +260,12 @@ def test_what_learning_took_is_told(tiny, reviews):
     answers = {
         method: adaptation.learn(method, train, ["x"], setting) for method in adaptation.METHODS
     }
+    # Features that the head learned from are kept, and given in the order asked for.
+    known = list(setting.features)
+    assert known == list(dict.fromkeys([*train.texts, *setting.validation.texts, "x"]))
+    again = setting.read(["x", *train.texts, "y"])
+    assert again == pytest.approx(reader(tiny)(["x", *train.texts, "y"]), abs=1e-5)
+    assert list(setting.features) == [*known, "y"]
     whole = sum(weight.numel() for weight in tiny.parameters())
     assert answers[adaptation.FULL].trainable == whole + 3 * (tiny.width + 1)
     assert answers[adaptation.MAJORITY].trainable == 2

@@ -84,12 +84,13 @@ def test_each_point_of_the_curve_learns_from_its_own_number_of_texts(encoder, mo
     train, rows = labelled(data, "train").first(64), data.splits["test"][:]
     whole = {method: learn(TFIDF, train, rows["text"], setting) for method in METHODS}
     monkeypatch.setattr("workbench.tasks.adaptation.learn", spy)
-    points = fine_tuning._curve(train, rows, setting, whole, data.unit)
+    points, fewer = fine_tuning._curve(train, rows, setting, whole, data.unit)
     assert [n for method, n, _ in learned if method == TFIDF] == [8, 16, 32]
     assert [held for method, _, held in learned if method == TFIDF] == [2, 5, 11]
     assert {(point["texts"], point["validation"]) for point in points} == {
         (8, 2), (16, 5), (32, 11), (64, 23),
     }  # fmt: skip
+    assert len(fewer) == len(learned) == 9
 
 
 def test_only_what_is_trained_has_a_history_and_costs(result):

@@ -48,7 +48,7 @@ def test_repeated_rows_are_dropped_and_counted(tmp_path):
     assert same(load(tmp_path, csv(again)), load(tmp_path, csv(ROWS)))
     found = load(tmp_path, csv(again))
     assert counts(found) == {"repeated": 2}
-    assert "repeated rows, dropped: 2 of 122 (1.64%)" in found.describe()
+    assert "repeated rows, dropped: 2 of 122 (1.64%)" in found.losses["repeated"].describe()
 
 
 def test_two_prices_of_a_day_are_refused(tmp_path):

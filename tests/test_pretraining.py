@@ -243,7 +243,7 @@ def test_headline_numbers_follow_from_the_items(inspected):
     assert inspected.headline == ("tiny_reviews/bits_per_byte", "pos/accuracy", "ner/macro_f1")
 
 
-def test_archive_and_even_guessing_are_what_they_say(inspected):
+def test_lzma_and_even_guessing_are_what_they_say(inspected):
     rows = inspected.items[inspected.items["split"] == "tiny_reviews"]
     read = "\n".join(row[0] for row in rows["input"]).encode()
     name = "tiny_reviews/bits_per_byte"
@@ -279,6 +279,27 @@ def test_figures_and_tables_can_be_made_anew_from_what_is_saved(inspected, tmp_p
     assert "probe, layer" in tables.probes(again).body
     again.tables["spans"][0]["span"] = "<script>x</script>"
     assert "<script>" not in tables.surprising(again).body
+
+
+def test_layers_are_chosen_on_validation_and_never_on_test():
+    class OneRightLayer:
+        """Answers that are right at one layer of three, another one on test."""
+
+        labels = {"ner": ["A", "B"]}
+
+        def fit(self, *_args, **_named):
+            pass
+
+        def predict(self, _encoder, read, _dtype, *, name):
+            gold = probes.places(read.tags["ner"], ["A", "B"])
+            right = 2 if "validation" in name else 0
+            answers = np.stack([gold if layer == right else 1 - gold for layer in range(3)])
+            return {"ner": answers}, {"ner": answers}
+
+    part = probes.Sample(["s/0", "s/1"], [["x", "y"]] * 2, [0, 1], {"ner": [["A", "B"]] * 2})
+    found = probe_scores._probed("fake", OneRightLayer(), None, (part,) * 3, torch.float32)
+    assert found.best == {"ner": 2}
+    assert (found.chosen("ner") == found.own["ner"][2]).all()
 
 
 def test_files_without_grammar_columns_give_the_name_probe_only(encoder):

@@ -4,14 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
-from workbench import figures, paths, tables
+from workbench import figures, paths, scoring, tables
 from workbench.data import entities, ner
 from workbench.errors import DataError, ParameterError
-from workbench.tasks import prompt_methods, prompting, prompts
+from workbench.tasks import prompt_methods, prompt_scores, prompting, prompts
 from workbench.tasks.answers import parse, vote
-from workbench.tasks.calibration import calibrate, ensemble, normalise
+from workbench.tasks.calibration import CONTENT_FREE, calibrate, ensemble, normalise
 from workbench.tasks.prompts import Template, draw, fitting
 
 SENTIMENTS = {"negative": "negative", "neutral": "neutral", "positive": "positive"}
@@ -87,6 +88,45 @@ def test_unparsed_answers_are_counted_and_never_labels(result):
     assert lost.of == 3 * len(gold)
     assert lost.count == pytest.approx(sum(shares) * len(gold))
     assert sum(count for _, count in result.tables["unparsed"]) <= lost.count
+
+
+def test_batch_calibration_looks_at_validation_texts_and_nothing_at_the_test_labels(models):
+    config = prompting.Config.check(prompting.SMOKE)
+    data = prompting.load_data(config)
+    asked, _ = prompt_methods.ask(config, models.decoder, data)
+    asked = dataclasses.replace(
+        asked, items=asked.items[:4], sample=asked.sample[:3], dtype=torch.float32
+    )
+    validation = data.splits["validation"]["text"][:3]
+    assert [fields["text"] for fields in asked.sample] == [
+        asked.prompts.fields(models.decoder, text)[0]["text"] for text in validation
+    ]
+    for scored, template in zip(
+        prompt_scores.score(asked, [[]]), asked.prompts.templates, strict=True
+    ):
+        fields = {
+            "items": asked.items,
+            "sample": asked.sample,
+            "content_free": [asked.prompts.same(value) for value in CONTENT_FREE],
+        }
+        for part, given in fields.items():
+            alone = scoring.log_likelihoods(
+                models.decoder,
+                [template.fill([], each) for each in given],
+                asked.prompts.answers,
+                dtype=asked.dtype,
+            )
+            assert getattr(scored, part) == pytest.approx(alone.sums, abs=1e-3)
+        by_hand = np.exp(normalise(scored.items)) / np.exp(normalise(scored.sample)).mean(0)
+        calibrated = np.exp(scored.scores("batch"))
+        assert calibrated == pytest.approx(by_hand / by_hand.sum(1, keepdims=True))
+
+
+def test_labels_beyond_the_colours_are_shown_as_others(result):
+    items = result.items.copy()
+    items["predicted"] = [[f"label {place % 9}"] for place in range(len(items))]
+    figure = figures.label_shares(result.model_copy(update={"items": items}))
+    assert figure.png.startswith(b"\x89PNG")
 
 
 def test_figures_and_tables_say_what_the_numbers_say(result):

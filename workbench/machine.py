@@ -1,6 +1,7 @@
 """The machine a run is on: device, precision, seeds, memory, and the facts to record of it."""
 
 import contextlib
+import ctypes
 import hashlib
 import os
 import platform
@@ -8,6 +9,7 @@ import random
 import resource
 import subprocess
 import sys
+import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from workbench.errors import ParameterError
 
 PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "evaluate", "scikit-learn", "numpy")
 PRECISIONS = ("auto", "float32", "bfloat16")
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+"""GNU's names of what `mallopt` sets (mallopt(3))."""
 
 
 def device() -> torch.device:
@@ -62,6 +66,24 @@ def seed(value: int) -> None:
     np.random.seed(value)
     torch.manual_seed(value)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # Filling memory before it is written to finds reads that come too early, and takes time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory that it frees, where its C library is GNU's.
+
+    By default large blocks go back to the system, which clears each page of the next one anew:
+    about a tenth of the time of training on a processor (docs/log.md).
+    """
+    _call_c("mallopt", M_MMAP_MAX, 0)
+    _call_c("mallopt", M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def _call_c(name: str, *arguments: int) -> None:
+    """Call a function of the C library, where it has it."""
+    if function := getattr(ctypes.CDLL(None), name, None):
+        function(*arguments)
 
 
 def peak_memory_mb(place: torch.device) -> dict[str, float]:
@@ -80,6 +102,7 @@ def reset_peak_memory(place: torch.device) -> bool:
     `peak_memory_mb` still tells the peak of the whole run, `part_memory_mb` that since the reset.
     """
     _before.update(peak_memory_mb(place))
+    _call_c("malloc_trim", 0)
     if place.type == "cuda":
         torch.cuda.reset_peak_memory_stats(place)
     try:  # Linux: "5" sets the peak of resident memory back to what is held now (proc(5))
@@ -93,6 +116,16 @@ def part_memory_mb(place: torch.device) -> float:
     """Most memory held since `reset_peak_memory`, in MiB: on the GPU where there is one."""
     peak = _peaks(place)
     return round(peak.get("gpu", peak["resident"]), 1)
+
+
+def spent(began: float, place: torch.device, dtype: torch.dtype | None = None) -> dict[str, Any]:
+    """What a run took since `began` on the monotonic clock: the fields that every `Cost` has."""
+    return {
+        "seconds": time.monotonic() - began,
+        "memory_mb": peak_memory_mb(place),
+        "device": str(place),
+        "precision": str(dtype or "none").removeprefix("torch."),
+    }
 
 
 def _peaks(place: torch.device) -> dict[str, float]:

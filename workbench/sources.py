@@ -2,7 +2,7 @@
 
 import difflib
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -55,7 +55,8 @@ def resolve(name: str, kind: Kind) -> Source:
     if name in known(kind):
         asset = assets.catalogue().get(name)
         if asset is None:
-            return _from_path(name, paths.FIXTURES / name, "a small fixture of this project")
+            source = _from_path(name, paths.FIXTURES / name, "a small fixture of this project")
+            return replace(source, license="Apache-2.0, as this project")
         path = assets.ensure(name)
         return Source(name, path, asset.fingerprint, asset.about, asset.license, asset.terms)
     path = (paths.ROOT / Path(name).expanduser()).resolve()

@@ -48,15 +48,14 @@ class Market:
         return np.concatenate([[np.nan], np.diff(logs)])
 
     def describe(self) -> str:
-        """Span, share of days that rise, licence, and what was lost, with shares."""
+        """Licence, span, and share of days that rise."""
         moves = self.returns[1:]
         first, last = self.days[0], self.days[-1]
-        lines = [
-            self.source.describe(),
+        return (
+            f"{self.source.describe()}\n"
             f"{len(self.days):,} days from {first} to {last}; {np.mean(moves > 0):.1%} rise, "
-            f"{np.mean(moves == 0):.1%} don't move",
-        ]
-        return "\n".join([*lines, *(loss.describe() for loss in self.losses.values())])
+            f"{np.mean(moves == 0):.1%} don't move"
+        )
 
 
 def load(name: str, *, date_column: str = "date", price_column: str = "price") -> Market:

@@ -4,10 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from workbench.figures.canvas import ACCENT, SECOND, Figure, forest, styled, with_intervals
+from workbench.figures.canvas import ACCENT, GREY, SECOND, Figure, forest, styled, with_intervals
 from workbench.result import Metric, Result
-
-GREY = "#777777"
 
 
 @styled

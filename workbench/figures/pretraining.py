@@ -15,16 +15,16 @@ SCORES = {"accuracy": "accuracy", "macro_f1": "macro F1"}
 
 @styled
 def bits_per_byte(result: Result) -> Figure:
-    """Bits per byte of each domain, beside an archive of the same text."""
+    """Bits per byte of each domain, beside lzma compression of the same text."""
     rows = _by_domain(result.metrics, "bits_per_byte")
-    archive = _by_domain(result.baselines["lzma"], "bits_per_byte")
+    compressed = _by_domain(result.baselines["lzma"], "bits_per_byte")
     canvas = Canvas(figsize=(5.8, 0.55 * len(rows) + 1.4))
     axes = canvas.subplots()
     for row, (name, metric) in enumerate(rows.items()):
         _interval(axes, row, metric, ACCENT)
         axes.plot(metric.value, row, "o", color=ACCENT, label="" if row else "the model")
-        label = "" if row else "an archive (lzma)"
-        axes.plot(archive[name].value, row, "D", color=SECOND, label=label)
+        label = "" if row else "lzma"
+        axes.plot(compressed[name].value, row, "D", color=SECOND, label=label)
         axes.annotate(
             f"{metric.value:.2f}", (metric.value, row), textcoords="offset points",
             xytext=(0, 7), ha="center", color=ACCENT,
@@ -33,9 +33,9 @@ def bits_per_byte(result: Result) -> Figure:
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.4, -0.8)
     axes.set(xlabel="bits per byte, with 95 % interval", xlim=(0, None))
-    axes.set_title("How well is the text foreseen?")
+    axes.set_title("How well is the text predicted?")
     canvas.legend(loc="outside lower center", ncols=2)
-    return Figure(canvas, "Bits per byte by domain with 95 % intervals", _easiest(rows, archive))
+    return Figure(canvas, "Bits per byte by domain with 95 % intervals", _easiest(rows, compressed))
 
 
 def _interval(axes: Axes, row: float, metric: Metric, colour: str) -> None:
@@ -49,19 +49,19 @@ def _by_domain(metrics: dict[str, Metric], wanted: str) -> dict[str, Metric]:
     return {domain: metrics[f"{domain}/{name}"] for domain, _, name in split if name == wanted}
 
 
-def _easiest(rows: dict[str, Metric], archive: dict[str, Metric]) -> str:
-    """Which domain is foreseen best and worst, and how the model compares with an archive."""
+def _easiest(rows: dict[str, Metric], compressed: dict[str, Metric]) -> str:
+    """Which domain is predicted best and worst, and how the model compares with lzma."""
     ordered = sorted(rows, key=lambda name: rows[name].value)
     parts = []
     if len(ordered) > 1:
         first, last = rows[ordered[0]], rows[ordered[-1]]
         parts.append(
-            f"{ordered[0]} is foreseen best ({first} bits a byte) and {ordered[-1]} worst "
+            f"{ordered[0]} is predicted best ({first} bits a byte) and {ordered[-1]} worst "
             f"({last}); {_apart(first, last)}."
         )
-    saved = {name: 1 - rows[name].value / archive[name].value for name in rows}
+    saved = {name: 1 - rows[name].value / compressed[name].value for name in rows}
     shares = ", ".join(f"{share:.0%} for {name}" for name, share in saved.items())
-    parts.append(f"Bits saved against the archive: {shares}.")
+    parts.append(f"Bits saved against lzma: {shares}.")
     return " ".join(parts)
 
 

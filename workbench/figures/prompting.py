@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from workbench.figures.canvas import COLOURS, Figure, styled
+from workbench.figures.canvas import COLOURS, GREY, Figure, styled
 from workbench.result import Result
 
 GOLD = "gold labels"
@@ -48,7 +48,7 @@ def prompt_spread(result: Result) -> Figure:
 
 def _mark_majority(axes: Axes, result: Result) -> None:
     value = result.baselines["majority"]["test/accuracy"].value
-    axes.axvline(value, color="grey", linestyle=":", label="majority")
+    axes.axvline(value, color=GREY, linestyle=":", label="majority")
 
 
 def _method(prompt: dict[str, Any]) -> str:
@@ -85,8 +85,14 @@ def label_shares(result: Result) -> Figure:
     canvas = Canvas(figsize=(5.8, 3.1))
     axes = canvas.subplots()
     start = np.zeros(len(given))
-    for label, colour in zip(sorted(labels), COLOURS, strict=False):
-        share = np.array([counts[label] / total for counts in given.values()])
+    shares = {
+        label: np.array([counts[label] / total for counts in given.values()])
+        for label in sorted(labels)
+    }
+    others = 1 - np.sum(list(shares.values()), axis=0)
+    if others.max() > 1e-9:
+        shares["all others"] = others
+    for (label, share), colour in zip(shares.items(), [*COLOURS, GREY], strict=False):
         bars = axes.barh(list(given), share, left=start, color=colour, label=label, height=0.65)
         texts = [f"{part:.0%}" if part > 0.07 else "" for part in share]
         axes.bar_label(bars, texts, label_type="center", color="white")

@@ -6,11 +6,13 @@ zero at first, gives it back.
 
 import copy
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from workbench.errors import IntegrityError, ParameterError
@@ -19,6 +21,9 @@ from workbench.sources import Source
 
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "longformer")
 """Model types that count positions from the padding token's id plus one."""
+SHORT = 256
+"""Most pieces of a window at which a processor trains faster without torch's fused attention, whose
+backward pass is made for long ones (docs/log.md)."""
 SHAPES = ("none", "lower", "capitalised", "capital letter", "upper", "mixed")
 
 
@@ -94,8 +99,8 @@ class Encoder(nn.Module):
         embedded = self.network.get_input_embeddings()(batch.input_ids)
         if self.shapes is not None:
             embedded = embedded + self.shapes(batch.shapes)
-        output = self.network(inputs_embeds=embedded, attention_mask=batch.attention_mask)
-        return output.last_hidden_state.flatten(0, 1)[batch.positions]
+        states = self._read(inputs_embeds=embedded, attention_mask=batch.attention_mask)
+        return states.flatten(0, 1)[batch.positions]
 
     def encode(self, texts: Sequence[str], max_pieces: int) -> tuple[list[list[int]], int]:
         """Token ids of texts with this model's special tokens, and how many texts were cut.
@@ -114,9 +119,16 @@ class Encoder(nn.Module):
 
         Source: Reimers and Gurevych 2019, "Sentence-BERT", section 3.
         """
-        output = self.network(input_ids=input_ids, attention_mask=attention_mask)
-        mask = attention_mask.unsqueeze(-1).to(output.last_hidden_state.dtype)
-        return (output.last_hidden_state * mask).sum(1) / mask.sum(1)
+        states = self._read(input_ids=input_ids, attention_mask=attention_mask)
+        mask = attention_mask.unsqueeze(-1).to(states.dtype)
+        return (states * mask).sum(1) / mask.sum(1)
+
+    def _read(self, *, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
+        """Last hidden states [B, T, H]."""
+        short = attention_mask.shape[1] <= SHORT and self.device.type == "cpu"
+        plain = sdpa_kernel(SDPBackend.MATH) if short and torch.is_grad_enabled() else nullcontext()
+        with plain:
+            return self.network(attention_mask=attention_mask, **inputs).last_hidden_state
 
     def segments(self, sentences: list[list[str]], documents: list[int]) -> list[Segment]:
         """Word pieces of all sentences; only one longer than the model is cut, between words.

@@ -47,7 +47,7 @@ def _share(part: float, whole: float) -> str:
 
 
 def domains(result: Result) -> Html:
-    """What the decoder makes of each domain, beside an archive and even guessing."""
+    """What the decoder makes of each domain, beside lzma and even guessing."""
     rows = []
     for name, size in result.tables["domains"].items():
         bits = f"{name}/bits_per_byte"
@@ -67,8 +67,8 @@ def domains(result: Result) -> Html:
              "tokens", "bytes"]  # fmt: skip
     how = sorted({result.metrics[f"{name}/bits_per_byte"].how for name in result.tables["domains"]})
     text = (
-        f"In brackets 95 % intervals: {'; '.join(how)}. lzma: one archive of all the text, so no "
-        f"interval. Uniform: each token of the vocabulary as probable as any other."
+        f"In brackets 95 % intervals: {'; '.join(how)}. lzma: one compressed file of all the "
+        "text, so no interval. Uniform: each token of the vocabulary as probable as any other."
     )
     return Html(table(heads, rows) + note(text))
 

@@ -2,8 +2,11 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from workbench import machine
 from workbench.models.encoder import Encoder
@@ -33,6 +36,16 @@ class Setting:
     seed: int
     log: Log
     """Keeps the history of what is learned under a name of its own."""
+    features: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """What the frozen encoder makes of the texts it has read: each is read once."""
+
+    def read(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Features [N, H] of texts under the frozen encoder."""
+        new = [text for text in dict.fromkeys(texts) if text not in self.features]
+        if new:
+            found = classifiers.encode(self.encoder, new, self.reading)
+            self.features.update(zip(new, found, strict=True))
+        return np.stack([self.features[text] for text in texts])
 
 
 @dataclass(frozen=True)
@@ -43,7 +56,7 @@ class Answer:
     trainable: int
     """Weights that were learned."""
     seconds: float
-    """Wall time of learning, scoring not counted."""
+    """Wall time of learning, scoring not counted, nor texts whose features were known."""
     memory_mb: float | None
     """Most memory while learning, in MiB, the loaded models included; None if not measured."""
     pieces: int = 0
@@ -93,9 +106,7 @@ def _tfidf(train: Labelled, setting: Setting) -> _Learned:
 
 
 def _head(train: Labelled, setting: Setting) -> _Learned:
-    probe = classifiers.linear_probe(
-        setting.encoder, train, setting.validation, setting.labels, setting.reading
-    )
+    probe = classifiers.linear_probe(setting.read, train, setting.validation, setting.labels)
     return _Learned(*probe)
 
 

@@ -78,20 +78,15 @@ def tfidf(train: Labelled, validation: Labelled, labels: Sequence[str]) -> tuple
 
 
 def linear_probe(
-    encoder: Encoder,
+    read: Callable[[Sequence[str]], NDArray[np.float32]],
     train: Labelled,
     validation: Labelled,
     labels: Sequence[str],
-    reading: Reading,
 ) -> tuple[Predict, int]:
-    """Logistic regression on the frozen encoder's features: only a head is learned.
+    """Logistic regression on the features [N, H] that `read` gives: only a head is learned.
 
     Gives a function from texts to probabilities, and the number of weights learned.
     """
-
-    def read(texts: Sequence[str]) -> NDArray[np.float32]:
-        return encode(encoder, texts, reading)
-
     model = _logistic(read(train.texts), train.labels, read(validation.texts), validation.labels)
     return lambda texts: _in_order(model, read(texts), labels), _weights(model)
 

@@ -17,7 +17,7 @@ from workbench.statistics import Counts, Statistic, measure
 from workbench.tasks import surprisal
 from workbench.tasks.surprisal import Document, Scored
 
-UNIFORM, ARCHIVE = "uniform", "lzma"
+UNIFORM, LZMA = "uniform", "lzma"
 SPANS = 5
 
 
@@ -81,21 +81,21 @@ def metrics(domain: Domain) -> dict[str, Metric]:
 
 
 def baselines(domain: Domain, vocabulary: int, encoder: str) -> dict[str, dict[str, Metric]]:
-    """Bits per byte of guessing evenly and of an archive; the encoder's pieces per word."""
+    """Bits per byte of guessing evenly and of lzma; the encoder's pieces per word."""
     name = domain.name
     even = domain.tokens * math.log2(vocabulary)
     joined = "\n".join(document.text for document in domain.documents).encode()
     packed = lzma.compress(joined, format=lzma.FORMAT_ALONE, preset=9 | lzma.PRESET_EXTREME)
-    archive = Metric(
+    compressed = Metric(
         value=8 * len(packed) / len(joined),
         n=len(domain.documents),
         unit="bits per byte",
-        how="no interval: one archive of all the text",
+        how="no interval: one compressed file of all the text",
     )
     counts = [_pieces(domain), _words(domain)]
     return {
         UNIFORM: {f"{name}/bits_per_byte": _measure([even, domain.bytes], "bits per byte")},
-        ARCHIVE: {f"{name}/bits_per_byte": archive},
+        LZMA: {f"{name}/bits_per_byte": compressed},
         encoder: {f"{name}/pieces_per_word": _measure(counts, "pieces per word")},
     }
 

@@ -167,12 +167,9 @@ def run(config: Config, model: "Encoder", data: MarketDays) -> Result:
         headline=("test/mcc", "test/accuracy"),
         losses={**data.losses, "cut_texts": _cut(model, examples)},
         cost=Cost(
-            seconds=time.monotonic() - began,
+            **machine.spent(began, model.device, _dtype(config, model)),
             train_seconds=sum(answer.seconds for answer in answers.values()),
-            memory_mb=machine.peak_memory_mb(model.device),
             trained_pieces=sum(answer.pieces for answer in answers.values()),
-            device=str(model.device),
-            precision=str(_dtype(config, model)).removeprefix("torch."),
         ),
         environment=machine.environment(),
         tables=finance_scores.tables(examples, cuts, answers, scored),

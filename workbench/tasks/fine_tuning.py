@@ -95,7 +95,8 @@ def run(config: Config, model: "Encoder", data: "TextData") -> Result:
         answers[method] = learn(method, train, test.texts, setting)
     rows = data.splits["test"][: len(test.texts)]
     compared = _compare(answers, rows, data)
-    curve = _curve(train, rows, setting, answers, data.unit)
+    curve, fewer = _curve(train, rows, setting, answers, data.unit)
+    learned = [*answers.values(), *fewer]
     return Result(
         task=config.task,
         parameters=config.model_dump(mode="json"),
@@ -104,12 +105,9 @@ def run(config: Config, model: "Encoder", data: "TextData") -> Result:
         headline=("test/accuracy", "test/macro_f1"),
         losses={**data.losses, "cut_texts": _cut(config, model, train, test)},
         cost=Cost(
-            seconds=time.monotonic() - began,
-            train_seconds=sum(answer.seconds for answer in answers.values()),
-            memory_mb=machine.peak_memory_mb(model.device),
-            trained_pieces=sum(answer.pieces for answer in answers.values()),
-            device=str(model.device),
-            precision=str(setting.reading.dtype).removeprefix("torch."),
+            **machine.spent(began, model.device, setting.reading.dtype),
+            train_seconds=sum(answer.seconds for answer in learned),
+            trained_pieces=sum(answer.pieces for answer in learned),
         ),
         environment=machine.environment(),
         tables={
@@ -168,13 +166,13 @@ def _curve(
     setting: "Setting",
     whole: dict[str, "Answer"],
     unit: str,
-) -> list[dict[str, Any]]:
-    """Accuracy of three methods learned from fewer texts: method, texts, and the metric."""
+) -> "tuple[list[dict[str, Any]], list[Answer]]":
+    """Accuracy of three methods learned from fewer texts, and what was learned for it."""
     from workbench.tasks import class_scores
     from workbench.tasks.adaptation import FULL, HEAD, TFIDF, learn
     from workbench.training import Log
 
-    points = []
+    points, fewer = [], []
     for divisor in (*SMALLER, 1):
         part = train.first(max(1, len(train.texts) // divisor))
         # Fewer labels for all purposes: validation shrinks alike.
@@ -182,7 +180,11 @@ def _curve(
         quiet = replace(setting, validation=held_out, log=Log(None))
         for method in (TFIDF, HEAD, FULL):
             quiet.log.method = f"{method}, {len(part.texts):,} texts"
-            answer = whole[method] if divisor == 1 else learn(method, part, test["text"], quiet)
+            if divisor == 1:
+                answer = whole[method]
+            else:
+                answer = learn(method, part, test["text"], quiet)
+                fewer.append(answer)
             metric = class_scores.accuracy_metric(
                 test["label"],
                 answer.chosen(setting.labels),
@@ -192,7 +194,7 @@ def _curve(
             )
             sizes = {"texts": len(part.texts), "validation": len(held_out.texts)}
             points.append({"method": method} | sizes | metric.model_dump(mode="json"))
-    return points
+    return points, fewer
 
 
 def _cut(config: Config, model: "Encoder", *parts: "Labelled") -> Loss:

@@ -15,7 +15,7 @@ from workbench.tasks.walk_forward import DOWN, UP, Examples, Inputs
 
 TEMPLATE = paths.PACKAGE / "tasks" / "market_words.yaml"
 CAP = 8.0
-"""Largest move in usual moves: beyond, a crash would rule a regression alone."""
+"""Largest move over volatility: beyond, a crash would rule a regression alone."""
 CUTS = 8
 """Days at which the audit replaces the future."""
 Prices = NDArray[np.float64]
@@ -27,7 +27,7 @@ Speaker = Callable[[Prices], Inputs]
 class Words:
     """The template file."""
 
-    usual_days: int
+    volatility_days: int
     text: str
     between: str
     still: str
@@ -41,7 +41,7 @@ class Words:
         return (self.rises if move > 0 else self.falls)[size] if move else self.still
 
     def say(self, moves: NDArray[np.float64]) -> str:
-        """The text of some moves in usual moves, the oldest first.
+        """The text of some moves over volatility, the oldest first.
 
         >>> words().say(np.array([-1.5, 0.0, 0.5]))
         'The market dropped down, stood still, then moved up.'
@@ -58,17 +58,17 @@ def words() -> Words:
 def speak(prices: Prices, *, history: int) -> Inputs:
     """Each day's last `history` moves as text and as numbers; a day with too short a past has "".
 
-    A move is divided by the root mean square of the `usual_days` returns before it.
+    A move is divided by the root mean square of the `volatility_days` returns before it.
     """
     template = words()
     logs = np.diff(np.log(prices), prepend=np.log(prices[0]))
     moves = np.full((len(prices), history), np.nan)
-    usual = np.full(len(prices), np.nan)
-    past = np.lib.stride_tricks.sliding_window_view(logs[1:-1] ** 2, template.usual_days)
-    usual[template.usual_days + 1 :] = np.sqrt(past.mean(axis=1))
+    volatility = np.full(len(prices), np.nan)
+    past = np.lib.stride_tricks.sliding_window_view(logs[1:-1] ** 2, template.volatility_days)
+    volatility[template.volatility_days + 1 :] = np.sqrt(past.mean(axis=1))
     with np.errstate(invalid="ignore", divide="ignore"):
         # After days that never moved, the smallest move is the largest of all.
-        scaled = np.clip(np.where(logs == 0, 0 * usual, logs / usual), -CAP, CAP)
+        scaled = np.clip(np.where(logs == 0, 0 * volatility, logs / volatility), -CAP, CAP)
     moves[history - 1 :] = np.lib.stride_tricks.sliding_window_view(scaled, history)
     ready = ~np.isnan(moves).any(axis=1)
     texts = [template.say(row) if told else "" for row, told in zip(moves, ready, strict=True)]

@@ -100,12 +100,9 @@ def run(config: Config, model: "Encoder", data: "NerData") -> Result:
         },
         losses={**data.losses, **_tokenization_losses(model, data)},
         cost=Cost(
-            seconds=time.monotonic() - began,
+            **machine.spent(began, model.device, _dtype(config, model)),
             train_seconds=fit.seconds,
-            memory_mb=machine.peak_memory_mb(model.device),
             trained_pieces=fit.pieces,
-            device=str(model.device),
-            precision=str(_dtype(config, model)).removeprefix("torch."),
         ),
         environment=machine.environment(),
         tables=ner_scores.tables(data, tested.tags) | {"best_epoch": fit.best_epoch},

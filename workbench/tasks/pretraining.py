@@ -169,12 +169,7 @@ def run(config: Config, model: Models, data: Texts) -> Result:
         baselines=baselines | probed.baselines,
         comparisons=comparisons | probed.comparisons,
         losses=losses | probed.losses,
-        cost=Cost(
-            seconds=time.monotonic() - began,
-            memory_mb=machine.peak_memory_mb(decoder.device),
-            device=str(decoder.device),
-            precision=str(dtype).removeprefix("torch."),
-        ),
+        cost=Cost(**machine.spent(began, decoder.device, dtype)),
         environment=machine.environment(),
         tables={
             "parts": _parts(config, model),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 VALIDATION_TEXTS = 200
 """Labelled texts that choose TF-IDF's penalty and the encoder's epoch."""
-SAMPLE_TEXTS = 100
+SAMPLE_TEXTS = 50
 """Validation texts, without their labels, that batch calibration looks at."""
 EPOCHS, LEARNING_RATE = 3, 1e-4
 """Of the encoder that prompting is compared with."""
@@ -64,7 +64,6 @@ def score(config: "Config", asked: Asked, train: Labelled) -> tuple[list[Prompte
     for draws in filter(None, (none, few)):
         found, cost = _timed(asked, partial(prompt_scores.score, asked, draws))
         prompted += found
-        cost["tokens"] = sum(one.tokens for one in found)
         for variant in prompt_scores.VARIANTS:
             costs[prompt_scores.method(found[0].condition, variant)] = cost
     return prompted, costs

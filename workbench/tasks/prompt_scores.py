@@ -54,8 +54,6 @@ class Prompted:
     """Shots left out because the prompt would not fit."""
     merged: int
     """Prompts whose last token an answer changes."""
-    tokens: int
-    """Tokens read."""
 
     def scores(self, variant: str) -> Scores:
         """Log-probabilities of the labels [N, L], by one of VARIANTS."""
@@ -127,7 +125,6 @@ def _score_one(
         content_free=scored.sums[-len(empty) :],
         dropped_shots=len(shots) - fit,
         merged=scored.merged,
-        tokens=scored.read,
     )
 
 

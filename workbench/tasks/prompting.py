@@ -200,10 +200,7 @@ def _cost(began: float, model: Models, learned: dict[str, "Answer"], asked: "Ask
     from workbench import machine
 
     return Cost(
-        seconds=time.monotonic() - began,
+        **machine.spent(began, model.decoder.device, asked.dtype),
         train_seconds=sum(answer.seconds for answer in learned.values()),
-        memory_mb=machine.peak_memory_mb(model.decoder.device),
         trained_pieces=sum(answer.pieces for answer in learned.values()),
-        device=str(model.decoder.device),
-        precision=str(asked.dtype).removeprefix("torch."),
     )

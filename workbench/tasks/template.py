@@ -42,6 +42,8 @@ def load_model(config: Config) -> "Lexicon":
 
 def run(config: Config, model: "Lexicon", data: "NerData") -> Result:
     """Fill the lexicon from the training split and score it on the test split."""
+    import torch
+
     from workbench import machine
     from workbench.tasks import ner_scores
 
@@ -58,12 +60,7 @@ def run(config: Config, model: "Lexicon", data: "NerData") -> Result:
         headline=("test/entity_f1", "test/token_accuracy"),
         baselines={"majority": ner_scores.majority(data)},
         losses=data.losses,
-        cost=Cost(
-            seconds=time.monotonic() - began,
-            memory_mb=machine.peak_memory_mb(machine.device()),
-            device="cpu",
-            precision="none",
-        ),
+        cost=Cost(**machine.spent(began, torch.device("cpu"))),
         environment=machine.environment(),
         tables=ner_scores.tables(data, predicted),
     ).with_details(

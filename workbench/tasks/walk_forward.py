@@ -30,7 +30,7 @@ class Inputs:
 
     texts: list[str]
     numbers: NDArray[np.float64]
-    """[N, K]: the last K moves in usual moves, the oldest first."""
+    """[N, K]: the last K moves over volatility, the oldest first."""
 
     def __len__(self) -> int:
         return len(self.texts)
