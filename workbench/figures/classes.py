@@ -168,11 +168,11 @@ def _labels_saved(points: list[dict], names: list[str], ticks: list[int]) -> str
             sentences.append(f"With these texts, {own} does not reach {other} ({goal:.3f}).")
     if points[0]["low"] is not None:
         sentences.append("Bars: 95 % intervals over the test texts, one training seed.")
-    held_out = " to ".join(f"{n:,}" for n in sorted({p["validation"] for p in points}))
+    held_out = ", ".join(f"{n:,}" for n in sorted({p["validation"] for p in points}))
     return " ".join(
         [
             *sentences,
-            f"Beside the texts of a point, {held_out} validation texts chose epoch and penalty. "
+            f"Epoch and penalty were chosen on other, validation texts: {held_out} by point. "
             "All points have the same number of epochs, so fewer texts also mean fewer steps.",
         ]
     )
