@@ -79,7 +79,6 @@ def _prepare(config: Config) -> None:
     # tqdm asks for widgets that this project has no use for; said once, that is once too often.
     warnings.filterwarnings("ignore", message="IProgress not found")
     machine.seed(config.seed)
-    machine.keep_freed_memory()
     facts = machine.environment()
     place = facts["gpu"] or f"{facts['processor']}, {facts['threads']} threads"
     versions = ", ".join(f"{name} {facts['packages'][name]}" for name in machine.PACKAGES[:3])

@@ -1,7 +1,6 @@
 """The machine a run is on: device, precision, seeds, memory, and the facts to record of it."""
 
 import contextlib
-import ctypes
 import hashlib
 import os
 import platform
@@ -22,8 +21,6 @@ from workbench.errors import ParameterError
 
 PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "evaluate", "scikit-learn", "numpy")
 PRECISIONS = ("auto", "float32", "bfloat16")
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-"""GNU's names of what `mallopt` sets (mallopt(3))."""
 
 
 def device() -> torch.device:
@@ -70,22 +67,6 @@ def seed(value: int) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
-def keep_freed_memory() -> None:
-    """Let this process keep the memory that it frees, where its C library is GNU's.
-
-    By default large blocks go back to the system, which clears each page of the next one anew:
-    about a tenth of the time of training on a processor (docs/log.md).
-    """
-    _call_c("mallopt", M_MMAP_MAX, 0)
-    _call_c("mallopt", M_TRIM_THRESHOLD, 2**31 - 1)
-
-
-def _call_c(name: str, *arguments: int) -> None:
-    """Call a function of the C library, where it has it."""
-    if function := getattr(ctypes.CDLL(None), name, None):
-        function(*arguments)
-
-
 def peak_memory_mb(place: torch.device) -> dict[str, float]:
     """Most memory this process held so far, in MiB: resident, and on the GPU where there is one."""
     peak = _peaks(place)
@@ -102,7 +83,6 @@ def reset_peak_memory(place: torch.device) -> bool:
     `peak_memory_mb` still tells the peak of the whole run, `part_memory_mb` that since the reset.
     """
     _before.update(peak_memory_mb(place))
-    _call_c("malloc_trim", 0)
     if place.type == "cuda":
         torch.cuda.reset_peak_memory_stats(place)
     try:  # Linux: "5" sets the peak of resident memory back to what is held now (proc(5))
