@@ -176,8 +176,8 @@ def decide(asked: Probabilities, seen: Probabilities) -> list[str]:
     >>> decide(often_up, seen=often_up), decide(often_up[:1], seen=often_up[:1])
     (['up', 'down'], ['up'])
     """
-    usual = seen[:, 1].mean() if np.ptp(seen[:, 1]) > EQUAL else 0.5
-    return [UP if rise > usual else DOWN for rise in asked[:, 1]]
+    mean = seen[:, 1].mean() if np.ptp(seen[:, 1]) > EQUAL else 0.5
+    return [UP if rise > mean else DOWN for rise in asked[:, 1]]
 
 
 def _shuffled(examples: Examples, rows: Days, chance: np.random.Generator) -> Days:
