@@ -140,6 +140,13 @@ def test_figures_and_tables_say_what_the_numbers_say(result):
         figures.label_shares(result).caption
     )
     assert "batch on test" in tables.prompts(result).body
+    scores = tables.scores(result).body
+    assert scores.count("<tr") == 1 + len(METHODS) + 1
+    own = result.metrics["test/macro_f1"]
+    first, second = scores.split("</tr>")[:2]
+    assert first.index("test/accuracy") < first.index("test/macro_f1")
+    assert OWN in second
+    assert f">{own.value:.3f} <span>" in second
     harmful = {**result.tables, "unparsed": [("<script>alert(1)</script>", 3)]}
     body = tables.answers(result.model_copy(update={"tables": harmful})).body
     assert "<script>" not in body

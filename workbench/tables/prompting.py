@@ -44,7 +44,9 @@ def answers(result: Result) -> Html:
         "The vote is what more than half of the templates' answers say, else unparsed. The first "
         "accuracy counts an unparsed answer as wrong, the second leaves it out."
     )
-    unparsed = [[answer, f"{count:,}"] for answer, count in result.tables["unparsed"]]
+    unparsed = [
+        [answer or "(nothing)", f"{count:,}"] for answer, count in result.tables["unparsed"]
+    ]
     if not unparsed:
         return Html(body + note(f"{text} Every answer names a label."))
     heads = ["commonest answers that name no label", "times"]
