@@ -318,6 +318,8 @@ def test_markets_of_ones_own_are_cut_on_one_date_and_share_blocks(tmp_path):
         finance.SMOKE | {"dataset": f"{one}, {two}", "date_column": "when", "price_column": "close"}
     )
     data = finance.load_data(config)
+    said = data.describe().splitlines()
+    assert all(said.count(loss.describe()) == 1 for loss in data.losses.values())
     cuts = walk_forward.folds(data.examples, 2, train_days=100, embargo_days=3)
     rows = walk_forward.rows_asked(cuts)
     days = data.examples.known_at[rows]

@@ -5,13 +5,14 @@ import random
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from workbench import sources
 from workbench.data import ner
 from workbench.errors import IntegrityError, ParameterError
 from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.models.lexicon import Lexicon
-from workbench.models.windows import Segment, batches, pack, split_long
+from workbench.models.windows import Segment, batches, pack, pad, split_long
 
 
 def segment(sentence: int, document: int, lengths: list[int]) -> Segment:
@@ -166,3 +167,23 @@ def test_lexicon_is_the_baseline_of_the_shared_task():
     assert found["precision"] == pytest.approx(0.7191, abs=0.001)
     assert found["recall"] == pytest.approx(0.5090, abs=0.001)
     assert found["f1"] == pytest.approx(0.5961, abs=0.001)
+
+
+def test_plain_attention_of_training_and_fused_attention_of_scoring_agree(encoder, monkeypatch):
+    rows, _ = encoder.encode(["one short text", "a text that is rather longer than the other"], 64)
+    width = max(map(len, rows))
+    ids, mask = pad(rows, width, 0), pad([[1] * len(row) for row in rows], width, 0)
+    used = []
+    backends = sdpa_kernel
+    monkeypatch.setattr(
+        "workbench.models.encoder.sdpa_kernel", lambda kind: used.append(kind) or backends(kind)
+    )
+    trained = encoder.pooled(ids, mask)
+    assert used == [SDPBackend.MATH]
+    with torch.no_grad():
+        scored = encoder.pooled(ids, mask)
+    assert len(used) == 1
+    assert torch.allclose(trained, scored, atol=1e-5)
+    monkeypatch.setattr("workbench.models.encoder.SHORT", width - 1)
+    encoder.pooled(ids, mask)
+    assert len(used) == 1

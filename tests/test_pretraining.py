@@ -290,14 +290,17 @@ def test_layers_are_chosen_on_validation_and_never_on_test():
         def fit(self, *_args, **_named):
             pass
 
-        def predict(self, _encoder, read, _dtype, *, name):
+        def predict(self, _encoder, read, _dtype, **_named):
             gold = probes.places(read.tags["ner"], ["A", "B"])
-            right = 2 if "validation" in name else 0
+            right = 2 if read.names[0] == "validation/0" else 0
             answers = np.stack([gold if layer == right else 1 - gold for layer in range(3)])
             return {"ner": answers}, {"ner": answers}
 
-    part = probes.Sample(["s/0", "s/1"], [["x", "y"]] * 2, [0, 1], {"ner": [["A", "B"]] * 2})
-    found = probe_scores._probed("fake", OneRightLayer(), None, (part,) * 3, torch.float32)
+    parts = tuple(
+        probes.Sample([f"{split}/0"], [["x", "y"]], [0], {"ner": [tags]})
+        for split, tags in (("train", ["A", "A"]), ("validation", ["A", "B"]), ("test", ["B", "A"]))
+    )
+    found = probe_scores._probed("fake", OneRightLayer(), None, parts, torch.float32)
     assert found.best == {"ner": 2}
     assert (found.chosen("ner") == found.own["ner"][2]).all()
 

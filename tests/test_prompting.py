@@ -1,6 +1,7 @@
 """The prompting task: prompts, answers, calibration, and every number from what is kept of it."""
 
 import dataclasses
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 from workbench import figures, paths, scoring, tables
 from workbench.data import entities, ner
 from workbench.errors import DataError, ParameterError
+from workbench.figures.prompting import _shares as label_shares
 from workbench.tasks import prompt_methods, prompt_scores, prompting, prompts
 from workbench.tasks.answers import parse, vote
 from workbench.tasks.calibration import CONTENT_FREE, calibrate, ensemble, normalise
@@ -90,7 +92,7 @@ def test_unparsed_answers_are_counted_and_never_labels(result):
     assert sum(count for _, count in result.tables["unparsed"]) <= lost.count
 
 
-def test_batch_calibration_looks_at_validation_texts_and_nothing_at_the_test_labels(models):
+def test_each_score_is_of_its_own_text_and_batch_calibration_of_validation_texts(models):
     config = prompting.Config.check(prompting.SMOKE)
     data = prompting.load_data(config)
     asked, _ = prompt_methods.ask(config, models.decoder, data)
@@ -123,6 +125,11 @@ def test_batch_calibration_looks_at_validation_texts_and_nothing_at_the_test_lab
 
 
 def test_labels_beyond_the_colours_are_shown_as_others(result):
+    given = {"a": Counter({str(place): 2 for place in range(8)}), "b": Counter({"0": 16})}
+    shares = label_shares(given, 16)
+    assert list(shares) == ["0", "1", "2", "3", "4", "5", "all others"]
+    assert shares["all others"].tolist() == [0.25, 0]
+    assert sum(shares.values()).tolist() == [1, 1]
     items = result.items.copy()
     items["predicted"] = [[f"label {place % 9}"] for place in range(len(items))]
     figure = figures.label_shares(result.model_copy(update={"items": items}))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from numpy.typing import NDArray
 
 from workbench.figures.canvas import COLOURS, GREY, Figure, styled
 from workbench.result import Result
@@ -81,18 +82,12 @@ def label_shares(result: Result) -> Figure:
         found = result.items[result.items["method"] == method]
         given[method] = Counter(labels[0] for labels in found["predicted"])
     total = len(items)
-    labels = [label for label, _ in sum(given.values(), Counter()).most_common(MOST_LABELS)]
     canvas = Canvas(figsize=(5.8, 3.1))
     axes = canvas.subplots()
     start = np.zeros(len(given))
-    shares = {
-        label: np.array([counts[label] / total for counts in given.values()])
-        for label in sorted(labels)
-    }
-    others = 1 - np.sum(list(shares.values()), axis=0)
-    if others.max() > 1e-9:
-        shares["all others"] = others
-    for (label, share), colour in zip(shares.items(), [*COLOURS, GREY], strict=False):
+    for (label, share), colour in zip(
+        _shares(given, total).items(), [*COLOURS, GREY], strict=False
+    ):
         bars = axes.barh(list(given), share, left=start, color=colour, label=label, height=0.65)
         texts = [f"{part:.0%}" if part > 0.07 else "" for part in share]
         axes.bar_label(bars, texts, label_type="center", color="white")
@@ -103,6 +98,17 @@ def label_shares(result: Result) -> Figure:
     axes.set_title(f"Which labels are given, n = {total:,}")
     canvas.legend(loc="outside lower center", ncols=3)
     return Figure(canvas, "Shares of the labels given", _lean(given, methods, total))
+
+
+def _shares(given: dict[str, Counter[str]], total: int) -> dict[str, NDArray[np.float64]]:
+    """Label -> its share of each method's `total` labels; beyond the colours, of all others."""
+    labels = [label for label, _ in sum(given.values(), Counter()).most_common(MOST_LABELS)]
+    shares = {
+        label: np.array([counts[label] / total for counts in given.values()])
+        for label in sorted(labels)
+    }
+    others = 1 - np.sum(list(shares.values()), axis=0)
+    return shares | ({"all others": others} if others.max() > 1e-9 else {})
 
 
 def _lean(given: dict[str, Counter[str]], methods: list[str], total: int) -> str:
