@@ -40,6 +40,7 @@ def encoder(config: finance.Config) -> Learner:
         model,
         Recipe(epochs=config.epochs, learning_rate=config.learning_rate, dtype=dtype),
         Reading(finance_methods.MAX_PIECES, dtype),
+        lora_rank=config.lora_rank,
         seed=0,
         log=Log(None),
         name="encoder",
@@ -84,7 +85,8 @@ def main() -> None:
     """Print a table of verdicts and, last, one JSON object."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seeds", type=int, default=50, help="for logistic regression")
-    arguments.add_argument("--encoder-seeds", type=int, default=6, help="for the real encoder")
+    arguments.add_argument("--encoder-seeds", type=int, default=10, help="for the real encoder")
+    arguments.add_argument("--edges", type=float, nargs="+", default=EDGES, help="planted, each")
     given = arguments.parse_args()
     config = finance.Config.check({"train_days": 1500})
     shorter = finance.Config.check({"train_days": 1500, "folds": 2})
@@ -94,7 +96,7 @@ def main() -> None:
     }
     trials = []
     for name, (learner, setting, seeds) in plans.items():
-        for edge in EDGES if seeds else ():
+        for edge in given.edges if seeds else ():
             print(f"{name}:", flush=True)
             found = trial(learner, setting, edge=edge, seeds=seeds, days=5000, markets=1)
             trials.append({"method": name, "folds": setting.folds} | found)

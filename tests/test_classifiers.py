@@ -134,6 +134,27 @@ def test_what_was_learned_by_heart_is_found_again(minilm, reviews):
     assert (fit.best_epoch, fit.best_score) == (5, None)
 
 
+def test_equal_texts_are_read_once_and_learned_in_the_shares_of_their_labels(tiny):
+    machine.seed(0)
+    model = TextClassifier(tiny, ["down", "up"])
+    train = Labelled(["It is so."] * 4 + ["It rains."] * 2, ["up", "down"] * 2 + ["up"] * 2)
+    fit, _ = tuned(model, train, epochs=60, learning_rate=0.02)
+    assert fit.pieces == 60 * sum(map(len, model.encoder.encode(["It is so.", "It rains."], 24)[0]))
+    found = classifiers.predict(model, train.texts, READING)
+    assert found[:4, 1] == pytest.approx(0.5, abs=0.05)
+    assert found[4:, 1].min() > 0.95
+
+
+def test_the_loss_of_repeated_texts_is_the_mean_over_all_of_them(tiny):
+    train = Labelled(["It is so.", "It rains.", "It is so."], ["down", "up", "up"])
+    machine.seed(0)
+    model = TextClassifier(tiny, ["down", "up"])
+    found = classifiers.predict(model, train.texts, READING)
+    _, log = tuned(model, train, epochs=1, learning_rate=1e-4)
+    expected = np.mean(classifiers.losses(found, train.labels, model.labels))
+    assert log.records[-1]["train_loss"] == pytest.approx(expected, abs=1e-5)
+
+
 def test_the_epoch_that_validation_likes_best_is_kept(tiny, reviews):
     machine.seed(0)
     model = TextClassifier(tiny, reviews.labels)

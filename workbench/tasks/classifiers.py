@@ -114,12 +114,13 @@ def fine_tune(
 ) -> Fit:
     """Minimise the mean cross-entropy over the training texts, in place.
 
-    The epoch with the best macro F1 on validation is kept, or the last where there is none.
+    Equal texts are read once, and count with all their labels. The epoch with the best macro F1 on
+    validation is kept, or the last where there is none.
     """
-    places = {label: place for place, label in enumerate(model.labels)}
-    encoded, _ = model.encoder.encode(train.texts, reading.max_pieces)
+    texts, counts = count_labels(train, model.labels)
+    encoded, _ = model.encoder.encode(texts, reading.max_pieces)
     lengths = [len(row) for row in encoded]
-    targets = torch.tensor([places[label] for label in train.labels], device=model.encoder.device)
+    weights = torch.from_numpy(counts).to(model.encoder.device)
     chance = random.Random(seed)
 
     def epoch_batches(_epoch: int) -> list[TextBatch]:
@@ -127,7 +128,8 @@ def fine_tune(
         return [model.collate(encoded, rows) for rows in groups]
 
     def loss(batch: TextBatch) -> torch.Tensor:
-        return torch.nn.functional.cross_entropy(model(batch).float(), targets[batch.rows])
+        weight = weights[batch.rows]
+        return -(weight * model(batch).float().log_softmax(-1)).sum() / weight.sum()
 
     def validate() -> float:
         assert validation is not None
@@ -139,10 +141,25 @@ def fine_tune(
     return fit(model, epoch_batches, loss, validate if validation else None, recipe, log)
 
 
+def count_labels(train: Labelled, labels: Sequence[str]) -> tuple[list[str], NDArray[np.float32]]:
+    """The U different texts in order of appearance, and how often each has each label [U, L].
+
+    >>> count_labels(Labelled(["b", "a", "b"], ["up", "up", "down"]), ["down", "up"])
+    (['b', 'a'], array([[1., 1.],
+           [0., 1.]], dtype=float32))
+    """
+    texts = {text: place for place, text in enumerate(dict.fromkeys(train.texts))}
+    counts = np.zeros((len(texts), len(labels)), np.float32)
+    rows = [texts[text] for text in train.texts]
+    np.add.at(counts, (rows, [labels.index(label) for label in train.labels]), 1)
+    return list(texts), counts
+
+
 def predict(model: TextClassifier, texts: Sequence[str], reading: Reading) -> Probabilities:
-    """Probabilities of a fine-tuned classifier."""
-    encoded, _ = model.encoder.encode(texts, reading.max_pieces)
-    found = np.zeros((len(texts), len(model.labels)))
+    """Probabilities of a fine-tuned classifier; equal texts are read once."""
+    places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+    encoded, _ = model.encoder.encode(list(places), reading.max_pieces)
+    found = np.zeros((len(places), len(model.labels)))
     groups = group_by_length([len(row) for row in encoded], EVALUATION_PIECES)
     model.eval()
     for number, rows in enumerate(groups, 1):
@@ -152,7 +169,7 @@ def predict(model: TextClassifier, texts: Sequence[str], reading: Reading) -> Pr
             logits = model(model.collate(encoded, rows)).float()
         found[rows] = logits.double().softmax(-1).cpu().numpy()
     print("\r".ljust(81) + "\r", end="", flush=True)
-    return found
+    return found[[places[text] for text in texts]]
 
 
 def chosen(probabilities: Probabilities, labels: Sequence[str]) -> list[str]:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,6 @@ from workbench.tasks.walk_forward import (
     Inputs,
     Learner,
     Predict,
-    Probabilities,
     Said,
 )
 from workbench.training import Log, Recipe
@@ -72,10 +70,18 @@ class FineTuned:
     """The encoder with a new classification layer, trained anew in each fold; counts its cost."""
 
     def __init__(
-        self, encoder: Encoder, recipe: Recipe, reading: Reading, *, seed: int, log: Log, name: str
+        self,
+        encoder: Encoder,
+        recipe: Recipe,
+        reading: Reading,
+        *,
+        lora_rank: int,
+        seed: int,
+        log: Log,
+        name: str,
     ) -> None:
         self.encoder, self.recipe, self.reading = encoder, recipe, reading
-        self.seed, self.log, self.name = seed, log, name
+        self.lora_rank, self.seed, self.log, self.name = lora_rank, seed, log, name
         self.folds = self.pieces = self.trainable = 0
         self.seconds = 0.0
 
@@ -84,7 +90,7 @@ class FineTuned:
         self.folds += 1
         self.log.method = f"{self.name}, fold {self.folds}"
         machine.seed(self.seed)
-        model = TextClassifier(self.encoder, LABELS)
+        model = TextClassifier(self.encoder, LABELS, lora_rank=self.lora_rank)
         # The few words of the template need no new embeddings, and those cost time.
         model.encoder.network.get_input_embeddings().requires_grad_(False)
         fit = classifiers.fine_tune(
@@ -99,13 +105,7 @@ class FineTuned:
         )
         self.pieces, self.seconds = self.pieces + fit.pieces, self.seconds + fit.seconds
         self.trainable = model.trainable
-        return partial(self._predict, model)
-
-    def _predict(self, model: TextClassifier, asked: Inputs) -> Probabilities:
-        """Few words make many equal texts: each is read once."""
-        places = {text: place for place, text in enumerate(dict.fromkeys(asked.texts))}
-        found = classifiers.predict(model, list(places), self.reading)
-        return found[[places[text] for text in asked.texts]]
+        return lambda asked: classifiers.predict(model, asked.texts, self.reading)
 
 
 def answer(
