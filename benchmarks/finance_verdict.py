@@ -40,7 +40,6 @@ def encoder(config: finance.Config) -> Learner:
         model,
         Recipe(epochs=config.epochs, learning_rate=config.learning_rate, dtype=dtype),
         Reading(finance_methods.MAX_PIECES, dtype),
-        lora_rank=config.lora_rank,
         seed=0,
         log=Log(None),
         name="encoder",

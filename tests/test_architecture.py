@@ -12,7 +12,7 @@ import pytest
 from workbench import data, paths, tasks
 
 MODULES = sorted(path for path in paths.PACKAGE.rglob("*.py"))
-BASE = {"errors", "paths", "workbench"}
+BASE = {"errors", "files", "paths", "workbench"}
 # Module or folder -> what it may import from the package, besides itself and BASE.
 ARROWS = {
     "assets": set(),

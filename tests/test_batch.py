@@ -14,7 +14,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from workbench import notebooks, paths, state
-from workbench.batch import plan, suite
+from workbench.batch import plan, runner, suite
 from workbench.batch.execute import execute
 from workbench.errors import InterruptedRunError, ParameterError
 from workbench.result import Result, is_whole
@@ -84,7 +84,7 @@ def test_unexpected_failure_is_recorded_and_the_suite_goes_on(job, tmp_path, mon
     job(WORK, "result.save()", name="91_one")
     job(WORK, "result.save()", name="92_two")
     monkeypatch.setattr("workbench.batch.execute.execute_notebook", broken)
-    assert suite.run(write_suite(tmp_path, "runs: [{notebook: one}, {notebook: two}]")) == 1
+    assert runner.run(write_suite(tmp_path, "runs: [{notebook: one}, {notebook: two}]")) == 1
     said = capsys.readouterr().out
     assert said.count("Kernel died before replying") == 2
     for directory in (paths.reports() / "runs").iterdir():
@@ -98,8 +98,8 @@ def test_machine_that_fails_between_runs_is_a_line_of_the_table(job, tmp_path, m
 
     job(WORK, "result.save()", name="91_one")
     job(WORK, "result.save()", name="92_two")
-    monkeypatch.setattr(suite, "resolve", full)
-    assert suite.run(write_suite(tmp_path, "runs: [{notebook: one}, {notebook: two}]")) == 9
+    monkeypatch.setattr(runner, "resolve", full)
+    assert runner.run(write_suite(tmp_path, "runs: [{notebook: one}, {notebook: two}]")) == 9
     assert capsys.readouterr().out.count("No space left on device") == 2
 
 
@@ -110,7 +110,7 @@ def test_interrupt_ends_the_suite(job, tmp_path, monkeypatch, capsys):
     job(WORK, name="91_one")
     job(WORK, name="92_two")
     monkeypatch.setattr("workbench.batch.execute.execute_notebook", interrupted)
-    assert suite.run(write_suite(tmp_path, "runs: [{notebook: one}, {notebook: two}]")) == 8
+    assert runner.run(write_suite(tmp_path, "runs: [{notebook: one}, {notebook: two}]")) == 8
     assert len(list((paths.reports() / "runs").iterdir())) == 1
 
 
@@ -206,13 +206,13 @@ def test_suite_goes_on_after_a_failure_and_returns_the_worst_code(job, tmp_path,
     job("1 / 0", name="91_bad")
     job(WORK, "result.save()", name="92_good")
     path = write_suite(tmp_path, "runs: [{notebook: bad}, {notebook: good}]")
-    assert suite.run(path) == 5
+    assert runner.run(path) == 5
     said = capsys.readouterr().out
     assert "ZeroDivisionError" in said
     assert "test/entity_f1 0.667" in said
     assert said.rstrip().endswith("index.html")
 
-    assert suite.run(path) == 5
+    assert runner.run(path) == 5
     assert "1 of 2 runs executed, 1 were done before" in capsys.readouterr().out
 
 
@@ -230,13 +230,13 @@ def test_suite_goes_on_after_a_failure_and_returns_the_worst_code(job, tmp_path,
 )
 def test_wrong_suite_is_refused_before_anything_runs(tmp_path, reports, text, says):
     with pytest.raises(ParameterError, match=says):
-        suite.run(write_suite(tmp_path, text))
+        runner.run(write_suite(tmp_path, text))
     assert not reports.exists()
 
 
 def test_every_suite_of_the_project_can_be_read():
     for path in paths.SUITES.glob("*.yaml"):
-        assert plan.read_suite(path.stem)
+        assert suite.read(path.stem)
 
 
 def test_interrupt_ends_kernel_and_run(reports, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from workbench import assets, cli, errors, notebooks, paths, tasks
-from workbench.batch import plan
+from workbench.batch import plan, suite
 from workbench.errors import WorkbenchError
 
 DOCUMENTS = [
@@ -46,6 +46,11 @@ def test_commands_exist(path):
             options = cli._parser().parse_args(words[1:])
             if getattr(options, "set", None) and "NAME" not in line:
                 plan.from_texts(options.name, dict(text.split("=", 1) for text in options.set))
+
+
+def test_readme_suite_is_one(tmp_path):
+    (tmp_path / "my.yaml").write_text(re.search(r"(?s)```yaml\n(.*?)```", README)[1])
+    assert len(suite.read(str(tmp_path / "my.yaml"))) == 12
 
 
 def test_readme_names_every_notebook_and_only_those():

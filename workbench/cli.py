@@ -51,6 +51,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--force", action="store_true", help="run again even if it is done")
     many = add("run-all", run_all, "Run a suite; do only what is not done yet.")
     many.add_argument("suite", nargs="?", default="default", help="name in suites/, or a YAML file")
+    planned = add(
+        "plan", plan, "Show what a suite would run and why; fetch models and data for it."
+    )
+    planned.add_argument("suite", nargs="?", default="default", help="name in suites/, or a file")
     shown = add("params", params, "Show a notebook's parameters.")
     shown.add_argument("name", help="notebook, such as ner")
     got = add("fetch", fetch, "Download and verify models and data sets of the catalogue.")
@@ -67,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Run one notebook with `--set` parameters."""
-    from workbench.batch import plan
+    from workbench.batch import plan as plans
     from workbench.result import is_whole
 
     texts = {}
@@ -76,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         if not separator:
             raise ParameterError(f"--set {text!r}", expected="key=value, such as --set epochs=3")
         texts[key] = value
-    planned = plan.resolve(plan.from_texts(options.name, texts))
+    planned = plans.resolve(plans.from_texts(options.name, texts))
     if is_whole(planned.directory) and not options.force:
         _say(f"{planned.run_id} is done: same notebook, parameters, package, data and lock file")
         print(planned.directory)
@@ -93,9 +97,18 @@ def run(options: argparse.Namespace) -> int:
 
 def run_all(options: argparse.Namespace) -> int:
     """Run a suite's runs one after another and end with a table."""
-    from workbench.batch import suite
+    from workbench.batch import runner
 
-    return suite.run(options.suite)
+    return runner.run(options.suite)
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Print how each run of a suite stands; return the worst code of those that can't run."""
+    from workbench.batch import standing, suite
+
+    standings = standing.judge(suite.read(options.suite))
+    print(standing.table(standings))
+    return max(found.exit_code for found in standings)
 
 
 def params(options: argparse.Namespace) -> int:

@@ -8,14 +8,13 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from workbench.errors import DataError
+from workbench.files import replacing, write_json, write_text
 
 if TYPE_CHECKING:
     import pandas
@@ -82,6 +81,20 @@ def words(metric: str) -> str:
     """
     name = metric.partition("/")[2]
     return {"mcc": "MCC", "macro_f1": "macro F1"}.get(name, name.replace("_", " "))
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> duration(7.2), duration(432), duration(7500)
+    ('7.2 s', '7 min 12 s', '2 h 5 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
 
 
 class Loss(_Record):
@@ -265,32 +278,6 @@ def artefacts(directory: Path) -> dict[str, Artefact]:
         for path in sorted(directory.iterdir())
         if path.is_file() and path.name not in skipped and not path.name.startswith(".")
     }
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write strict JSON in one step: a reader sees the old file or the new one, never a part."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text in one step."""
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write; moved over it, flushed to disk, when the block ends well."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    partial = Path(name)
-    try:
-        yield partial
-        os.fsync(handle)
-        partial.chmod(0o644)
-        partial.replace(path)
-    finally:
-        os.close(handle)
-        partial.unlink(missing_ok=True)
 
 
 def _short(path: Path) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InterruptedRunError
-from workbench.result import LOCK, STATE, write_json
+from workbench.files import write_json
+from workbench.result import LOCK, STATE
 
 
 @contextlib.contextmanager

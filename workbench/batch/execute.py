@@ -28,6 +28,7 @@ from workbench.errors import (
     WorkbenchError,
     exit_code_of,
 )
+from workbench.files import write_json, write_text
 from workbench.report import index, page
 from workbench.result import (
     DRAFT,
@@ -39,8 +40,6 @@ from workbench.result import (
     RESULT,
     Result,
     artefacts,
-    write_json,
-    write_text,
 )
 
 
@@ -65,7 +64,8 @@ def execute(run: Run) -> Outcome:
         _clear(run.directory)
         started = datetime.now().astimezone().isoformat(timespec="seconds")
         config = run.job.config
-        facts = {"notebook": run.job.notebook.name, "task": config.task, "started": started}
+        facts: dict[str, Any] = {"notebook": run.job.notebook.name, "task": config.task}
+        facts |= {"started": started, "identity": run.identity}
         write_json(run.directory / PARAMETERS, config.model_dump(mode="json"))
         state.write(run.directory, status="running", pid=os.getpid(), **facts)
         outcome = _outcome(run, started)
@@ -97,13 +97,14 @@ def _outcome(run: Run, started: str) -> Outcome:
         status, error_code = "succeeded", 0
     except PapermillExecutionError as error:
         error_code = exit_code_of(error.ename)
-        message = f"cell {error.cell_index}: {error.ename}: {error.evalue}"
+        message = f"{_where(run)}{error.ename}: {error.evalue}"
     except CellTimeoutError:
         status, error_code = "timeout", RunTimeoutError.exit_code
-        message = f"a cell took longer than {run.job.timeout_s} s"
+        message = f"{_where(run)}took longer than {run.job.timeout_s} s"
     except DeadKernelError:
         status, error_code = "killed", KernelDiedError.exit_code
-        message = "the kernel's process ended or was killed; too little memory is the usual reason"
+        message = f"{_where(run)}the kernel's process ended or was killed;"
+        message += " too little memory is the usual reason"
     except KeyboardInterrupt:
         status, error_code, message = "interrupted", InterruptedRunError.exit_code, "interrupted"
     except WorkbenchError as error:
@@ -115,6 +116,24 @@ def _outcome(run: Run, started: str) -> Outcome:
         with (run.directory / LOG).open("a", encoding="utf-8") as log:
             traceback.print_exc(file=log)
     return Outcome(status, error_code, message, time.monotonic() - began, record)
+
+
+def _where(run: Run) -> str:
+    """The code cell that was the last to begin, to start a message with; "" where none did."""
+    try:
+        cells: Any = nbformat.read(run.directory / NOTEBOOK, as_version=4).cells
+    except (OSError, ValueError):
+        return ""
+    own = [
+        cell
+        for cell in cells
+        if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
+    begun = [number for number, cell in enumerate(own, 1) if cell.execution_count is not None]
+    if not begun:
+        return ""
+    first_line = own[begun[-1] - 1].source.strip().partition("\n")[0]
+    return f"code cell {begun[-1]} ({first_line}): "
 
 
 def _clear(directory: Path) -> None:

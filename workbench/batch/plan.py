@@ -9,33 +9,15 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
-
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Any
 
 from workbench import notebooks, paths, sources
 from workbench.config import Config, names
-from workbench.errors import ParameterError
 from workbench.notebooks import Notebook
 
 DEFAULT_TIMEOUT_S = 3600
-
-
-class SuiteRun(BaseModel):
-    """One entry of a suite."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-    notebook: str
-    parameters: dict[str, Any] = {}
-    timeout_s: Annotated[int, Field(gt=0)] = DEFAULT_TIMEOUT_S
-
-
-class Suite(BaseModel):
-    """A batch plan: runs in order."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-    runs: Annotated[list[SuiteRun], Field(min_length=1)]
+NO_NUMBERS = {"batch", "report", "bootstrap.py", "cli.py", "environment.py"}
+"""Parts of the package that can't change a number: with another page, a run is still done."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +28,14 @@ class Job:
     config: Config
     timeout_s: int = DEFAULT_TIMEOUT_S
 
+    @property
+    def label(self) -> str:
+        """The notebook, and the parameters in which the job differs from its cell."""
+        cell = self.notebook.parameters
+        values = self.config.model_dump(mode="json").items()
+        changed = (f"{name}={value}" for name, value in values if cell.get(name) != value)
+        return " ".join([self.notebook.name, *changed])
+
 
 @dataclass(frozen=True)
 class Run:
@@ -53,6 +43,8 @@ class Run:
 
     job: Job
     run_id: str
+    identity: dict[str, Any]
+    """What the id is a hash of: `notebook`, `parameters`, `package`, `data`, `environment`."""
 
     @property
     def directory(self) -> Path:
@@ -72,32 +64,6 @@ def make_job(notebook: Notebook, changes: Mapping[str, Any], **options: Any) -> 
     return Job(notebook, notebook.config.check({**notebook.parameters, **changes}), **options)
 
 
-def read_suite(name: str) -> list[Job]:
-    """The jobs of a suite: a name in `suites/` or a path. ParameterError for anything wrong."""
-    path = paths.SUITES / f"{name}.yaml"
-    if not path.is_file():
-        path = Path(name)
-    if not path.is_file():
-        known = ", ".join(sorted(found.stem for found in paths.SUITES.glob("*.yaml")))
-        raise ParameterError(f"unknown suite {name!r}", expected=f"one of {known}, or a YAML file")
-    try:
-        suite = Suite.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path} is not YAML: {error}") from None
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        raise ParameterError(f"{path}, {where}: {problem['msg']}") from None
-    jobs = []
-    for number, entry in enumerate(suite.runs, 1):
-        try:
-            notebook = notebooks.find(entry.notebook)
-            jobs.append(make_job(notebook, entry.parameters, timeout_s=entry.timeout_s))
-        except ParameterError as error:
-            raise ParameterError(f"{path}, run {number}: {error}") from None
-    return jobs
-
-
 def resolve(job: Job) -> Run:
     """Make model and data local, verify them, and give the job its id.
 
@@ -114,20 +80,25 @@ def resolve(job: Job) -> Run:
     exact = {field: ", ".join(source.name for source in group) for field, group in found.items()}
     job = dataclasses.replace(job, config=job.config.model_copy(update=exact))
     content = {field: [source.fingerprint for source in group] for field, group in found.items()}
-    parts = [job.notebook.code_sha256, parameters | exact, _package_sha256(), content]
-    parts += [_lock_sha256(), metadata.version("torch")]
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    identity = {
+        "notebook": job.notebook.code_sha256,
+        "parameters": parameters | exact,
+        "package": _package_sha256(),
+        "data": content,
+        "environment": [_lock_sha256(), metadata.version("torch")],
+    }
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     slug = re.sub(r"[^a-z0-9]+", "-", job.notebook.name.lower()).strip("-")
-    return Run(job, f"{slug}-{digest[:12]}")
+    return Run(job, f"{slug}-{digest[:12]}", identity)
 
 
 @cache
 def _package_sha256() -> str:
-    """Hash over the package's source, its report aside: that can't change a number."""
+    """Hash over the source of all parts of the package that numbers come from."""
     digest = hashlib.sha256()
     for path in sorted(paths.PACKAGE.rglob("*")):
         name = path.relative_to(paths.PACKAGE)
-        if path.suffix in {".py", ".yaml", ".mplstyle", ".css"} and name.parts[0] != "report":
+        if path.suffix in {".py", ".yaml", ".mplstyle", ".css"} and name.parts[0] not in NO_NUMBERS:
             digest.update(f"{name}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 

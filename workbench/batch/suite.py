@@ -1,69 +1,179 @@
-"""Run a suite's jobs one after another, and say how each ended."""
+"""Suites: batch plans in YAML. An entry is a notebook, spread over cases, a grid and seeds."""
 
-import sys
-from dataclasses import dataclass
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
 
-from workbench import paths
-from workbench.batch.plan import Job, Run, read_suite, resolve
-from workbench.errors import MachineError, WorkbenchError
-from workbench.result import Result, is_whole
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from workbench import notebooks, paths
+from workbench.batch.plan import DEFAULT_TIMEOUT_S, Job, make_job
+from workbench.errors import ParameterError
 
-@dataclass(frozen=True)
-class Line:
-    """One row of the closing table."""
-
-    name: str
-    status: str
-    exit_code: int
-    seconds: float
-    note: str
-
-
-def run(suite: str) -> int:
-    """Run what is not done yet, go on after failures; return the worst exit code."""
-    from workbench.report import index
-
-    jobs = read_suite(suite)
-    lines = []
-    for number, job in enumerate(jobs, 1):
-        lines.append(_run(job, number, len(jobs)))
-        if lines[-1].status == "interrupted":
-            break
-    width = max(len(line.name) for line in lines)
-    print()
-    for line in lines:
-        print(f"{line.name:<{width}}  {line.status:<11} {line.seconds:>7.1f} s  {line.note}")
-    ran = sum(line.status != "done before" for line in lines)
-    print(f"{ran} of {len(jobs)} runs executed, {len(lines) - ran} were done before")
-    print(index.write(paths.reports()))
-    return max(line.exit_code for line in lines)
+MAX_BYTES = 1 << 20
+MAX_ALIASES = 30
+"""Enough to share parameters; too few for a file that grows without end when it is read."""
+MAX_RUNS = 10_000
 
 
-def _run(job: Job, number: int, total: int) -> Line:
-    """Run one job unless it is done; an expected failure becomes a line of the table."""
-    name = job.notebook.name
+def _plain(value: Any) -> Any:
+    if not isinstance(value, str | int | float):
+        raise ValueError("a parameter is a text, a number, true or false")
+    return value
+
+
+Value = Annotated[Any, AfterValidator(_plain)]
+Parameters = dict[str, Value]
+
+
+class Entry(BaseModel):
+    """One entry of a suite: as many runs as cases times the grid's combinations times seeds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    notebook: str
+    parameters: Parameters = {}
+    """The same in all runs of the entry."""
+    cases: Annotated[list[Parameters], Field(min_length=1)] = [{}]
+    """Parameters that belong together, such as a model and its learning rate."""
+    grid: dict[str, Annotated[list[Value], Field(min_length=1)]] = {}
+    """Values of parameters, of which every combination is run."""
+    seeds: Annotated[list[int], Field(min_length=1)] | None = None
+    timeout_s: Annotated[int, Field(gt=0)] = DEFAULT_TIMEOUT_S
+    """Longest time of one cell."""
+
+    def combinations(self) -> Iterator[dict[str, Any]]:
+        """Parameters of each run; seeds change fastest.
+
+        >>> entry = Entry(notebook="ner", grid={"epochs": [1, 2]}, seeds=[0, 1])
+        >>> [tuple(run.values()) for run in entry.combinations()]
+        [(1, 0), (1, 1), (2, 0), (2, 1)]
+        """
+        axes = [[self.parameters], self.cases]
+        axes += [[{name: value} for value in values] for name, values in self.grid.items()]
+        axes += [[{"seed": seed} for seed in self.seeds]] if self.seeds else []
+        for parts in itertools.product(*axes):
+            names = [name for part in parts for name in part]
+            if twice := {name for name in names if names.count(name) > 1}:
+                raise ParameterError(
+                    f"{', '.join(sorted(twice))} given twice",
+                    expected="each parameter in one of parameters, cases, grid and seeds",
+                )
+            yield {name: value for part in parts for name, value in part.items()}
+
+
+class Suite(BaseModel):
+    """A batch plan: entries in order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    runs: Annotated[list[Entry], Field(min_length=1)]
+
+
+def read(name: str) -> list[Job]:
+    """The jobs of a suite, a name in `suites/` or a path, each once.
+
+    Raises ParameterError, with file and line, for anything wrong.
+    """
+    path = _find(name)
+    value, node = _load(path)
     try:
-        planned = resolve(job)
-        name = planned.run_id
-        if is_whole(planned.directory):
-            why = f"same notebook, parameters, package, data and lock file; {_headline(planned)}"
-            return Line(name, "done before", 0, 0.0, why)
-        print(f"[{number}/{total}] {name}: running, log in {planned.directory / 'run.log'}",
-              file=sys.stderr, flush=True)  # fmt: skip
-        from workbench.batch.execute import execute
+        suite = Suite.model_validate(value)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise ParameterError(
+            f"{_place(path, node, problem['loc'])}: {where}: {problem['msg']}",
+            expected=f"runs, a list of entries with {', '.join(Entry.model_fields)}",
+        ) from None
+    jobs: dict[str, Job] = {}
+    for number, entry in enumerate(suite.runs):
+        try:
+            for job in _jobs(entry):
+                jobs.setdefault(repr((job.notebook.name, job.config)), job)
+                if len(jobs) > MAX_RUNS:
+                    raise ParameterError(f"more than {MAX_RUNS:,} runs", do="make several suites")
+        except ParameterError as error:
+            place = _place(path, node, ("runs", number))
+            raise ParameterError(f"{place}: run {number + 1}: {error}", do=_hint(entry)) from None
+    return list(jobs.values())
 
-        outcome = execute(planned)
-    except (WorkbenchError, OSError) as error:
-        code = error.exit_code if isinstance(error, WorkbenchError) else MachineError.exit_code
-        return Line(name, "failed", code, 0.0, str(error).replace("\n", "; "))
-    succeeded = outcome.status == "succeeded"
-    note = _headline(planned) if succeeded else outcome.message.replace("\n", "; ")
-    return Line(name, outcome.status, outcome.exit_code, outcome.seconds, note)
+
+def _jobs(entry: Entry) -> Iterator[Job]:
+    notebook = notebooks.find(entry.notebook)
+    for parameters in entry.combinations():
+        yield make_job(notebook, parameters, timeout_s=entry.timeout_s)
 
 
-def _headline(planned: Run) -> str:
-    """The first headline metric in words."""
-    record = Result.read_record(planned.directory)
-    metric = record.metrics[record.headline[0]]
-    return f"{record.headline[0]} {metric}, n = {metric.n:,}"
+def _hint(entry: Entry) -> str:
+    """Why a number may have become a text."""
+    values = [value for case in (entry.parameters, *entry.cases) for value in case.values()]
+    values += [value for axis in entry.grid.values() for value in axis]
+    found = next((str(v) for v in values if re.fullmatch(r"[-+]?\d+e[-+]?\d+", str(v))), "")
+    return f"YAML reads {found} as a text: write {found.replace('e', '.0e')}" if found else ""
+
+
+def _find(name: str) -> Path:
+    path = paths.SUITES / f"{name}.yaml"
+    path = path if path.is_file() else Path(name)
+    if not path.is_file():
+        known = ", ".join(sorted(found.stem for found in paths.SUITES.glob("*.yaml")))
+        raise ParameterError(f"unknown suite {name!r}", expected=f"one of {known}, or a YAML file")
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise ParameterError(f"{path} has {size:,} bytes", expected=f"at most {MAX_BYTES:,}")
+    return path
+
+
+def _load(path: Path) -> tuple[Any, yaml.Node | None]:
+    """Content of a YAML file, and the nodes it was made from, which know their lines."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, _LOADER))
+        if aliases > MAX_ALIASES:
+            raise ParameterError(f"{path} has {aliases} aliases", expected=f"up to {MAX_ALIASES}")
+        loader = _LOADER(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None, None
+        _refuse_repeated_keys(path, node, set())
+        return loader.construct_document(node), node
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise ParameterError(f"{path}{line} is not YAML: {problem}") from None
+
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _refuse_repeated_keys(path: Path, node: yaml.Node, seen: set[int]) -> None:
+    """YAML takes the last of equal keys in silence; here that is an error."""
+    if id(node) in seen or isinstance(node, yaml.ScalarNode):
+        return
+    seen.add(id(node))
+    keys = set()
+    for child in node.value:
+        key, value = child if isinstance(node, yaml.MappingNode) else (None, child)
+        if key is not None and key.value in keys:
+            line = key.start_mark.line + 1
+            raise ParameterError(f"{path}:{line}: {key.value!r} is there twice", expected="once")
+        if key is not None and isinstance(key, yaml.ScalarNode):
+            keys.add(key.value)
+        _refuse_repeated_keys(path, value, seen)
+
+
+def _place(path: Path, node: yaml.Node | None, steps: tuple[int | str, ...]) -> str:
+    """File and line of what lies at `steps` of keys and numbers, as far as the file goes."""
+    for step in steps:
+        if isinstance(node, yaml.MappingNode):
+            found = [value for key, value in node.value if key.value == step]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            found = node.value[step : step + 1]
+        else:
+            break
+        if not found:
+            break
+        node = found[0]
+    return f"{path}:{node.start_mark.line + 1}" if node else str(path)

@@ -8,8 +8,9 @@ from typing import Any
 
 from workbench import state
 from workbench.errors import DataError
+from workbench.files import write_text
 from workbench.report import page
-from workbench.result import NOTEBOOK, PAGE, RESULT, Metric, Result, is_whole, write_text
+from workbench.result import NOTEBOOK, PAGE, RESULT, Metric, Result, is_whole
 
 INDEX = "index.html"
 

@@ -14,7 +14,15 @@ from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
 from workbench import paths, state
-from workbench.result import NOTEBOOK, PAGE, PARAMETERS, RESULT, Result, write_text
+from workbench.files import write_text
+from workbench.result import (
+    NOTEBOOK,
+    PAGE,
+    PARAMETERS,
+    RESULT,
+    Result,
+    duration,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_STREAM = 20_000
@@ -190,20 +198,6 @@ def style() -> str:
     own = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     tables = (paths.PACKAGE / "tables" / "tables.css").read_text(encoding="utf-8")
     return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n{own}\n{tables}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them.
-
-    >>> duration(7.2), duration(432), duration(7500)
-    ('7.2 s', '7 min 12 s', '2 h 5 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def parameters(directory: Path) -> dict[str, Any]:

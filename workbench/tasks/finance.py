@@ -64,8 +64,6 @@ class Config(BaseConfig):
     """Passes over the different texts of the training days."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
     """Highest learning rate of AdamW, reached after warm-up."""
-    lora_rank: Annotated[int, Field(ge=0, le=512)] = 8
-    """Rank of LoRA's updates; 0 trains the whole encoder, which wants a tenth of the rate."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products; auto: bfloat16 where the hardware has it."""
 
@@ -192,7 +190,6 @@ def _answers(
         model,
         Recipe(epochs=config.epochs, learning_rate=config.learning_rate, dtype=dtype),
         Reading(finance_methods.MAX_PIECES, dtype),
-        lora_rank=config.lora_rank,
         seed=config.seed,
         log=log,
     )

@@ -1,0 +1,150 @@
+"""Suites and plans: what a file asks for, and how each of its runs stands."""
+
+import time
+
+import pytest
+
+from workbench import notebooks, tasks
+from workbench.batch import plan, standing, suite
+from workbench.errors import ParameterError
+from workbench.files import write_json
+from workbench.result import Cost, Result
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a suite, and give its path."""
+
+    def written(text: str) -> str:
+        path = tmp_path / "suite.yaml"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return written
+
+
+STUDY = """\
+runs:
+  - notebook: ner
+    parameters: {dataset: tiny_ner}
+    grid:
+      epochs: [1, 2, 3]
+    seeds: [0, 1, 2]
+"""
+
+
+def test_grid_cases_and_seeds_multiply_and_equal_runs_are_one(write):
+    text = """\
+runs:
+  - notebook: ner
+    parameters: {dataset: tiny_ner}
+    cases: [{epochs: 1, learning_rate: 0.001}, {epochs: 2, learning_rate: 1.0e-4}]
+    grid: {casing: [true, false], window_pieces: [32, 64]}
+    seeds: [3, 5]
+  - notebook: ner
+    parameters: {dataset: tiny_ner, epochs: 1, learning_rate: 0.001, window_pieces: 32, seed: 3}
+"""
+    jobs = suite.read(write(text))
+    names = ("epochs", "learning_rate", "casing", "window_pieces", "seed")
+    found = [tuple(getattr(job.config, name) for name in names) for job in jobs]
+    assert len(found) == len(set(found)) == 2 * 2 * 2 * 2
+    assert found[:3] == [(1, 0.001, True, 32, 3), (1, 0.001, True, 32, 5), (1, 0.001, True, 64, 3)]
+    assert all(job.config.dataset == "tiny_ner" for job in jobs)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("runs:\n- notebook: ner\n  grid: {sede: [1]}", ":2: run 1: unknown parameter 'sede'"),
+        ("runs:\n- notebook: ner\n  grid: {seed: []}", ":3: runs.0.grid.seed: List should have"),
+        ("runs:\n- notebook: ner\n  grid: {seed: 3}", ":3: runs.0.grid.seed: Input should be"),
+        ("runs:\n- notebook: ner\n  seeds: [1]\n  grid: {seed: [1]}", "seed given twice"),
+        ("runs:\n- notebook: ner\n  seeds: 3", ":3: runs.0.seeds: Input should be a valid list"),
+        ("runs:\n- notebook: ner\n  parameters: {epochs: [1]}", ":3: runs.0.parameters.epochs"),
+        ("runs:\n- notebook: ner\n\n- notebok: ner", ":4: runs.1.notebook: Field required"),
+        ("runs:\n- notebook: ner\n  notebook: finance", ":3: 'notebook' is there twice"),
+        ("runs:\n- notebook: ner\n  parameters: {learning_rate: 1e-4}", "write 1.0e-4"),
+        ("runs:\n- notebook: ner\n  timeout_s: 0", ":3: runs.0.timeout_s: Input should be greater"),
+        ("runs:\n- notebook: ner\n  grid: {seed: [1}", ":3 is not YAML"),
+        ("runs:\n- notebook: ner\n  x: !!python/object/apply:os.system ['true']", ":3 is not YAML"),
+        ("", "Input should be a valid dictionary"),
+        ("runs: [" * 5000, "is not YAML"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(write, text, says):
+    with pytest.raises(ParameterError) as caught:
+        suite.read(write(text))
+    assert says in str(caught.value)
+
+
+def test_bombs_and_giants_are_refused_at_once(write):
+    laughs = ["a0: &a0 [x, x, x]"]
+    laughs += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
+    merged = ["b0: &b0 {x: 1}"]
+    merged += [f"b{n}: &b{n} {{<<: [{', '.join([f'*b{n - 1}'] * 9)}]}}" for n in range(1, 10)]
+    values = ", ".join(map(str, range(1, 100)))
+    names = ("epochs", "batch_pieces", "window_pieces", "seed")
+    grown = "runs:\n- notebook: ner\n  grid:" + "".join(f"\n    {n}: [{values}]" for n in names)
+    for text in ("\n".join(laughs), "\n".join(merged), "runs: [" + "x, " * 4_000_000, grown):
+        path = write(text)
+        began = time.monotonic()
+        with pytest.raises(ParameterError):
+            suite.read(path)
+        assert time.monotonic() - began < 30, "grows without end"
+
+
+def test_smoke_suite_is_every_notebook_with_the_overrides_of_its_task():
+    jobs = suite.read("smoke")
+    assert [job.notebook.path for job in jobs] == notebooks.every()
+    for job in jobs:
+        task = tasks.TASKS[job.config.task]
+        assert job.config == task.Config.check(job.notebook.parameters | task.SMOKE)
+
+
+def finish(job: plan.Job, seconds: float = 60.0) -> plan.Run:
+    """Leave a run directory as a run that succeeded does."""
+    run = plan.resolve(job)
+    run.directory.mkdir(parents=True)
+    facts = {"notebook": job.notebook.name, "started": "2026-01-01T00:00:00+00:00"}
+    facts |= {"status": "succeeded", "seconds": seconds, "identity": run.identity}
+    write_json(run.directory / "state.json", facts)
+    cost = Cost(seconds=seconds, memory_mb={}, device="cpu", precision="none")
+    record = Result(
+        task=job.config.task, parameters={}, sources={}, metrics={}, headline=(), cost=cost,
+        environment={},
+    )  # fmt: skip
+    write_json(run.directory / "result.json", record.model_dump(mode="json"))
+    return run
+
+
+def stand(path: str) -> list[tuple[str, str, str]]:
+    return [
+        (found.job.label, found.status, found.why) for found in standing.judge(suite.read(path))
+    ]
+
+
+def test_plan_names_exactly_what_to_do_and_why(write, reports):
+    path = write(STUDY)
+    assert {status for _, status, _ in stand(path)} == {"new"}
+    for job in suite.read(path):
+        finish(job)
+    assert {status for _, status, _ in stand(path)} == {"done"}
+
+    changed = STUDY.replace("[1, 2, 3]", "[1, 2, 4]").replace("seeds: [0, 1, 2]", "seeds: [0, 1]")
+    found = standing.judge(suite.read(write(changed)))
+    assert [(x.job.config.epochs, x.job.config.seed, x.status) for x in found] == [
+        (1, 0, "done"), (1, 1, "done"), (2, 0, "done"), (2, 1, "done"),
+        (4, 0, "stale"), (4, 1, "stale"),
+    ]  # fmt: skip
+    assert [x.why for x in found[4:]] == ["parameters (epochs 3 -> 4) changed"] * 2
+    said = standing.table(found)
+    assert said.endswith("6 runs: 4 done, 2 stale, about 2 min 0 s one after another")
+
+
+def test_plan_says_which_part_of_a_run_changed(write, reports, monkeypatch, tmp_path):
+    path = write("runs: [{notebook: ner, parameters: {dataset: tiny_ner}}]")
+    finish(suite.read(path)[0], seconds=7)
+    monkeypatch.setattr(plan, "_package_sha256", lambda: "another package")
+    assert [why for _, _, why in stand(path)] == ["package changed"]
+    monkeypatch.setattr(plan, "_lock_sha256", lambda: "another lock")
+    assert [why for _, _, why in stand(path)] == ["package and environment changed"]

@@ -1,0 +1,182 @@
+"""How each run of a plan stands: done, failed, stale and why, or new; and how long it will take."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from workbench import paths, state
+from workbench.batch.plan import Job, Run, resolve
+from workbench.errors import WorkbenchError
+from workbench.result import duration, is_whole
+
+DONE, RUNNING, FAILED, STALE, NEW, IMPOSSIBLE = (
+    "done", "running", "failed", "stale", "new", "impossible",
+)  # fmt: skip
+"""`impossible`: its model or data can't be had, so it has no id."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One run of a plan."""
+
+    job: Job
+    status: str
+    why: str
+    seconds: float | None = None
+    """How long it is expected to take; None where nothing like it ran before."""
+    run: Run | None = None
+    exit_code: int = 0
+
+    @property
+    def name(self) -> str:
+        """The run's id, or its notebook where it has none."""
+        return self.run.run_id if self.run else self.job.notebook.name
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """An earlier run, by what its directory says."""
+
+    run_id: str
+    notebook: str
+    identity: dict[str, Any]
+    seconds: float | None
+
+
+def judge(jobs: Sequence[Job]) -> list[Standing]:
+    """How each job stands, in order; models and data that are missing are fetched for it.
+
+    A run that is not done is stale where an earlier run of its notebook and seed, no longer in the
+    plan, differs in one parameter at most; each earlier run is replaced by one new run only.
+    """
+    planned = [_resolved(job) for job in jobs]
+    wanted = {found.run_id for found in planned if isinstance(found, Run)}
+    earlier = _earlier()
+    left = [found for found in earlier if found.run_id not in wanted]
+    standings = []
+    for job, found in zip(jobs, planned, strict=True):
+        if isinstance(found, WorkbenchError):
+            why = str(found).replace("\n", "; ")
+            standings.append(Standing(job, IMPOSSIBLE, why, exit_code=found.exit_code))
+            continue
+        status, why, seconds = _own(found)
+        if status == NEW and (nearest := _nearest(found, left)):
+            left.remove(nearest)
+            status, why, seconds = STALE, changes(nearest.identity, found.identity), nearest.seconds
+        if seconds is None:
+            seconds = _usual(found, earlier)
+        standings.append(Standing(job, status, why, seconds, found))
+    return standings
+
+
+def _resolved(job: Job) -> Run | WorkbenchError:
+    try:
+        return resolve(job)
+    except WorkbenchError as error:
+        return error
+
+
+def _own(run: Run) -> tuple[str, str, float | None]:
+    """What the run's own directory says: status, reason, seconds."""
+    facts = state.read(run.directory)
+    status, message = facts.get("status"), facts.get("message", "").replace("\n", "; ")
+    if status == "running":
+        return RUNNING, f"since {facts.get('started', 'just now')}", None
+    if is_whole(run.directory):
+        return DONE, "same notebook, parameters, package, data and environment", None
+    if status is None:
+        return NEW, "never ran", None
+    if status == "succeeded":
+        return FAILED, "a file of it is not as its record says", facts.get("seconds")
+    return FAILED, message if status == "failed" else f"{status}: {message}".rstrip(": "), None
+
+
+def _earlier() -> list[_Earlier]:
+    """Runs in batch that have succeeded once, the newest first."""
+    found = []
+    for directory in (paths.reports() / "runs").glob("*/"):
+        facts = state.read(directory)
+        if facts.get("status") == "succeeded" and "identity" in facts:
+            kept = (facts["notebook"], facts["identity"], facts.get("seconds"))
+            found.append((facts["started"], _Earlier(directory.name, *kept)))
+    return [run for _, run in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+
+def _nearest(run: Run, left: Sequence[_Earlier]) -> _Earlier | None:
+    """The earlier run that this one stands in for, with the fewest other parameters."""
+    own = run.identity["parameters"]
+
+    def differing(found: _Earlier) -> int:
+        other = found.identity["parameters"]
+        return sum(own.get(name) != other.get(name) for name in own.keys() | other.keys())
+
+    alike = [
+        found
+        for found in left
+        if found.notebook == run.job.notebook.name
+        and found.identity["parameters"].get("seed") == own["seed"]
+    ]
+    best = min(alike, key=differing, default=None)
+    return best if best and differing(best) <= 1 else None
+
+
+def _usual(run: Run, earlier: Sequence[_Earlier]) -> float | None:
+    """Median seconds of earlier runs of the notebook."""
+    name = run.job.notebook.name
+    times = [found.seconds for found in earlier if found.notebook == name and found.seconds]
+    return median(times) if times else None
+
+
+def changes(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Which parts of an identity differ, parameters and data by name.
+
+    >>> old = {"notebook": "a", "parameters": {"seed": 0}, "data": {"model": ["x"]}}
+    >>> changes(old, {"notebook": "b", "parameters": {"seed": 1}, "data": {"model": ["y"]}})
+    'notebook, parameters (seed 0 -> 1) and data (model) changed'
+    """
+    parts = []
+    for part, new in now.items():
+        names, old = "", before.get(part)
+        if isinstance(new, dict) and isinstance(old, dict):
+            changed = (name for name, value in new.items() if old.get(name) != value)
+            names = ", ".join(
+                f"{name} {_literal(old.get(name))} -> {_literal(new[name])}"
+                if part == "parameters"
+                else name
+                for name in changed
+            )
+        if old != new:
+            parts.append(f"{part} ({names})" if names else part)
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]])) + " changed"
+
+
+def _literal(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def table(standings: Sequence[Standing]) -> str:
+    """The plan as text: a line a run, and the counts with the time it will take."""
+    rows = [
+        (
+            found.status,
+            duration(found.seconds) if found.seconds is not None and found.status != DONE else "",
+            found.job.label,
+            found.why,
+        )
+        for found in standings
+    ]
+    heads = ("status", "time", "run", "why")
+    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(3)]
+    lines = ["  ".join([*map(str.ljust, row, widths), row[3]]) for row in [heads, *rows]]
+    counts = Counter(found.status for found in standings)
+    ahead = [found for found in standings if found.status != DONE]
+    known = [found.seconds for found in ahead if found.seconds is not None]
+    time = f", about {duration(sum(known))} one after another" if known else ""
+    if unknown := len(ahead) - len(known):
+        time += f", {unknown} of unknown time"
+    summary = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    runs = "run" if len(standings) == 1 else "runs"
+    return "\n".join([*lines, f"{len(standings)} {runs}: {summary}{time}"])
