@@ -20,6 +20,8 @@ ARROWS = {
     "environment": {"bootstrap"},
     "iob": set(),
     "statistics": {"result"},
+    "comparison": {"result", "statistics"},
+    "runs": {"result"},
     "config": set(),
     "result": set(),
     "state": {"result"},
@@ -40,7 +42,9 @@ ARROWS = {
     "notebooks": {"config", "tasks"},
     "report": {"result", "state"},
     "batch": {"config", "notebooks", "report", "result", "sources", "state"},
-    "cli": {"assets", "batch", "config", "notebooks", "report", "result"},
+    "cli": {
+        "assets", "batch", "comparison", "config", "notebooks", "report", "result", "runs",
+    },
     "__main__": {"cli"},
     "__init__": {"config", "figures", "flow", "result", "tables"},
 }  # fmt: skip

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from workbench import paths
-from workbench.errors import ParameterError, WorkbenchError
+from workbench.errors import ParameterError, WorkbenchError, printable
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -18,7 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.command(options)
     except WorkbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # A record or data that could not be read may be quoted in it.
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
         print(f"error: {error}\ndo: look at the disk and its permissions", file=sys.stderr)
@@ -55,6 +56,13 @@ def _parser() -> argparse.ArgumentParser:
         "plan", plan, "Show what a suite would run and why; fetch models and data for it."
     )
     planned.add_argument("suite", nargs="?", default="default", help="name in suites/, or a file")
+    both = add("compare", compare, "Compare two runs on the items they share, with a verdict.")
+    both.add_argument("runs", nargs=2, metavar="RUN", help="id, beginning of one, or directory")
+    both.add_argument(
+        "--method", nargs="+", action="extend", default=[], metavar="METHOD",
+        help="one of both runs, or one each; else each run's own",
+    )  # fmt: skip
+    both.add_argument("--json", action="store_true", help="the same as one JSON object")
     shown = add("params", params, "Show a notebook's parameters.")
     shown.add_argument("name", help="notebook, such as ner")
     got = add("fetch", fetch, "Download and verify models and data sets of the catalogue.")
@@ -109,6 +117,17 @@ def plan(options: argparse.Namespace) -> int:
     standings = standing.judge(suite.read(options.suite))
     print(standing.table(standings))
     return max(found.exit_code for found in standings)
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Print what two runs say of the items they share."""
+    from workbench import comparison, runs
+    from workbench.comparison import text
+
+    a, b = (runs.read(name) for name in options.runs)
+    found = comparison.compare(a, b, methods=options.method)
+    print(text.as_json(found) if options.json else text.as_text(found))
+    return 0
 
 
 def params(options: argparse.Namespace) -> int:

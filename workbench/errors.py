@@ -76,6 +76,22 @@ class MachineError(WorkbenchError):
     exit_code = 9
 
 
+def printable(text: str) -> str:
+    r"""Text that can't steer a terminal: other characters than line ends are printable.
+
+    Control and format characters, such as escape or a change of direction, are written out.
+
+    >>> printable("a\x1b[2J\u202e\nb")
+    'a\\x1b[2J\\u202e\nb'
+    """
+    return "".join(
+        each
+        if each.isprintable() or each == "\n"
+        else each.encode("unicode_escape").decode("ascii")
+        for each in text
+    )
+
+
 def exit_code_of(error_name: str) -> int:
     """Exit code for an error known by its class name only, as a kernel reports it.
 

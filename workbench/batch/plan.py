@@ -16,7 +16,9 @@ from workbench.config import Config, names
 from workbench.notebooks import Notebook
 
 DEFAULT_TIMEOUT_S = 3600
-NO_NUMBERS = {"batch", "report", "bootstrap.py", "cli.py", "environment.py"}
+NO_NUMBERS = {
+    "batch", "bootstrap.py", "cli.py", "comparison", "environment.py", "report", "runs.py",
+}  # fmt: skip
 """Parts of the package that can't change a number: with another page, a run is still done."""
 
 

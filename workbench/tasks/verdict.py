@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from workbench.result import Metric
+from workbench.statistics import detectable
 
 WORTH = 0.04
 """Smallest Matthews correlation worth anything: 2 points of accuracy where half the days rise.
@@ -12,8 +13,6 @@ Prices", report with real tweets.
 """
 MIN_BLOCKS = 30
 """Blocks of days without which an interval of this kind is too narrow to decide by."""
-NORMAL_95, NORMAL_80 = 1.96, 0.84
-"""Quantiles: of a two-sided 95 % interval, and of a power of 80 %."""
 YES, NO, CANNOT_TELL, WITHHELD = "yes", "no", "cannot tell", "withheld"
 RATES = (
     "The rule errs at the rates of a 95 % interval, as far as that holds what it promises: without"
@@ -57,8 +56,7 @@ def judge(own: Metric, placebo: Metric, *, blocks: int) -> Verdict:
     low, high, leak = (float(bound) for bound in intervals if bound is not None)
     if low == high:
         return Verdict(CANNOT_TELL, "Every day got the same answer, so nothing can be told.", None)
-    detectable = (NORMAL_95 + NORMAL_80) * (high - low) / (2 * NORMAL_95)
-    return Verdict(*_answer(own, placebo, low, high, leak), detectable)
+    return Verdict(*_answer(own, placebo, low, high, leak), detectable(own))
 
 
 def _answer(own: Metric, placebo: Metric, low: float, high: float, leak: float) -> tuple[str, str]:

@@ -1,0 +1,57 @@
+"""Runs by name: an id, the beginning of one, or a directory."""
+
+import difflib
+from pathlib import Path
+
+from workbench import paths
+from workbench.errors import DataError, ParameterError
+from workbench.result import ITEMS, Result, artefacts
+
+NEAR = 5
+"""Ids that an error names at most."""
+
+
+def find(name: str) -> Path:
+    """The directory of a run. ParameterError where none or several could be meant."""
+    folder = paths.reports() / "runs"
+    known = sorted(path.name for path in folder.glob("*/"))
+    if name in known:
+        return folder / name
+    if name and Path(name).is_dir():
+        return Path(name).resolve()
+    begun = [run for run in known if name and run.startswith(name)]
+    if len(begun) == 1:
+        return folder / begun[0]
+    if begun:
+        raise ParameterError(
+            f"{len(begun)} runs begin with {name!r}",
+            expected=_some(begun),
+            do="give more of the id",
+        )
+    within = [run for run in known if name and name in run]
+    near = within or difflib.get_close_matches(name, known, n=NEAR, cutoff=0.4) or known
+    raise ParameterError(
+        f"unknown run {name!r}",
+        expected=f"a directory, or one of the {len(known):,} runs in {folder} by the beginning of "
+        "its id" + (f": {_some(near)}" if near else ""),
+    )
+
+
+def _some(names: list[str]) -> str:
+    more = f", and {len(names) - NEAR:,} more" if len(names) > NEAR else ""
+    return ", ".join(names[:NEAR]) + more
+
+
+def read(name: str) -> Result:
+    """A run's record with its items. DataError where they are missing or not as they were saved."""
+    directory = find(name)
+    record = Result.read_record(directory)
+    file = directory / ITEMS
+    if not record.items_file:
+        raise DataError(f"the run in {directory} kept no items", expected=ITEMS)
+    if artefacts(directory).get(ITEMS) != record.artefacts.get(ITEMS):
+        raise DataError(f"{file} is not as the run's record says", do="run it again")
+    try:
+        return Result.read(directory)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} can't be read: {error}", do="run it again") from None
