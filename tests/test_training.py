@@ -83,6 +83,15 @@ def test_loss_that_is_not_finite_stops_training(tagger):
         fit(model, lambda _: [batch], lambda b: loss(b) * float("nan"), float, RECIPE, Log(None))
 
 
+def test_of_epochs_without_a_score_the_last_line_stays(capsys):
+    log = Log(None)
+    for epoch in (1, 2, 3):
+        log({"event": "epoch", "epoch": epoch, "epochs": 3, "train_loss": 0.5, "score": None})
+    (line, rest) = capsys.readouterr().out.split("\n")
+    assert line.rsplit("\r", 1)[-1].rstrip() == "epoch 3: training loss 0.500"
+    assert rest == ""
+
+
 def test_log_is_written_as_it_comes(tmp_path, capsys):
     log = Log(tmp_path / "run")
     log({"event": "epoch", "epoch": 1, "train_loss": 0.5, "score": 0.25})

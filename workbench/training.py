@@ -21,7 +21,8 @@ REPORT_EVERY_S = 5.0
 class Log:
     """Training reports: kept, appended to the run's `metrics.jsonl`, and shown as they come.
 
-    A report within an epoch overwrites the one before on screen; an epoch's last line stays.
+    A report within an epoch overwrites the one before on screen; an epoch's last line stays if it
+    has a score to choose by, or is the last of all.
     """
 
     method = ""
@@ -48,8 +49,10 @@ class Log:
             text = "epoch {epoch}: training loss {train_loss:.3f}"
             text += "" if record["score"] is None else ", validation score {score:.4f}"
         text = f"{self.method}, {text}" if self.method else text
-        end = "" if record["event"] == "step" else "\n"
-        print("\r" + text.format(**record).ljust(80), end=end, flush=True)
+        stays = record["event"] == "epoch" and (
+            record["score"] is not None or record["epoch"] == record["epochs"]
+        )
+        print("\r" + text.format(**record).ljust(80), end="\n" if stays else "", flush=True)
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,8 @@ def fit(
         )
         model.eval()
         score = evaluate() if evaluate else None
-        log({"event": "epoch", "epoch": epoch, "train_loss": meter.mean, "score": score})
+        record = {"event": "epoch", "epoch": epoch, "epochs": recipe.epochs}
+        log(record | {"train_loss": meter.mean, "score": score})
         if score is None:
             best_epoch = epoch
         elif score > best_score:
