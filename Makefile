@@ -34,8 +34,8 @@ test: setup  ## run all tests, every notebook among them
 run: setup  ## run one notebook: make run NB=ner SET="epochs=1 seed=2"
 	@$(BIN)/workbench run $(NB) $(foreach pair,$(SET),--set $(pair))
 
-run-all: setup  ## run a suite, only what is not done yet: make run-all SUITE=default; DRY=1 shows the plan
-	@$(BIN)/workbench $(if $(DRY),plan,run-all) $(SUITE)
+run-all: setup  ## run a suite, only what is not done yet: make run-all SUITE=default JOBS=1; DRY=1 shows the plan
+	@$(BIN)/workbench $(if $(DRY),plan,run-all) $(SUITE) $(if $(JOBS),--jobs $(JOBS))
 
 report: setup  ## write all report pages and the index anew
 	@$(BIN)/workbench report

@@ -1,7 +1,9 @@
 """Runs in batch: ids, what is skipped, what a failure leaves, and the truth of a run's status."""
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,9 +16,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from workbench import notebooks, paths, state
-from workbench.batch import plan, runner, suite
+from workbench.batch import gpus, plan, runner, standing, suite
 from workbench.batch.execute import execute
-from workbench.errors import InterruptedRunError, ParameterError
+from workbench.errors import InterruptedRunError, MachineError, ParameterError
 from workbench.result import Result, is_whole
 
 START = 'import workbench as wb\n\ncfg = wb.start("template", globals())'
@@ -77,19 +79,17 @@ def test_values_saved_in_the_parameters_cell_are_those_that_run(job):
     assert json.loads((back.directory / "params.json").read_text())["seed"] == 0
 
 
-def test_unexpected_failure_is_recorded_and_the_suite_goes_on(job, tmp_path, monkeypatch, capsys):
+def test_unexpected_failure_is_recorded(job, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("Kernel died before replying to kernel_info")
 
-    job(WORK, "result.save()", name="91_one")
-    job(WORK, "result.save()", name="92_two")
-    monkeypatch.setattr("workbench.batch.execute.execute_notebook", broken)
-    assert runner.run(write_suite(tmp_path, "runs: [{notebook: one}, {notebook: two}]")) == 1
-    said = capsys.readouterr().out
-    assert said.count("Kernel died before replying") == 2
-    for directory in (paths.reports() / "runs").iterdir():
-        assert state.read(directory)["status"] == "failed"
-        assert "Traceback" in (directory / "run.log").read_text()
+    run = plan.resolve(job(WORK, "result.save()"))
+    monkeypatch.setattr("workbench.batch.kernel.execute_notebook", broken)
+    outcome = execute(run)
+    assert (outcome.status, outcome.exit_code) == ("failed", 1)
+    assert "Kernel died before replying" in outcome.message
+    assert state.read(run.directory)["status"] == "failed"
+    assert "Traceback" in (run.directory / "run.log").read_text()
 
 
 def test_machine_that_fails_between_runs_is_a_line_of_the_table(job, tmp_path, monkeypatch, capsys):
@@ -98,20 +98,9 @@ def test_machine_that_fails_between_runs_is_a_line_of_the_table(job, tmp_path, m
 
     job(WORK, "result.save()", name="91_one")
     job(WORK, "result.save()", name="92_two")
-    monkeypatch.setattr(runner, "resolve", full)
-    assert runner.run(write_suite(tmp_path, "runs: [{notebook: one}, {notebook: two}]")) == 9
+    monkeypatch.setattr(standing, "resolve", full)
+    assert runner.run_suite(write_suite(tmp_path, "runs: [{notebook: one}, {notebook: two}]")) == 9
     assert capsys.readouterr().out.count("No space left on device") == 2
-
-
-def test_interrupt_ends_the_suite(job, tmp_path, monkeypatch, capsys):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    job(WORK, name="91_one")
-    job(WORK, name="92_two")
-    monkeypatch.setattr("workbench.batch.execute.execute_notebook", interrupted)
-    assert runner.run(write_suite(tmp_path, "runs: [{notebook: one}, {notebook: two}]")) == 8
-    assert len(list((paths.reports() / "runs").iterdir())) == 1
 
 
 def test_run_that_ends_well_is_whole_until_a_file_changes(job):
@@ -152,16 +141,95 @@ def test_killed_kernel_is_said_to_be_killed(job):
     run = plan.resolve(job("print('alive')", "import os; os.kill(os.getpid(), 9)", "print('no')"))
     outcome = execute(run)
     assert (outcome.status, outcome.exit_code) == ("killed", 7)
+    assert outcome.message.startswith(
+        "code cell 4 (import os; os.kill(os.getpid(), 9)): the kernel"
+    )
     assert state.read(run.directory)["status"] == "killed"
     assert "alive" in page_of(run)
     assert not is_whole(run.directory)
 
 
+def test_want_of_memory_is_said_with_the_peak_and_what_to_try(job):
+    run = plan.resolve(job("held = bytearray(300 << 20)", "bytearray(1 << 60)"))
+    outcome = execute(run)
+    assert (outcome.status, outcome.exit_code) == ("oom", 7)
+    assert outcome.message.startswith("code cell 4 (bytearray(1 << 60)): MemoryError")
+    peak = float(
+        re.search(r"peak memory ([\d,]+) of [\d,]+ MiB", outcome.message)[1].replace(",", "")
+    )
+    assert 300 < peak < 3000
+    assert "do: lower" in outcome.message
+    assert state.read(run.directory)["peak_mb"] == pytest.approx(peak, abs=1)
+
+
+def test_processes_that_a_run_leaves_behind_are_ended(job):
+    sleeper = "import subprocess; print('pid', subprocess.Popen(['sleep', '600']).pid)"
+    run = plan.resolve(job(sleeper, WORK, "result.save()"))
+    assert execute(run).status == "succeeded"
+    assert not psutil.pid_exists(int(re.search(r"pid (\d+)", page_of(run))[1]))
+
+
+def test_kernel_sees_no_secret_of_the_environment(job, monkeypatch):
+    for name in ("AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "GITHUB_TOKEN", "MY_PASSWORD"):
+        monkeypatch.setenv(name, "hush-hush")
+    run = plan.resolve(job("import os; print(sorted(os.environ.items()))", WORK, "result.save()"))
+    assert execute(run).status == "succeeded"
+    assert "WORKBENCH_RUN_DIRECTORY" in page_of(run)
+    for path in run.directory.iterdir():
+        assert b"hush-hush" not in path.read_bytes()
+    assert os.environ["MY_PASSWORD"] == "hush-hush"
+
+
+def test_full_disk_stops_a_run_before_it_loses_anything(job, monkeypatch):
+    run = plan.resolve(job(WORK, "result.save()"))
+    assert execute(run).status == "succeeded"
+    before = {path: path.read_bytes() for path in run.directory.iterdir()}
+    monkeypatch.setattr("workbench.batch.execute.MIN_FREE_BYTES", 1 << 60)
+    with pytest.raises(MachineError, match=r"(?s)bytes free.*expected: 1,152,921,504,606,846,976"):
+        execute(run)
+    assert {path: path.read_bytes() for path in run.directory.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("allowed", "listed", "expected"),
+    [
+        (None, "GPU-a\nGPU-b\n", ["GPU-a", "GPU-b"]),
+        ("0,3", "GPU-a\n", ["0", "3"]),
+        ("", "GPU-a\n", []),
+        ("-1", "GPU-a\n", []),
+        (None, None, []),
+    ],
+)
+def test_gpus_are_those_that_may_be_seen(tmp_path, monkeypatch, allowed, listed, expected):
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=None)
+    if listed is not None:
+        tool = tmp_path / "nvidia-smi"
+        tool.write_text(f"#!/bin/sh\n/bin/cat <<'END'\n{listed}END\n")
+        tool.chmod(0o755)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if allowed is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", allowed)
+    assert gpus.visible() == expected
+
+
+def test_runs_share_cores_and_take_a_gpu_each(monkeypatch):
+    monkeypatch.setattr(gpus, "visible", lambda: ["GPU-a", "GPU-b"])
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    crew = runner._Crew([], 0)
+    assert (crew.jobs, list(crew.free_gpus)) == (2, ["GPU-a", "GPU-b"])
+    found = crew._environment("GPU-b")
+    assert found["CUDA_VISIBLE_DEVICES"] == "GPU-b"
+    assert int(found["OMP_NUM_THREADS"]) == max(1, os.cpu_count() // 2)
+    alone = runner._Crew([], 1)._environment(None)
+    assert "OMP_NUM_THREADS" not in alone
+
+
 def test_cell_over_its_time_is_stopped(job):
     began = time.monotonic()
-    outcome = execute(plan.resolve(job("while True: pass", timeout_s=2)))
+    outcome = execute(plan.resolve(job("while True: pass", timeout_s=20)))
     assert (outcome.status, outcome.exit_code) == ("timeout", 6)
-    assert time.monotonic() - began < 40
+    assert outcome.message == "code cell 3 (while True: pass): took longer than 20 s"
+    assert time.monotonic() - began < 90
 
 
 def test_notebook_without_a_result_has_failed(job):
@@ -171,14 +239,16 @@ def test_notebook_without_a_result_has_failed(job):
 
 
 def test_failed_run_starts_again_from_nothing(job):
-    run = plan.resolve(job("import os; assert os.environ.get('LET_IT')", WORK, "result.save()"))
+    run = plan.resolve(
+        job("import os; assert os.environ.get('WORKBENCH_LET_IT')", WORK, "result.save()")
+    )
     assert execute(run).status == "failed"
     (run.directory / "left-over.txt").write_text("old")
-    os.environ["LET_IT"] = "yes"
+    os.environ["WORKBENCH_LET_IT"] = "yes"
     try:
         assert execute(run).status == "succeeded"
     finally:
-        del os.environ["LET_IT"]
+        del os.environ["WORKBENCH_LET_IT"]
     assert not (run.directory / "left-over.txt").exists()
 
 
@@ -206,13 +276,13 @@ def test_suite_goes_on_after_a_failure_and_returns_the_worst_code(job, tmp_path,
     job("1 / 0", name="91_bad")
     job(WORK, "result.save()", name="92_good")
     path = write_suite(tmp_path, "runs: [{notebook: bad}, {notebook: good}]")
-    assert runner.run(path) == 5
+    assert runner.run_suite(path) == 5
     said = capsys.readouterr().out
     assert "ZeroDivisionError" in said
     assert "test/entity_f1 0.667" in said
     assert said.rstrip().endswith("index.html")
 
-    assert runner.run(path) == 5
+    assert runner.run_suite(path) == 5
     assert "1 of 2 runs executed, 1 were done before" in capsys.readouterr().out
 
 
@@ -230,7 +300,7 @@ def test_suite_goes_on_after_a_failure_and_returns_the_worst_code(job, tmp_path,
 )
 def test_wrong_suite_is_refused_before_anything_runs(tmp_path, reports, text, says):
     with pytest.raises(ParameterError, match=says):
-        runner.run(write_suite(tmp_path, text))
+        runner.run_suite(write_suite(tmp_path, text))
     assert not reports.exists()
 
 
@@ -239,33 +309,53 @@ def test_every_suite_of_the_project_can_be_read():
         assert suite.read(path.stem)
 
 
-def test_interrupt_ends_kernel_and_run(reports, tmp_path):
+@pytest.fixture
+def long_runs(reports, tmp_path):
+    """Start a suite of three runs that take minutes, two at once; wait until two are training."""
     data = tmp_path / "many.conll"
     data.write_text("-DOCSTART- O\n\nAda B-PER\n\n" * 400 + "\n".join(
         f"-DOCSTART- O\n\nword{number} B-PER\n" for number in range(3000)))  # fmt: skip
+    parameters = f"{{dataset: {data}, epochs: 100}}"
+    path = write_suite(
+        tmp_path, f"runs: [{{notebook: ner, parameters: {parameters}, seeds: [0, 1, 2]}}]"
+    )
     # A shell starts its background jobs with SIGINT ignored, and children inherit that.
     code = (
         "import signal, sys; from workbench.cli import main;"
         "signal.signal(signal.SIGINT, signal.default_int_handler); sys.exit(main(sys.argv[1:]))"
     )
-    settings = ["--set", f"dataset={data}", "--set", "epochs=100"]
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "run", "ner", *settings],
-        cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", code, "run-all", path, "--jobs", "2"],
+        cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and not list(reports.glob("runs/*/metrics.jsonl")):
-            time.sleep(0.2)
-        children = psutil.Process(process.pid).children(recursive=True)
-        assert children
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 8
-    (directory,) = (reports / "runs").iterdir()
-    assert state.read(directory)["status"] == "interrupted"
-    _, left = psutil.wait_procs(children, timeout=10)
-    assert not left
-    assert json.loads((directory / "params.json").read_text())["epochs"] == 100
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline and len(list(reports.glob("runs/*/metrics.jsonl"))) < 2:
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.2)
+    started = psutil.Process(process.pid).children(recursive=True)
+    yield process, started
+    for left in [process, *started]:
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            left.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_ends_every_run_and_begins_no_other(long_runs, reports, number):
+    process, started = long_runs
+    assert len(list(reports.glob("runs/*/metrics.jsonl"))) == 2
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 8, said
+    directories = list((reports / "runs").iterdir())
+    assert [state.read(found)["status"] for found in directories] == ["interrupted"] * 2
+    assert not psutil.wait_procs(started, timeout=20)[1]
+    assert all(json.loads((d / "params.json").read_text())["epochs"] == 100 for d in directories)
+
+
+def test_no_run_outlives_a_killed_supervisor(long_runs, reports):
+    process, started = long_runs
+    process.kill()
+    process.communicate(timeout=20)
+    assert not psutil.wait_procs(started, timeout=30)[1]
+    directories = list((reports / "runs").iterdir())
+    assert [state.read(found)["status"] for found in directories] == ["interrupted"] * 2

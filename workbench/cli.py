@@ -52,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--force", action="store_true", help="run again even if it is done")
     many = add("run-all", run_all, "Run a suite; do only what is not done yet.")
     many.add_argument("suite", nargs="?", default="default", help="name in suites/, or a YAML file")
+    many.add_argument(
+        "--jobs", type=int, default=0, metavar="N", help="runs at once; default: one a GPU, or one"
+    )
     planned = add(
         "plan", plan, "Show what a suite would run and why; fetch models and data for it."
     )
@@ -104,10 +107,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def run_all(options: argparse.Namespace) -> int:
-    """Run a suite's runs one after another and end with a table."""
+    """Run a suite's runs and end with a table."""
     from workbench.batch import runner
 
-    return runner.run(options.suite)
+    return runner.run_suite(options.suite, options.jobs)
 
 
 def plan(options: argparse.Namespace) -> int:

@@ -1,12 +1,9 @@
 """Execute one run: its notebook through papermill, its page, and last its `result.json`."""
 
-import contextlib
 import os
 import shutil
-import tempfile
 import time
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,11 +11,12 @@ from typing import Any
 
 import nbformat
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
-from papermill import PapermillExecutionError, execute_notebook
-from traitlets.config import Config as Traits
+from papermill import PapermillExecutionError
 
 from workbench import paths, state
+from workbench.batch import kernel
 from workbench.batch.plan import Run
+from workbench.batch.watch import Watch, limit_mb
 from workbench.errors import (
     InterruptedRunError,
     KernelDiedError,
@@ -42,13 +40,18 @@ from workbench.result import (
     artefacts,
 )
 
+MIN_FREE_BYTES = 1 << 30
+OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError")
+NO_MEMORY = "can't allocate memory"
+"""What torch says of a processor's memory, in an error without a class of its own."""
+
 
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended."""
 
     status: str
-    """succeeded, failed, timeout, killed or interrupted."""
+    """succeeded, failed, timeout, killed, oom or interrupted."""
     exit_code: int
     message: str
     seconds: float
@@ -60,7 +63,8 @@ def execute(run: Run) -> Outcome:
 
     Raises InterruptedRunError when another process is at the same run.
     """
-    with state.held(run.directory):
+    with state.held(run.directory), Watch() as watch:
+        _require_space(run)
         _clear(run.directory)
         started = datetime.now().astimezone().isoformat(timespec="seconds")
         config = run.job.config
@@ -68,8 +72,9 @@ def execute(run: Run) -> Outcome:
         facts |= {"started": started, "identity": run.identity}
         write_json(run.directory / PARAMETERS, config.model_dump(mode="json"))
         state.write(run.directory, status="running", pid=os.getpid(), **facts)
-        outcome = _outcome(run, started)
+        outcome = _outcome(run, started, watch)
         ended = {"seconds": outcome.seconds, "exit_code": outcome.exit_code}
+        ended |= {"peak_mb": round(watch.peak_mb, 1)}
         state.write(run.directory, status=outcome.status, message=outcome.message, **ended, **facts)
         if outcome.record:
             write_json(run.directory / RESULT, outcome.record.model_dump(mode="json"))
@@ -80,7 +85,7 @@ def execute(run: Run) -> Outcome:
     return outcome
 
 
-def _outcome(run: Run, started: str) -> Outcome:
+def _outcome(run: Run, started: str, watch: Watch) -> Outcome:
     """Execute the notebook and put whatever came of it into words.
 
     papermill's own metadata is not asked: it calls cells of a killed kernel completed.
@@ -88,7 +93,7 @@ def _outcome(run: Run, started: str) -> Outcome:
     began = time.monotonic()
     status, error_code, message, record = "failed", 1, "", None
     try:
-        _execute_notebook(run)
+        kernel.run_notebook(run)
         if not (run.directory / DRAFT).exists():
             raise NotebookError(
                 "the notebook ended without a result", do="end it with result.save()"
@@ -98,13 +103,18 @@ def _outcome(run: Run, started: str) -> Outcome:
     except PapermillExecutionError as error:
         error_code = exit_code_of(error.ename)
         message = f"{_where(run)}{error.ename}: {error.evalue}"
+        if error.ename in OUT_OF_MEMORY or NO_MEMORY in error.evalue:
+            status, error_code = "oom", KernelDiedError.exit_code
+            message += f"\n{_memory(watch)}"
     except CellTimeoutError:
         status, error_code = "timeout", RunTimeoutError.exit_code
         message = f"{_where(run)}took longer than {run.job.timeout_s} s"
     except DeadKernelError:
         status, error_code = "killed", KernelDiedError.exit_code
-        message = f"{_where(run)}the kernel's process ended or was killed;"
-        message += " too little memory is the usual reason"
+        message = f"{_where(run)}the kernel's process ended or was killed"
+        if watch.out_of_memory:
+            status, message = "oom", f"{_where(run)}the system killed the kernel for its memory"
+        message += f"\n{_memory(watch)}"
     except KeyboardInterrupt:
         status, error_code, message = "interrupted", InterruptedRunError.exit_code, "interrupted"
     except WorkbenchError as error:
@@ -116,6 +126,26 @@ def _outcome(run: Run, started: str) -> Outcome:
         with (run.directory / LOG).open("a", encoding="utf-8") as log:
             traceback.print_exc(file=log)
     return Outcome(status, error_code, message, time.monotonic() - began, record)
+
+
+def _memory(watch: Watch) -> str:
+    """What a run took that may have ended for want of memory, and what to try."""
+    return (
+        f"peak memory {watch.peak_mb:,.0f} of {limit_mb():,.0f} MiB"
+        "\ndo: lower what it holds at once (batch_pieces, max_pieces, items), or run fewer jobs"
+    )
+
+
+def _require_space(run: Run) -> None:
+    """Raise MachineError where the disk could not hold what a run writes."""
+    kept = sum(path.stat().st_size for path in run.directory.iterdir() if path.is_file())
+    needed = max(MIN_FREE_BYTES, 2 * kept)
+    if (free := shutil.disk_usage(run.directory).free) < needed:
+        raise MachineError(
+            f"{run.directory} is on a disk with {free:,} bytes free",
+            expected=f"{needed:,} bytes",
+            do="free some space, or set WORKBENCH_REPORTS to a folder on another disk",
+        )
 
 
 def _where(run: Run) -> str:
@@ -141,78 +171,6 @@ def _clear(directory: Path) -> None:
     for path in directory.iterdir():
         if path.name != LOCK:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _execute_notebook(run: Run) -> None:
-    cell = run.job.notebook.parameters
-    wanted = run.job.config.model_dump(mode="json")
-    changed = {name: value for name, value in wanted.items() if cell.get(name) != value}
-    target = run.directory / NOTEBOOK
-    with (
-        (run.directory / LOG).open("w", encoding="utf-8") as log,
-        _kernel_environment(run.directory),
-        # Sockets as files: no port can be taken by somebody else between choice and use.
-        tempfile.TemporaryDirectory(prefix="wb-") as sockets,
-    ):
-        traits = Traits({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/k"}})
-        try:
-            execute_notebook(
-                _literal(run.job.notebook.path),
-                _literal(target),
-                parameters=changed,
-                kernel_name="python3",
-                language="python",
-                cwd=str(run.job.notebook.path.parent),
-                progress_bar=False,
-                stdout_file=log,
-                stderr_file=log,
-                autosave_cell_every=10,
-                start_timeout=180,
-                execution_timeout=run.job.timeout_s,
-                iopub_timeout=60,
-                coalesce_streams=True,
-                store_widget_state=False,
-                config=traits,
-            )
-        finally:
-            _without_places(target)
-
-
-def _literal(path: Path) -> str:
-    """The path as papermill wants it: it formats paths with the parameters."""
-    return str(path).replace("{", "{{").replace("}", "}}")
-
-
-@contextlib.contextmanager
-def _kernel_environment(directory: Path) -> Iterator[None]:
-    """Environment that the kernel inherits: where to save, and no progress bars or colours."""
-    added = {
-        "WORKBENCH_RUN_DIRECTORY": str(directory),
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "TQDM_DISABLE": "1",
-    }
-    before = {name: os.environ.get(name) for name in added}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _without_places(path: Path) -> None:
-    """Take this machine's paths out of the executed notebook's metadata."""
-    if path.exists():
-        with contextlib.suppress(ValueError):  # torn: the page says so
-            content: Any = nbformat.read(path, as_version=4)
-            content.metadata.get("papermill", {}).pop("input_path", None)
-            content.metadata.get("papermill", {}).pop("output_path", None)
-            write_text(path, nbformat.writes(content))
 
 
 def _complete(run: Run, started: str, seconds: float) -> Result:

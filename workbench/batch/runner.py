@@ -1,70 +1,219 @@
-"""Run a suite's jobs one after another, and say how each ended."""
+"""Run what a plan asks for, several runs at once, each in a process of its own."""
 
+import contextlib
+import multiprocessing
+import os
+import signal
 import sys
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import connection
+from typing import Any
 
 from workbench import paths
-from workbench.batch import suite
-from workbench.batch.plan import Job, Run, resolve
-from workbench.errors import MachineError, WorkbenchError
-from workbench.result import Result, is_whole
+from workbench.batch import gpus, standing, suite
+from workbench.batch.execute import Outcome, execute
+from workbench.batch.plan import Run
+from workbench.batch.standing import Standing
+from workbench.errors import InterruptedRunError, KernelDiedError, MachineError, WorkbenchError
+from workbench.report import index
+from workbench.result import Result, duration
+
+DONE_BEFORE = "done before"
+GRACE_S = 15.0
+"""Time for a run to end by itself after an interrupt."""
+# A new process each, not a copy: threads of this one could leave a copy locks that nobody frees.
+_PROCESSES: Any = multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True)
 class Line:
     """One row of the closing table."""
 
-    name: str
+    label: str
     status: str
     exit_code: int
     seconds: float
     note: str
 
 
-def run(name: str) -> int:
-    """Run what is not done yet, go on after failures; return the worst exit code."""
-    from workbench.report import index
+def run_suite(name: str, jobs: int = 0) -> int:
+    """Run what is not done yet, go on after failures; return the worst exit code.
 
-    jobs = suite.read(name)
-    lines = []
-    for number, job in enumerate(jobs, 1):
-        lines.append(_run(job, number, len(jobs)))
-        if lines[-1].status == "interrupted":
-            break
-    width = max(len(line.name) for line in lines)
+    `jobs` runs go on at once; 0 is one for each GPU, or one where there is none, because a run
+    uses all cores.
+    """
+    plan = standing.judge(suite.read(name))
+    with _terminated_as_interrupted():
+        lines = _Crew(plan, jobs).run()
+    width = max((len(line.label) for line in lines), default=0)
     print()
     for line in lines:
-        print(f"{line.name:<{width}}  {line.status:<11} {line.seconds:>7.1f} s  {line.note}")
-    ran = sum(line.status != "done before" for line in lines)
-    print(f"{ran} of {len(jobs)} runs executed, {len(lines) - ran} were done before")
+        print(f"{line.label:<{width}}  {line.status:<11} {duration(line.seconds):>12}  {line.note}")
+    done = sum(line.status == DONE_BEFORE for line in lines)
+    print(f"{len(lines) - done} of {len(plan)} runs executed, {done} were done before")
     print(index.write(paths.reports()))
-    return max(line.exit_code for line in lines)
+    codes = [line.exit_code for line in lines]
+    if len(lines) < len(plan):
+        codes.append(InterruptedRunError.exit_code)
+    return max(codes)
 
 
-def _run(job: Job, number: int, total: int) -> Line:
-    """Run one job unless it is done; an expected failure becomes a line of the table."""
-    name = job.notebook.name
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Take the signal to terminate, as a cluster sends it, for an interrupt from the keyboard."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        planned = resolve(job)
-        name = planned.run_id
-        if is_whole(planned.directory):
-            why = f"same notebook, parameters, package, data and lock file; {_headline(planned)}"
-            return Line(name, "done before", 0, 0.0, why)
-        print(f"[{number}/{total}] {name}: running, log in {planned.directory / 'run.log'}",
-              file=sys.stderr, flush=True)  # fmt: skip
-        from workbench.batch.execute import execute
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
-        outcome = execute(planned)
+
+@dataclass
+class _Child:
+    """A process at one run of the plan."""
+
+    number: int
+    process: Any
+    answer: connection.Connection
+    gpu: str | None
+
+
+class _Crew:
+    """Processes at the runs of a plan, at most `jobs` at once; each on a GPU of its own."""
+
+    def __init__(self, plan: Sequence[Standing], jobs: int) -> None:
+        self.plan = plan
+        self.free_gpus: deque[str | None] = deque(gpus.visible())
+        self.jobs = jobs or len(self.free_gpus) or 1
+        if len(self.free_gpus) < self.jobs:
+            # Without a GPU each: all runs see what there is.
+            self.free_gpus = deque([None] * self.jobs)
+        self.threads = max(1, (os.cpu_count() or 1) // self.jobs)
+        self.active: list[_Child] = []
+        self.lines: dict[int, Line] = {}
+
+    def run(self) -> list[Line]:
+        """Run all; after an interrupt end those on their way and begin no more."""
+        waiting = deque(enumerate(self.plan))
+        try:
+            while waiting or self.active:
+                while waiting and len(self.active) < self.jobs:
+                    self._begin(*waiting.popleft())
+                if self.active:  # to wait for nothing would take for ever
+                    answered = connection.wait([child.answer for child in self.active])
+                    for child in [child for child in self.active if child.answer in answered]:
+                        self._end(child)
+        except KeyboardInterrupt:
+            self._stop()
+        return [line for _, line in sorted(self.lines.items())]
+
+    def _begin(self, number: int, found: Standing) -> None:
+        """Start a process at a run, unless it is done or can't be."""
+        if found.status == standing.DONE and found.run:
+            note = f"{found.why}; {_headline(found.run)}"
+            self.lines[number] = Line(found.job.label, DONE_BEFORE, 0, 0.0, note)
+        elif found.run is None:
+            self.lines[number] = Line(found.job.label, "failed", found.exit_code, 0.0, found.why)
+        else:
+            answer, end = _PROCESSES.Pipe(duplex=False)
+            gpu = self.free_gpus.popleft()
+            arguments = (found.run, self._environment(gpu), end)
+            process = _PROCESSES.Process(target=_work, args=arguments, name=found.name)
+            process.start()
+            end.close()
+            self.active.append(_Child(number, process, answer, gpu))
+            self._say(number, f"running, log in {found.run.directory / 'run.log'}")
+
+    def _environment(self, gpu: str | None) -> dict[str, str]:
+        """The environment of a run: one GPU, and its share of the cores where runs share them."""
+        found = dict(os.environ)
+        if gpu is not None:
+            found["CUDA_VISIBLE_DEVICES"] = gpu
+        if self.jobs > 1:
+            found.setdefault("OMP_NUM_THREADS", str(self.threads))
+        return found
+
+    def _end(self, child: _Child) -> None:
+        """Take a run's outcome; a process that gave none has died."""
+        run = self.plan[child.number].run
+        assert run is not None
+        try:
+            outcome = child.answer.recv()
+        except EOFError:
+            child.process.join()
+            message = f"the run's own process ended with code {child.process.exitcode}"
+            outcome = Outcome("killed", KernelDiedError.exit_code, message, 0.0)
+        child.process.join()
+        child.answer.close()
+        self.active.remove(child)
+        self.free_gpus.append(child.gpu)
+        succeeded = outcome.status == "succeeded"
+        note = _headline(run) if succeeded else outcome.message.replace("\n", "; ")
+        label = self.plan[child.number].job.label
+        line = Line(label, outcome.status, outcome.exit_code, outcome.seconds, note)
+        self.lines[child.number] = line
+        self._say(child.number, f"{line.status} after {duration(line.seconds)}; {line.note}")
+
+    def _stop(self) -> None:
+        """Interrupt all processes; those that take too long, or a second interrupt, are killed."""
+        for child in self.active:
+            _signal(child.process, signal.SIGINT)
+        try:
+            for child in self.active:
+                child.answer.poll(GRACE_S)
+        except KeyboardInterrupt:
+            pass
+        for child in list(self.active):
+            if not child.answer.poll(0):
+                _signal(child.process, signal.SIGKILL)
+            self._end(child)
+
+    def _say(self, number: int, text: str) -> None:
+        label = self.plan[number].job.label
+        print(f"[{number + 1}/{len(self.plan)}] {label}: {text}", file=sys.stderr, flush=True)
+
+
+def _signal(process: Any, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process.pid, number)
+
+
+def _work(run: Run, environment: dict[str, str], end: connection.Connection) -> None:
+    """What a process does: one run in that environment; it says how the run ended."""
+    os.setsid()  # the keyboard's interrupt is for the first process, which passes it on
+    _end_with_parent()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(environment)
+    try:
+        outcome = execute(run)
+        outcome = Outcome(outcome.status, outcome.exit_code, outcome.message, outcome.seconds)
+    except KeyboardInterrupt:
+        outcome = Outcome("interrupted", InterruptedRunError.exit_code, "interrupted", 0.0)
     except (WorkbenchError, OSError) as error:
         code = error.exit_code if isinstance(error, WorkbenchError) else MachineError.exit_code
-        return Line(name, "failed", code, 0.0, str(error).replace("\n", "; "))
-    succeeded = outcome.status == "succeeded"
-    note = _headline(planned) if succeeded else outcome.message.replace("\n", "; ")
-    return Line(name, outcome.status, outcome.exit_code, outcome.seconds, note)
+        outcome = Outcome("failed", code, str(error), 0.0)
+    end.send(outcome)
 
 
-def _headline(planned: Run) -> str:
+def _end_with_parent() -> None:
+    """Be interrupted when the first process ends, however it ends: no run goes on without it."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
+
+
+def _headline(run: Run) -> str:
     """The first headline metric in words."""
-    record = Result.read_record(planned.directory)
+    record = Result.read_record(run.directory)
     metric = record.metrics[record.headline[0]]
     return f"{record.headline[0]} {metric}, n = {metric.n:,}"

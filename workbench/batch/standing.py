@@ -9,7 +9,7 @@ from typing import Any
 
 from workbench import paths, state
 from workbench.batch.plan import Job, Run, resolve
-from workbench.errors import WorkbenchError
+from workbench.errors import MachineError, WorkbenchError
 from workbench.result import duration, is_whole
 
 DONE, RUNNING, FAILED, STALE, NEW, IMPOSSIBLE = (
@@ -77,6 +77,8 @@ def _resolved(job: Job) -> Run | WorkbenchError:
         return resolve(job)
     except WorkbenchError as error:
         return error
+    except OSError as error:
+        return MachineError(str(error))
 
 
 def _own(run: Run) -> tuple[str, str, float | None]:

@@ -1,0 +1,112 @@
+"""A run's notebook through papermill, in a kernel of its own with a small environment."""
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from papermill import execute_notebook
+from traitlets.config import Config as Traits
+
+from workbench.batch.plan import Run
+from workbench.files import write_text
+from workbench.result import LOG, NOTEBOOK
+from workbench.sources import HUB
+
+PASSED_ON = re.compile(
+    "PATH|HOME|USER|LOGNAME|SHELL|LANG|TZ|TMPDIR|LD_LIBRARY_PATH|VIRTUAL_ENV"
+    "|(LC|PYTHON|CUDA|NVIDIA|WORKBENCH|HF|OMP|MKL|OPENBLAS|XDG|JUPYTER|IPYTHON)_?.*"
+    "|(HTTPS?|NO|ALL)_PROXY|SSL_CERT_.*|REQUESTS_CA_BUNDLE",
+    re.IGNORECASE,
+)
+"""Variables that a kernel gets; any other may be a secret."""
+TOKENS = {"HF_TOKEN", "HF_TOKEN_PATH"}
+"""Passed on only to a run that names something on the Hub."""
+
+
+def run_notebook(run: Run) -> None:
+    """Run the notebook into the run directory, what it prints into the log as well.
+
+    Raises what papermill and nbclient raise: a cell's error, a timeout, a dead kernel.
+    """
+    cell = run.job.notebook.parameters
+    wanted = run.job.config.model_dump(mode="json")
+    changed = {name: value for name, value in wanted.items() if cell.get(name) != value}
+    target = run.directory / NOTEBOOK
+    with (
+        (run.directory / LOG).open("w", encoding="utf-8") as log,
+        _environment(run),
+        # Sockets as files: no port can be taken by somebody else between choice and use.
+        tempfile.TemporaryDirectory(prefix="wb-") as sockets,
+    ):
+        traits = Traits({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/k"}})
+        try:
+            execute_notebook(
+                _literal(run.job.notebook.path),
+                _literal(target),
+                parameters=changed,
+                kernel_name="python3",
+                language="python",
+                cwd=str(run.job.notebook.path.parent),
+                progress_bar=False,
+                stdout_file=log,
+                stderr_file=log,
+                autosave_cell_every=10,
+                start_timeout=180,
+                execution_timeout=run.job.timeout_s,
+                iopub_timeout=60,
+                coalesce_streams=True,
+                store_widget_state=False,
+                config=traits,
+            )
+        finally:
+            _without_places(target)
+
+
+def _literal(path: Path) -> str:
+    """The path as papermill wants it: it formats paths with the parameters."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+@contextlib.contextmanager
+def _environment(run: Run) -> Iterator[None]:
+    """The environment a kernel inherits: where to save, no progress bars or colours, no secrets."""
+    before = dict(os.environ)
+    values = run.job.config.model_dump().values()
+    hub = any(isinstance(value, str) and HUB in value for value in values)
+    kept = {
+        name: value
+        for name, value in before.items()
+        if PASSED_ON.fullmatch(name) and (hub or name not in TOKENS)
+    }
+    added = {
+        "WORKBENCH_RUN_DIRECTORY": str(run.directory),
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "TQDM_DISABLE": "1",
+    }
+    _set_environment(kept | added)
+    try:
+        yield
+    finally:
+        _set_environment(before)
+
+
+def _set_environment(values: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(values)
+
+
+def _without_places(path: Path) -> None:
+    """Take this machine's paths out of the executed notebook's metadata."""
+    if path.exists():
+        with contextlib.suppress(ValueError):  # torn: the page says so
+            content: Any = nbformat.read(path, as_version=4)
+            content.metadata.get("papermill", {}).pop("input_path", None)
+            content.metadata.get("papermill", {}).pop("output_path", None)
+            write_text(path, nbformat.writes(content))

@@ -1,0 +1,78 @@
+"""Processes that a run starts: what memory they take, and that none of them outlives it."""
+
+import contextlib
+import threading
+from pathlib import Path
+
+import psutil
+
+EVERY_S = 0.5
+GRACE_S = 3.0
+CGROUP_EVENTS = Path("/sys/fs/cgroup/memory.events")
+
+
+class Watch:
+    """Look at all descendants of this process while the block runs; afterwards end those left.
+
+    Descendants that were there before are not looked at.
+    """
+
+    peak_mb = 0.0
+    """Most resident memory of all of them together, in MiB, as sampled twice a second."""
+
+    def __enter__(self) -> "Watch":
+        self._known = {process.pid for process in psutil.Process().children(recursive=True)}
+        self._seen: dict[int, psutil.Process] = {}
+        self._out_of_memory_before = _out_of_memory_kills()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._sample, name="watch", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._look()
+        left = [process for process in self._seen.values() if process.is_running()]
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.terminate()
+        for process in psutil.wait_procs(left, timeout=GRACE_S)[1]:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether the system has killed a process of this control group for memory meanwhile."""
+        return _out_of_memory_kills() > self._out_of_memory_before
+
+    def _sample(self) -> None:
+        while not self._over.wait(EVERY_S):
+            self._look()
+
+    def _look(self) -> None:
+        total = 0
+        for process in psutil.Process().children(recursive=True):
+            if process.pid in self._known:
+                continue
+            self._seen.setdefault(process.pid, process)
+            with contextlib.suppress(psutil.Error):
+                total += process.memory_info().rss
+        self.peak_mb = max(self.peak_mb, total / (1 << 20))
+
+
+def _out_of_memory_kills() -> int:
+    """Processes of this control group that Linux killed for memory; 0 where it can't be told."""
+    try:
+        lines = CGROUP_EVENTS.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+
+
+def limit_mb() -> float:
+    """Memory that this machine, or this control group, can give, in MiB."""
+    total = psutil.virtual_memory().total
+    with contextlib.suppress(OSError, ValueError):
+        total = min(total, int(CGROUP_EVENTS.with_name("memory.max").read_text(encoding="ascii")))
+    return total / (1 << 20)
