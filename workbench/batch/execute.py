@@ -159,7 +159,9 @@ def _where(run: Run) -> str:
         for cell in cells
         if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
     ]
-    begun = [number for number, cell in enumerate(own, 1) if cell.execution_count is not None]
+    # Its start is papermill's own note; the kernel's count is lost where the kernel dies at once.
+    starts = [cell.metadata.get("papermill", {}).get("start_time") for cell in own]
+    begun = [number for number, start in enumerate(starts, 1) if start]
     if not begun:
         return ""
     first_line = own[begun[-1] - 1].source.strip().partition("\n")[0]
