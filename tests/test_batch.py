@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import nbformat
 import psutil
@@ -16,7 +17,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from workbench import notebooks, paths, state
-from workbench.batch import gpus, plan, runner, standing, suite
+from workbench.batch import gpus, kernel, plan, runner, standing, suite
 from workbench.batch.execute import execute
 from workbench.errors import InterruptedRunError, MachineError, ParameterError
 from workbench.result import Result, is_whole
@@ -178,6 +179,40 @@ def test_kernel_sees_no_secret_of_the_environment(job, monkeypatch):
     for path in run.directory.iterdir():
         assert b"hush-hush" not in path.read_bytes()
     assert os.environ["MY_PASSWORD"] == "hush-hush"
+
+
+def test_hub_token_and_jupyters_token_reach_only_whom_they_are_for(job, monkeypatch):
+    for name in ("HF_TOKEN", "JUPYTER_TOKEN", "HFISH", "HF_HOME", "JUPYTER_PATH", "https_proxy"):
+        monkeypatch.setenv(name, name)
+    run = plan.resolve(job(WORK, "result.save()"))
+    hub = run.job.config.model_copy(update={"dataset": "hf:someone/something@main"})
+    seen = {}
+    for config in (run.job.config, hub):
+        with kernel._environment(replace(run, job=replace(run.job, config=config))):
+            seen[config.dataset] = set(os.environ)
+    own, other = seen.values()
+    assert {"HF_HOME", "JUPYTER_PATH", "https_proxy"} < own
+    assert not {"HF_TOKEN", "JUPYTER_TOKEN", "HFISH"} & own
+    assert other - own == {"HF_TOKEN"}
+
+
+def test_process_that_dies_with_its_run_is_said_and_the_others_go_on(job, tmp_path, capsys):
+    job("import os; os.kill(os.getppid(), 9)", "import time; time.sleep(60)", name="91_deadly")
+    job(WORK, "result.save()", name="92_good")
+    path = write_suite(tmp_path, "runs: [{notebook: deadly}, {notebook: good}]")
+    assert runner.run_suite(path) == 7
+    said = capsys.readouterr().out
+    assert "the run's own process ended with code -9" in said
+    assert "test/entity_f1 0.667" in said
+    (found,) = (found for found in standing.judge(suite.read(path)) if found.status != "done")
+    assert (found.status, found.job.notebook.name) == ("failed", "91_deadly")
+    assert found.why == "interrupted"
+
+
+def test_fewer_than_no_jobs_are_refused(tmp_path, reports):
+    with pytest.raises(ParameterError, match="jobs=-1"):
+        runner.run_suite(write_suite(tmp_path, "runs: [{notebook: template}]"), -1)
+    assert not reports.exists()
 
 
 def test_full_disk_stops_a_run_before_it_loses_anything(job, monkeypatch):

@@ -88,7 +88,7 @@ def execute(run: Run) -> Outcome:
 def _outcome(run: Run, started: str, watch: Watch) -> Outcome:
     """Execute the notebook and put whatever came of it into words.
 
-    papermill's own metadata is not asked: it calls cells of a killed kernel completed.
+    papermill's own status of cells is not asked: it calls those of a killed kernel completed.
     """
     began = time.monotonic()
     status, error_code, message, record = "failed", 1, "", None

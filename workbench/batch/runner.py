@@ -17,7 +17,13 @@ from workbench.batch import gpus, standing, suite
 from workbench.batch.execute import Outcome, execute
 from workbench.batch.plan import Run
 from workbench.batch.standing import Standing
-from workbench.errors import InterruptedRunError, KernelDiedError, MachineError, WorkbenchError
+from workbench.errors import (
+    InterruptedRunError,
+    KernelDiedError,
+    MachineError,
+    ParameterError,
+    WorkbenchError,
+)
 from workbench.report import index
 from workbench.result import Result, duration
 
@@ -43,8 +49,10 @@ def run_suite(name: str, jobs: int = 0) -> int:
     """Run what is not done yet, go on after failures; return the worst exit code.
 
     `jobs` runs go on at once; 0 is one for each GPU, or one where there is none, because a run
-    uses all cores.
+    uses all cores. Raises ParameterError for fewer than none.
     """
+    if jobs < 0:
+        raise ParameterError(f"jobs={jobs}", expected="a number of runs at once; 0 chooses one")
     plan = standing.judge(suite.read(name))
     with _terminated_as_interrupted():
         lines = _Crew(plan, jobs).run()
