@@ -47,9 +47,8 @@ def write(reports: Path) -> Path:
         )
     counts = Counter(row.status for row in rows)
     summary = ", ".join(f"{count} {status}" for status, count in counts.most_common())
-    template = page.environment().get_template("index.html")
     reports.mkdir(parents=True, exist_ok=True)
-    text = template.render(groups=groups, counts=summary or "no runs", style=page.style())
+    text = page.shell("index.html", groups=groups, counts=summary or "no runs")
     write_text(reports / INDEX, text)
     return reports / INDEX
 

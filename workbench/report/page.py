@@ -1,7 +1,10 @@
 """The page of one run: a header from its records, and the cells of its executed notebook."""
 
+import base64
+import hashlib
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -69,8 +72,7 @@ def render(directory: Path, record: Result | None = None) -> str:
         for heading in soup.find_all("h2")
         if heading.get("id")
     ]
-    page = environment().get_template("run.html")
-    return page.render(**shown, contents=contents, body=body, style=style())
+    return shell("run.html", **shown, contents=contents, body=body)
 
 
 def refresh(directory: Path) -> None:
@@ -188,6 +190,21 @@ def environment() -> jinja2.Environment:
     found.filters["minute"] = lambda moment: moment[:16].replace("T", " ")
     found.filters["round3"] = lambda value: f"{value:.3f}"
     return found
+
+
+def shell(template: str, *, scripts: Sequence[str] = (), **values: Any) -> str:
+    """A page from a template that extends `base.html`.
+
+    `scripts` names files beside the templates; the page's policy allows these by their hash, no
+    other, and no request at all. `values` are what the template shows, escaped.
+    """
+    texts = [(TEMPLATES / name).read_text(encoding="utf-8") for name in scripts]
+    hashes = (hashlib.sha256(text.encode()).digest() for text in texts)
+    allowed = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes]
+    page = environment().get_template(template)
+    return page.render(
+        **values, style=style(), scripts=texts, script_policy=" ".join(allowed) or "'none'"
+    )
 
 
 @cache
