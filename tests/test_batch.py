@@ -221,7 +221,7 @@ def test_full_disk_stops_a_run_before_it_loses_anything(job, monkeypatch):
     before = {path: path.read_bytes() for path in run.directory.iterdir()}
     monkeypatch.setattr("workbench.batch.execute.MIN_FREE_BYTES", 1 << 60)
     with pytest.raises(MachineError, match=r"(?s)bytes free.*expected: 1,152,921,504,606,846,976"):
-        execute(run)
+        execute(run, again=True)
     assert {path: path.read_bytes() for path in run.directory.iterdir()} == before
 
 

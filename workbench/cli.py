@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
     from workbench.batch.execute import execute
 
     _say(f"running {planned.run_id}; its log is {planned.directory / 'run.log'}")
-    outcome = execute(planned)
+    outcome = execute(planned, again=options.force)
     if outcome.exit_code:
         _say(f"error: {outcome.message}")
     print(planned.directory)

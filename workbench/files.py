@@ -21,13 +21,17 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write; moved over it, flushed to disk, when the block ends well."""
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """A file beside `path` to write; moved over it when the block ends well.
+
+    A durable one is flushed to disk before, so that it outlives the machine's end as well.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     partial = Path(name)
     try:
         yield partial
-        os.fsync(handle)
+        if durable:
+            os.fsync(handle)
         partial.chmod(0o644)
         partial.replace(path)
     finally:

@@ -14,8 +14,10 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill import PapermillExecutionError
 
 from workbench import paths, state
-from workbench.batch import kernel
+from workbench.batch import kernel, scrub
+from workbench.batch.client import KernelStartError
 from workbench.batch.plan import Run
+from workbench.batch.scrub import Scrubber
 from workbench.batch.watch import Watch, limit_mb
 from workbench.errors import (
     InterruptedRunError,
@@ -38,9 +40,12 @@ from workbench.result import (
     RESULT,
     Result,
     artefacts,
+    is_whole,
 )
 
 MIN_FREE_BYTES = 1 << 30
+RETRIES = 2
+"""Further attempts where a kernel does not start; nothing else is tried again."""
 OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError")
 NO_MEMORY = "can't allocate memory"
 """What torch says of a processor's memory, in an error without a class of its own."""
@@ -58,24 +63,28 @@ class Outcome:
     record: Result | None = None
 
 
-def execute(run: Run) -> Outcome:
+def execute(run: Run, *, again: bool = False) -> Outcome:
     """Run a notebook from start to end, whatever happens in it, and leave its page and state.
 
-    Raises InterruptedRunError when another process is at the same run.
+    A run that is whole by now is left as it is, unless it is to be done again. Raises
+    InterruptedRunError when another process is at the same run, MachineError for a full disk.
     """
-    with state.held(run.directory), Watch() as watch:
-        _require_space(run)
+    _require_space(run)
+    with state.held(run.directory), Watch(run.job.memory_mb) as watch:
+        if is_whole(run.directory) and not again:
+            return Outcome("succeeded", 0, "another process has done it meanwhile", 0.0)
         _clear(run.directory)
         started = datetime.now().astimezone().isoformat(timespec="seconds")
-        config = run.job.config
+        config, scrubber = run.job.config, scrub.of_environment()
         facts: dict[str, Any] = {"notebook": run.job.notebook.name, "task": config.task}
-        facts |= {"started": started, "identity": run.identity}
+        facts |= {"started": started, "identity": run.identity, "attempts": 1}
         write_json(run.directory / PARAMETERS, config.model_dump(mode="json"))
         state.write(run.directory, status="running", pid=os.getpid(), **facts)
-        outcome = _outcome(run, started, watch)
-        ended = {"seconds": outcome.seconds, "exit_code": outcome.exit_code}
-        ended |= {"peak_mb": round(watch.peak_mb, 1)}
-        state.write(run.directory, status=outcome.status, message=outcome.message, **ended, **facts)
+        outcome = _outcome(run, facts, watch, scrubber)
+        facts |= {"status": outcome.status, "message": outcome.message}
+        facts |= {"seconds": outcome.seconds, "exit_code": outcome.exit_code}
+        facts |= {"peak_mb": round(watch.peak_mb, 1), "secrets": scrubber.found}
+        state.write(run.directory, **facts)
         if outcome.record:
             write_json(run.directory / RESULT, outcome.record.model_dump(mode="json"))
             (run.directory / DRAFT).unlink()
@@ -85,7 +94,7 @@ def execute(run: Run) -> Outcome:
     return outcome
 
 
-def _outcome(run: Run, started: str, watch: Watch) -> Outcome:
+def _outcome(run: Run, facts: dict[str, Any], watch: Watch, scrubber: Scrubber) -> Outcome:
     """Execute the notebook and put whatever came of it into words.
 
     papermill's own status of cells is not asked: it calls those of a killed kernel completed.
@@ -93,12 +102,12 @@ def _outcome(run: Run, started: str, watch: Watch) -> Outcome:
     began = time.monotonic()
     status, error_code, message, record = "failed", 1, "", None
     try:
-        kernel.run_notebook(run)
+        _run_notebook(run, facts, scrubber)
         if not (run.directory / DRAFT).exists():
             raise NotebookError(
                 "the notebook ended without a result", do="end it with result.save()"
             )
-        record = _complete(run, started, time.monotonic() - began)
+        record = _complete(run, facts["started"], time.monotonic() - began)
         status, error_code = "succeeded", 0
     except PapermillExecutionError as error:
         error_code = exit_code_of(error.ename)
@@ -110,11 +119,9 @@ def _outcome(run: Run, started: str, watch: Watch) -> Outcome:
         status, error_code = "timeout", RunTimeoutError.exit_code
         message = f"{_where(run)}took longer than {run.job.timeout_s} s"
     except DeadKernelError:
-        status, error_code = "killed", KernelDiedError.exit_code
-        message = f"{_where(run)}the kernel's process ended or was killed"
-        if watch.out_of_memory:
-            status, message = "oom", f"{_where(run)}the system killed the kernel for its memory"
-        message += f"\n{_memory(watch)}"
+        error_code = KernelDiedError.exit_code
+        status, message = _death(watch)
+        message = f"{_where(run)}{message}\n{_memory(watch)}"
     except KeyboardInterrupt:
         status, error_code, message = "interrupted", InterruptedRunError.exit_code, "interrupted"
     except WorkbenchError as error:
@@ -125,7 +132,33 @@ def _outcome(run: Run, started: str, watch: Watch) -> Outcome:
         message = f"{type(error).__name__}: {error}"
         with (run.directory / LOG).open("a", encoding="utf-8") as log:
             traceback.print_exc(file=log)
-    return Outcome(status, error_code, message, time.monotonic() - began, record)
+    seconds = time.monotonic() - began
+    return Outcome(status, error_code, scrubber.shown(message), seconds, record)
+
+
+def _run_notebook(run: Run, facts: dict[str, Any], scrubber: Scrubber) -> None:
+    """Execute the notebook, once more where its kernel did not start; leave no secret in files."""
+    try:
+        while True:
+            try:
+                return kernel.run_notebook(run, scrubber)
+            except KernelStartError as error:
+                if facts["attempts"] > RETRIES:
+                    raise
+                facts["attempts"] += 1
+                with (run.directory / LOG).open("a", encoding="utf-8") as log:
+                    print(f"[workbench] attempt {facts['attempts']}: {error}", file=log)
+    finally:
+        scrubber.files(run.directory)
+
+
+def _death(watch: Watch) -> tuple[str, str]:
+    """Status and message of a run whose kernel is gone."""
+    if watch.over_limit:
+        return "oom", f"ended for taking more than its {watch.limit_mb:,.0f} MiB of memory"
+    if watch.out_of_memory:
+        return "oom", "the system killed the kernel for its memory"
+    return "killed", "the kernel's process ended or was killed"
 
 
 def _memory(watch: Watch) -> str:
@@ -138,9 +171,12 @@ def _memory(watch: Watch) -> str:
 
 def _require_space(run: Run) -> None:
     """Raise MachineError where the disk could not hold what a run writes."""
-    kept = sum(path.stat().st_size for path in run.directory.iterdir() if path.is_file())
+    place = run.directory
+    kept = sum(path.stat().st_size for path in place.glob("*") if path.is_file())
+    while not place.exists():
+        place = place.parent
     needed = max(MIN_FREE_BYTES, 2 * kept)
-    if (free := shutil.disk_usage(run.directory).free) < needed:
+    if (free := shutil.disk_usage(place).free) < needed:
         raise MachineError(
             f"{run.directory} is on a disk with {free:,} bytes free",
             expected=f"{needed:,} bytes",

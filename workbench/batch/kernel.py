@@ -12,7 +12,9 @@ import nbformat
 from papermill import execute_notebook
 from traitlets.config import Config as Traits
 
+from workbench.batch.client import ENGINE, SCHEME
 from workbench.batch.plan import Run
+from workbench.batch.scrub import Scrubber
 from workbench.files import write_text
 from workbench.result import LOG, NOTEBOOK
 from workbench.sources import HUB
@@ -29,17 +31,18 @@ TOKENS = {"HF_TOKEN", "HF_TOKEN_PATH"}
 """Passed on only to a run that names something on the Hub."""
 
 
-def run_notebook(run: Run) -> None:
+def run_notebook(run: Run, scrubber: Scrubber) -> None:
     """Run the notebook into the run directory, what it prints into the log as well.
 
-    Raises what papermill and nbclient raise: a cell's error, a timeout, a dead kernel.
+    Raises what papermill and nbclient raise, a cell's error, a timeout, a dead kernel; and
+    MachineError where the kernel did not start, KernelStartError where to try again may help.
     """
     cell = run.job.notebook.parameters
     wanted = run.job.config.model_dump(mode="json")
     changed = {name: value for name, value in wanted.items() if cell.get(name) != value}
     target = run.directory / NOTEBOOK
     with (
-        (run.directory / LOG).open("w", encoding="utf-8") as log,
+        (run.directory / LOG).open("a", encoding="utf-8") as log,
         _environment(run),
         # Sockets as files: no port can be taken by somebody else between choice and use.
         tempfile.TemporaryDirectory(prefix="wb-") as sockets,
@@ -48,14 +51,15 @@ def run_notebook(run: Run) -> None:
         try:
             execute_notebook(
                 _literal(run.job.notebook.path),
-                _literal(target),
+                SCHEME + _literal(target),
+                engine_name=ENGINE,
                 parameters=changed,
                 kernel_name="python3",
                 language="python",
                 cwd=str(run.job.notebook.path.parent),
                 progress_bar=False,
-                stdout_file=log,
-                stderr_file=log,
+                log_file=log,
+                scrubber=scrubber,
                 autosave_cell_every=10,
                 start_timeout=180,
                 execution_timeout=run.job.timeout_s,

@@ -29,6 +29,8 @@ class Job:
     notebook: Notebook
     config: Config
     timeout_s: int = DEFAULT_TIMEOUT_S
+    memory_mb: int | None = None
+    """Resident memory that the run may take, in MiB; a run that takes more is ended."""
 
     @property
     def label(self) -> str:

@@ -43,6 +43,8 @@ class Entry(BaseModel):
     seeds: Annotated[list[int], Field(min_length=1)] | None = None
     timeout_s: Annotated[int, Field(gt=0)] = DEFAULT_TIMEOUT_S
     """Longest time of one cell."""
+    memory_mb: Annotated[int, Field(gt=0)] | None = None
+    """Most memory of a run, in MiB; one that takes more is ended."""
 
     def combinations(self) -> Iterator[dict[str, Any]]:
         """Parameters of each run; seeds change fastest.
@@ -103,7 +105,7 @@ def read(name: str) -> list[Job]:
 def _jobs(entry: Entry) -> Iterator[Job]:
     notebook = notebooks.find(entry.notebook)
     for parameters in entry.combinations():
-        yield make_job(notebook, parameters, timeout_s=entry.timeout_s)
+        yield make_job(notebook, parameters, timeout_s=entry.timeout_s, memory_mb=entry.memory_mb)
 
 
 def _hint(entry: Entry) -> str:

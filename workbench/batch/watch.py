@@ -1,6 +1,7 @@
 """Processes that a run starts: what memory they take, and that none of them outlives it."""
 
 import contextlib
+import math
 import threading
 from pathlib import Path
 
@@ -14,11 +15,17 @@ CGROUP_EVENTS = Path("/sys/fs/cgroup/memory.events")
 class Watch:
     """Look at all descendants of this process while the block runs; afterwards end those left.
 
-    Descendants that were there before are not looked at.
+    Descendants that were there before are not looked at. Those that together take more than
+    `limit_mb` are killed.
     """
 
     peak_mb = 0.0
     """Most resident memory of all of them together, in MiB, as sampled twice a second."""
+    over_limit = False
+    """Whether they were killed for taking more than they may."""
+
+    def __init__(self, limit_mb: float | None = None) -> None:
+        self.limit_mb = limit_mb or math.inf
 
     def __enter__(self) -> "Watch":
         self._known = {process.pid for process in psutil.Process().children(recursive=True)}
@@ -59,6 +66,11 @@ class Watch:
             with contextlib.suppress(psutil.Error):
                 total += process.memory_info().rss
         self.peak_mb = max(self.peak_mb, total / (1 << 20))
+        if total / (1 << 20) > self.limit_mb and not self._over.is_set():
+            self.over_limit = True
+            for process in self._seen.values():
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
 
 
 def _out_of_memory_kills() -> int:
