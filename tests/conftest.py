@@ -78,3 +78,47 @@ def tiny_bert(tmp_path_factory) -> Path:
                 weight.copy_(0.05 * wave.reshape(weight.shape))
     network.save_pretrained(folder)
     return folder
+
+
+def pytest_addoption(parser):
+    parser.addoption("--fault-table", metavar="FILE", help="write the table of faults there")
+
+
+def pytest_configure(config):
+    for line in (
+        "fault(number, injected, expected): a fault that is injected, a row of the table",
+        "long: takes minutes; `make test-faults` runs it",
+    ):
+        config.addinivalue_line("markers", line)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    report.faults = [marker.args for marker in item.iter_markers("fault")]
+    return report
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Print what was injected, expected and seen; write it as well where a file is named."""
+    rows: dict[tuple, dict[str, list[str]]] = {}
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for fault in getattr(report, "faults", []):
+                if report.when == "call" or outcome != "passed":
+                    row = rows.setdefault(fault, {"seen": [], "peer": []})
+                    found = [(name, text) for name, text in report.user_properties if name in row]
+                    for name, text in found or [("seen", f"{outcome}: {report.head_line}")]:
+                        row[name].append(text if outcome == "passed" else f"{outcome}: {text}")
+    if not config.getoption("--fault-table") or not rows:
+        return
+    lines = [
+        "| # | injected | expected | seen | papermill and nbconvert |",
+        "|---|---|---|---|---|",
+    ]
+    for (number, injected, expected), row in sorted(rows.items()):
+        cells = [str(number), injected, expected, *("; ".join(row[n]) for n in ("seen", "peer"))]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    terminalreporter.section("faults")
+    terminalreporter.write_line("\n".join(lines))
+    Path(config.getoption("--fault-table")).write_text("\n".join(lines) + "\n", encoding="utf-8")

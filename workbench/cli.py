@@ -50,11 +50,13 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("name", help="notebook, such as ner")
     one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a parameter")
     one.add_argument("--force", action="store_true", help="run again even if it is done")
+    one.add_argument("--require-gpu", action="store_true", help="stop where there is no GPU")
     many = add("run-all", run_all, "Run a suite; do only what is not done yet.")
     many.add_argument("suite", nargs="?", default="default", help="name in suites/, or a YAML file")
     many.add_argument(
         "--jobs", type=int, default=0, metavar="N", help="runs at once; default: one a GPU, or one"
     )
+    many.add_argument("--require-gpu", action="store_true", help="stop where there is no GPU")
     planned = add(
         "plan", plan, "Show what a suite would run and why; fetch models and data for it."
     )
@@ -82,9 +84,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Run one notebook with `--set` parameters."""
+    from workbench.batch import gpus
     from workbench.batch import plan as plans
     from workbench.result import is_whole
 
+    if options.require_gpu:
+        gpus.require()
     texts = {}
     for text in options.set:
         key, separator, value = text.partition("=")
@@ -97,9 +102,11 @@ def run(options: argparse.Namespace) -> int:
         print(planned.directory)
         return 0
     from workbench.batch.execute import execute
+    from workbench.batch.watch import terminated_as_interrupted
 
     _say(f"running {planned.run_id}; its log is {planned.directory / 'run.log'}")
-    outcome = execute(planned, again=options.force)
+    with terminated_as_interrupted():
+        outcome = execute(planned, again=options.force)
     if outcome.exit_code:
         _say(f"error: {outcome.message}")
     print(planned.directory)
@@ -108,8 +115,10 @@ def run(options: argparse.Namespace) -> int:
 
 def run_all(options: argparse.Namespace) -> int:
     """Run a suite's runs and end with a table."""
-    from workbench.batch import runner
+    from workbench.batch import gpus, runner
 
+    if options.require_gpu:
+        gpus.require()
     return runner.run_suite(options.suite, options.jobs)
 
 

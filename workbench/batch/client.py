@@ -111,7 +111,7 @@ class Client(PapermillNotebookClient):
 
     def __init__(self, *args: Any, scrubber: Scrubber, log_file: TextIO, **kw: Any) -> None:
         super().__init__(*args, **kw)
-        self._scrubber, self._log_file = scrubber, log_file
+        self._scrubber, self.log_file = scrubber, log_file
         self._logged = self._unlogged = 0
         self._printed = Printed()
         self.clear_before_next_output = False
@@ -123,12 +123,16 @@ class Client(PapermillNotebookClient):
         except Exception as error:
             raise self._no_kernel(error) from error
 
+    start_new_kernel = run_sync(async_start_new_kernel)
+
     async def async_start_new_kernel_client(self) -> Any:
         """Wait for the kernel's first answer; KernelStartError where it dies before."""
         try:
             return await super().async_start_new_kernel_client()
         except Exception as error:
             raise self._no_kernel(error) from error
+
+    start_new_kernel_client = run_sync(async_start_new_kernel_client)
 
     def _no_kernel(self, error: Exception) -> MachineError:
         # A kernel that died may live the next time; one that is unknown or too slow will not.
@@ -175,15 +179,15 @@ class Client(PapermillNotebookClient):
 
     def _log_printed(self, text: str) -> None:
         room = max(0, MAX_LOG - self._logged)
-        self._log_file.write(text[:room])
-        self._log_file.flush()
+        self.log_file.write(text[:room])
+        self.log_file.flush()
         self._logged += min(len(text), room)
         self._unlogged += max(0, len(text) - room)
 
     def say(self, text: str) -> None:
         """A line of ours in the log."""
-        self._log_file.write(f"\n[workbench] {text}\n")
-        self._log_file.flush()
+        self.log_file.write(f"\n[workbench] {text}\n")
+        self.log_file.flush()
 
     def close_log(self) -> None:
         """Say in the log what it lacks."""
@@ -207,7 +211,8 @@ class Engine(NBClientEngine):
             **options,
         )
         try:
-            return client.execute()
+            # What the kernel's process itself says, such as why it crashed, is for the log.
+            return client.execute(stdout=client.log_file, stderr=client.log_file)
         finally:
             client.close_log()
 

@@ -1,5 +1,6 @@
 """Execute one run: its notebook through papermill, its page, and last its `result.json`."""
 
+import errno
 import os
 import shutil
 import time
@@ -49,6 +50,7 @@ RETRIES = 2
 OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError")
 NO_MEMORY = "can't allocate memory"
 """What torch says of a processor's memory, in an error without a class of its own."""
+NO_SPACE = os.strerror(errno.ENOSPC)
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ def _outcome(run: Run, facts: dict[str, Any], watch: Watch, scrubber: Scrubber) 
         if error.ename in OUT_OF_MEMORY or NO_MEMORY in error.evalue:
             status, error_code = "oom", KernelDiedError.exit_code
             message += f"\n{_memory(watch)}"
+        elif NO_SPACE in error.evalue:
+            error_code = MachineError.exit_code
     except CellTimeoutError:
         status, error_code = "timeout", RunTimeoutError.exit_code
         message = f"{_where(run)}took longer than {run.job.timeout_s} s"

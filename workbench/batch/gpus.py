@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 
+from workbench.errors import MachineError
+
 
 def visible() -> list[str]:
     """Names of the GPUs that may be used, as `CUDA_VISIBLE_DEVICES` writes them.
@@ -21,3 +23,15 @@ def visible() -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []
     return [line.strip() for line in done.stdout.splitlines() if line.strip()]
+
+
+def require() -> None:
+    """Raise MachineError where there is none."""
+    if not visible():
+        allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+        why = (
+            f"CUDA_VISIBLE_DEVICES={allowed!r}" if allowed is not None else "nvidia-smi lists none"
+        )
+        raise MachineError(
+            f"no GPU: {why}", expected="one", do="look at nvidia-smi, or leave out --require-gpu"
+        )

@@ -27,6 +27,7 @@ PASSED_ON = re.compile(
     re.IGNORECASE,
 )
 """Variables that a kernel gets; any other may be a secret."""
+START_TIMEOUT_S = 180
 TOKENS = {"HF_TOKEN", "HF_TOKEN_PATH"}
 """Passed on only to a run that names something on the Hub."""
 
@@ -61,7 +62,7 @@ def run_notebook(run: Run, scrubber: Scrubber) -> None:
                 log_file=log,
                 scrubber=scrubber,
                 autosave_cell_every=10,
-                start_timeout=180,
+                start_timeout=START_TIMEOUT_S,
                 execution_timeout=run.job.timeout_s,
                 iopub_timeout=60,
                 coalesce_streams=True,

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
 from typing import Any
@@ -17,6 +17,7 @@ from workbench.batch import gpus, standing, suite
 from workbench.batch.execute import Outcome, execute
 from workbench.batch.plan import Run
 from workbench.batch.standing import Standing
+from workbench.batch.watch import terminated_as_interrupted
 from workbench.errors import (
     InterruptedRunError,
     KernelDiedError,
@@ -54,7 +55,7 @@ def run_suite(name: str, jobs: int = 0) -> int:
     if jobs < 0:
         raise ParameterError(f"jobs={jobs}", expected="a number of runs at once; 0 chooses one")
     plan = standing.judge(suite.read(name))
-    with _terminated_as_interrupted():
+    with terminated_as_interrupted():
         lines = _Crew(plan, jobs).run()
     width = max((len(line.label) for line in lines), default=0)
     print()
@@ -67,16 +68,6 @@ def run_suite(name: str, jobs: int = 0) -> int:
     if len(lines) < len(plan):
         codes.append(InterruptedRunError.exit_code)
     return max(codes)
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Take the signal to terminate, as a cluster sends it, for an interrupt from the keyboard."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @dataclass

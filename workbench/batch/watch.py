@@ -2,7 +2,9 @@
 
 import contextlib
 import math
+import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -71,6 +73,16 @@ class Watch:
             for process in self._seen.values():
                 with contextlib.suppress(psutil.Error):
                     process.kill()
+
+
+@contextlib.contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Take the signal to terminate, as a cluster sends it, for an interrupt from the keyboard."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _out_of_memory_kills() -> int:
