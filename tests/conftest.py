@@ -80,6 +80,10 @@ def tiny_bert(tmp_path_factory) -> Path:
     return folder
 
 
+TABLE = "<!-- table -->"
+"""Where the table of faults begins in the file that holds it."""
+
+
 def pytest_addoption(parser):
     parser.addoption("--fault-table", metavar="FILE", help="write the table of faults there")
 
@@ -121,4 +125,6 @@ def pytest_terminal_summary(terminalreporter, config):
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     terminalreporter.section("faults")
     terminalreporter.write_line("\n".join(lines))
-    Path(config.getoption("--fault-table")).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    target = Path(config.getoption("--fault-table"))
+    head = target.read_text(encoding="utf-8").partition(TABLE)[0] if target.exists() else ""
+    target.write_text(f"{head}{TABLE}\n\n" + "\n".join(lines) + "\n", encoding="utf-8")

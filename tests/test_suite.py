@@ -141,6 +141,31 @@ def test_plan_names_exactly_what_to_do_and_why(write, reports):
     assert said.endswith("6 runs: 4 done, 2 stale, about 2 min 0 s one after another")
 
 
+SMALL_STUDY = """
+runs:
+  - notebook: ner
+    parameters: {dataset: tiny_ner, epochs: 1}
+    grid: {learning_rate: [0.0001, 0.0002, 0.0004]}
+    seeds: [0, 1, 2]
+"""
+
+
+@pytest.mark.long
+def test_plan_of_a_study_that_ran_names_exactly_what_to_do(write, reports, workbench):
+    path = write(SMALL_STUDY)
+    done = workbench("run-all", path, "--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    assert "9 of 9 runs executed" in done.stdout
+    assert workbench("plan", path).stdout.endswith("9 runs: 9 done\n")
+
+    changed = SMALL_STUDY.replace("[0, 1, 2]", "[0, 1]").replace("0.0004]", "0.0008]")
+    found = stand(write(changed))
+    assert [status for _, status, _ in found] == ["done"] * 4 + ["stale"] * 2
+    assert {why for *_, why in found[4:]} == {"parameters (learning_rate 0.0004 -> 0.0008) changed"}
+    done = workbench("run-all", path)
+    assert "2 of 6 runs executed, 4 were done before" in done.stdout
+
+
 def test_plan_says_which_part_of_a_run_changed(write, reports, monkeypatch, tmp_path):
     path = write("runs: [{notebook: ner, parameters: {dataset: tiny_ner}}]")
     finish(suite.read(path)[0], seconds=7)

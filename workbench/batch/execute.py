@@ -154,6 +154,12 @@ def _run_notebook(run: Run, facts: dict[str, Any], scrubber: Scrubber) -> None:
                     print(f"[workbench] attempt {facts['attempts']}: {error}", file=log)
     finally:
         scrubber.files(run.directory)
+        if scrubber.found:
+            with (run.directory / LOG).open("a", encoding="utf-8") as log:
+                print(
+                    f"\n[workbench] masked what looked like a secret, {scrubber.found} times",
+                    file=log,
+                )
 
 
 def _death(watch: Watch) -> tuple[str, str]:
