@@ -55,7 +55,8 @@ class Trial:
     def notebook(self, name: str, *cells: str) -> Path:
         source = notebooks.parameters_source(notebooks.tasks.TASKS["template"].Config)
         first = new_code_cell(source, metadata={"tags": ["parameters"]})
-        content = new_notebook(cells=[first, *(new_code_cell(c) for c in (START, *cells))])
+        cells = [first, *(new_code_cell(source) for source in (START, *cells))]
+        content = new_notebook(cells=cells, metadata={"kernelspec": notebooks.KERNEL})
         path = self.notebooks / f"90_{name}.ipynb"
         nbformat.write(content, path)
         return path
