@@ -9,7 +9,8 @@ from typing import Any
 
 import nbformat
 from bs4 import BeautifulSoup
-from nbconvert import HTMLExporter
+from nbconvert.exporters import TemplateExporter
+from nbconvert.filters import Highlight2HTML
 
 from workbench.report.cleaning import clean
 from workbench.report.prose import latex, markdown
@@ -131,17 +132,18 @@ def _changed(cells: list[Any]) -> frozenset[str] | None:
 
 
 @cache
-def _exporter() -> HTMLExporter:
-    exporter = HTMLExporter(
-        template_name="workbench", extra_template_basedirs=[str(TEMPLATES)]
-    )  # fmt: skip
+def _exporter() -> TemplateExporter:
+    # Not HTMLExporter: that one parses and writes anew what was cleaned before.
+    exporter = TemplateExporter(
+        file_extension=".html", template_name="workbench", extra_template_basedirs=[str(TEMPLATES)]
+    )
+    exporter.register_filter("highlight", Highlight2HTML(pygments_lexer="ipython3"))
     exporter.register_filter("clean", clean)
     exporter.register_filter("markdown", markdown)
     exporter.register_filter("prose", lambda text: markdown(text, anchors=True))
     exporter.register_filter("latex", latex)
     exporter.register_filter("best_kind", lambda data: next((k for k in KINDS if k in data), ""))
     exporter.register_filter("last_lines", last_lines)
-    exporter.register_filter("first_line", lambda text: text.strip().partition("\n")[0])
     exporter.register_filter("base64_only", lambda text: re.sub(r"[^A-Za-z0-9+/=]", "", text))
     return exporter
 

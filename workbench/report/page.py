@@ -118,21 +118,22 @@ def environment() -> jinja2.Environment:
     return found
 
 
-def shell(template: str, *, scripts: Sequence[str] = (), **values: Any) -> str:
+def shell(
+    template: str, *, scripts: Sequence[str] = (), styles: Sequence[str] = (), **values: Any
+) -> str:
     """A page from a template that extends `base.html`.
 
-    `scripts` names files beside the templates, which run when the page is read to its end; the
-    page's policy allows these and the theme's by their hash, no other, and no request at all.
-    `values` are what the template shows, escaped.
+    `scripts` and `styles` name files beside the templates. The scripts run when the page is read to
+    its end; the page's policy allows these and the theme's by their hash, no other, and no request
+    at all. `values` are what the template shows, escaped.
     """
     first, *texts = [_text(name) for name in (THEME, *scripts)]
     hashes = (hashlib.sha256(text.encode()).digest() for text in (first, *texts))
     allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes)
+    css = "\n".join([style(), *map(_text, styles)])
     page = environment().get_template(template)
     return visible(
-        page.render(
-            **values, style=style(), theme_script=first, scripts=texts, script_policy=allowed
-        )
+        page.render(**values, style=css, theme_script=first, scripts=texts, script_policy=allowed)
     )
 
 
