@@ -1,6 +1,7 @@
 """Fixtures shared by all tests. Tests reach no network: the Hub is off, or a stand-in of ours."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,29 @@ def workbench():
             timeout=300,
             check=False,
         )
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def browse():
+    """Open an address in headless Chromium, scripts on; return the page as it then stands."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip("no Chromium on this machine to open a page in")
+
+    def call(address: str, *options: str) -> str:
+        done = subprocess.run(
+            [
+                program, "--headless", "--no-sandbox", "--disable-gpu",
+                "--disable-background-networking", "--virtual-time-budget=4000",
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+                *options, "--dump-dom", address,
+            ],
+            capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+        return done.stdout
 
     return call
 

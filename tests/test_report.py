@@ -1,14 +1,19 @@
 """Pages: nothing runs in them, nothing is fetched, everything is said."""
 
+import base64
+import hashlib
+import json
 import re
+import shlex
 
 import nbformat
+import pandas
 import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
 
 from workbench import state, tables
-from workbench.report import index, page
+from workbench.report import cells, ending, index, page, prose
 from workbench.result import Cost, Metric, Result
 
 PAYLOADS = [
@@ -53,9 +58,14 @@ def run_directory(folder, cells, **facts):
     return folder
 
 
+OWN_SCRIPTS = {path.read_text() for path in page.TEMPLATES.glob("*.js")}
+
+
 def harmless(html: str) -> None:
     soup = BeautifulSoup(html, "html.parser")
-    assert not soup.find_all(["script", "iframe", "object", "embed", "form", "link", "svg", "math"])
+    assert not soup.find_all(["iframe", "object", "embed", "form", "svg", "math"])
+    assert all(script.string in OWN_SCRIPTS for script in soup.find_all("script"))
+    assert all(link["href"] == "data:," for link in soup.find_all("link"))
     for tag in soup.find_all(True):
         assert not [name for name in tag.attrs if name.startswith("on")], tag
         assert not re.match(r"\s*(javascript|data:text)", tag.get("href", "")), tag
@@ -100,8 +110,6 @@ def test_text_from_anywhere_else_can_not_run_or_fetch(tmp_path):
 
 
 def test_words_of_the_data_are_escaped_in_tables():
-    import pandas
-
     rows = pandas.DataFrame(
         {
             "item": ["test/0"], "split": ["test"], "method": ["a"], "cluster": [PAYLOADS[0]],
@@ -139,13 +147,306 @@ def test_page_shows_header_contents_and_folded_code(tmp_path):
 def test_page_of_a_torn_notebook_is_still_a_page(tmp_path):
     folder = run_directory(tmp_path / "run", [], status="interrupted", message="cut")
     (folder / "notebook.ipynb").write_text('{"cells": [')
+    (folder / "params.json").write_text('{"seed": 1, "casing": true}')
     html = page.render(folder)
     assert "not written to its end" in html
     assert "cut" in html
+    assert "workbench run 90_trial --set seed=1 --set casing=true" in html
+
+
+def papermill(start: str | None = "2026-11-24T23:46:49", **said) -> dict:
+    """A cell's metadata as papermill leaves it, whatever became of the cell."""
+    return {"papermill": {"status": "completed", "start_time": start, "exception": False} | said}
+
+
+def cell(source: str, *outputs, began: bool = True, tags=()):
+    told = papermill() if began else papermill(None)
+    return new_code_cell(source, outputs=list(outputs), metadata=told | {"tags": list(tags)})
+
+
+def printed(text: str):
+    return new_output("stream", name="stdout", text=text)
+
+
+BROKEN = new_output(
+    "error", ename="ZeroDivisionError", evalue="division by zero", traceback=["Traceback", "1 / 0"]
+)
+FIRST = [
+    new_markdown_cell("# A question?"),
+    cell("seed = 0\nmodel = 'a'", tags=["parameters"]),
+    cell("seed = 3", tags=["injected-parameters"]),
+    cell("load()", printed("loaded")),
+]
+
+
+def page_of(folder) -> BeautifulSoup:
+    html = page.render(folder)
+    harmless(html)
+    return BeautifulSoup(html, "html.parser")
+
+
+def test_failed_run_says_on_top_which_cell_raised_what_and_how_to_run_it_again(tmp_path):
+    found = [
+        # papermill puts this above all, and another one above the cell that raised
+        new_markdown_cell("An Exception was ...", metadata={"tags": ["papermill-error-cell-tag"]}),
+        *FIRST,
+        cell("share()\nmore()", printed("counting"), BROKEN),
+        new_markdown_cell("## Scores"),
+        cell("print('never')", began=False),
+    ]
+    message = "code cell 3 (share()): ZeroDivisionError: division by zero"
+    facts = {"status": "failed", "message": message, "peak_mb": 1234.4, "exit_code": 5}
+    folder = run_directory(tmp_path / "90-trial-1", found, **facts, seconds=61.0)
+    (folder / "params.json").write_text('{"seed": 3, "model": "a"}')
+    (folder / "run.log").write_text("counting")
+    soup = page_of(folder)
+    panel = soup.body.find("section")
+    assert panel["class"] == ["ending"]
+    assert panel.find_next("h1").get_text().strip() == "A question?"
+    said = panel.get_text()
+    assert "A cell raised an error" in said
+    assert panel.pre.get_text() == "ZeroDivisionError: division by zero"
+    for fact in (
+        "code cell 3: share()",
+        "peak memory 1,234 MiB",
+        "ran for 1 min 1 s",
+        "exit code 5",
+    ):
+        assert fact in said
+    assert panel.find("p", class_="again").code.get_text() == "workbench run 90_trial --set seed=3"
+    assert panel.find("a", href="run.log")
+    fatal = soup.find(id=panel.p.a["href"].removeprefix("#"))
+    assert "share()" in fatal.get_text()
+    assert fatal.details.has_attr("open")
+    assert "The run ended in this cell" in fatal.get_text()
+    assert [each.get_text() for each in soup.select("main pre.output")][:2] == [
+        "loaded",
+        "counting",
+    ]
+    assert "An Exception was" not in soup.get_text()
+    unrun = soup.find_all(class_="unrun")
+    assert [each.name for each in unrun] == ["section", "div"]
+    assert "not run" in unrun[1].get_text()
+    assert "not run" not in fatal.get_text()
+
+
+@pytest.mark.parametrize(
+    ("status", "title"),
+    [
+        ("killed", "The kernel's process ended or was killed"),
+        ("timeout", "A cell took longer than it may"),
+        ("oom", "The memory did not suffice"),
+        ("interrupted", "The run was interrupted"),
+    ],
+)
+def test_cells_after_a_death_are_not_run_though_papermill_calls_them_completed(
+    tmp_path, status, title
+):
+    found = [*FIRST, cell("die()"), cell("print('never')", began=False)]
+    found[-1].metadata.papermill.update(end_time="2026-11-24T23:46:50", status="completed")
+    soup = page_of(run_directory(tmp_path / "run", found, status=status))
+    panel = soup.find(class_="ending")
+    assert title in panel.get_text()
+    assert "code cell 3: die()" in panel.get_text()
+    assert [each["id"] for each in soup.find_all(class_="unrun")] == ["cell-4"]
+    assert "The run ended in this cell" in soup.find(id="cell-3").get_text()
+
+
+def test_run_that_began_no_cell_has_none_that_ran(tmp_path):
+    found = [cell("first()", began=False), cell("second()", began=False)]
+    facts = {"status": "failed", "message": "No space left on device\ndo: free some space"}
+    soup = page_of(run_directory(tmp_path / "run", found, **facts))
+    assert len(soup.find_all(class_="unrun")) == 2
+    panel = soup.find(class_="ending").get_text()
+    assert "The run failed" in panel
+    assert "code cell" not in panel
+    assert "Free some space." in panel
+
+
+def test_run_that_failed_after_its_last_cell_blames_none(tmp_path):
+    message = "the notebook ended without a result\ndo: end it with result.save()"
+    found = [*FIRST, new_markdown_cell("## Limits")]
+    soup = page_of(run_directory(tmp_path / "run", found, status="failed", message=message))
+    assert not soup.find_all(class_=["unrun", "ended"])
+    assert "without a result" in soup.find(class_="ending").pre.get_text()
+    assert "End it with result.save()." in soup.find(class_="ending").get_text()
+
+
+def test_page_of_a_run_that_goes_on_says_so_and_blames_nothing(tmp_path):
+    folder = run_directory(tmp_path / "run", [*FIRST, cell("now()"), cell("later()", began=False)])
+    with state.held(folder):
+        state.write(folder, status="running", notebook="90_trial")
+        soup = page_of(folder)
+    assert not soup.find(class_="ending")
+    assert "still going on" in soup.find(class_="note").get_text()
+    assert [each["id"] for each in soup.find_all(class_="unrun")] == ["cell-4"]
+
+
+def test_success_without_a_record_is_an_interruption(tmp_path):
+    soup = page_of(run_directory(tmp_path / "run", FIRST, status="succeeded"))
+    assert "ended before its record was written" in soup.find(class_="ending").get_text()
+
+
+@pytest.mark.parametrize(("attempts", "says"), [(2, "attempts 2"), (["one", "two"], "one; two")])
+def test_attempts_are_said_where_there_were_several(tmp_path, attempts, says):
+    facts = {"status": "killed", "attempts": attempts}
+    panel = page_of(run_directory(tmp_path / "run", FIRST, **facts)).find(class_="ending")
+    assert says in panel.get_text()
+
+
+def test_command_can_be_pasted_into_a_shell_whatever_the_values_are():
+    values = {"dataset": "it's; rm -rf ~ $(x)\n", "epochs": 3, "casing": False, "rate": 0.5}
+    words = shlex.split(ending.command("50_ner", values))
+    assert words[:3] == ["workbench", "run", "50_ner"]
+    assert words[4::2] == [f"dataset={values['dataset']}", "epochs=3", "casing=false", "rate=0.5"]
+    assert ending.command("", values) == ""
+
+
+def test_header_names_the_files_that_exist_and_the_parameters_that_were_changed(tmp_path):
+    folder = run_directory(tmp_path / "run", FIRST)
+    (folder / "run.log").write_text("")
+    (folder / "run.log.bak").write_text("")
+    changed = record(status="succeeded", parameters={"seed": 3, "model": "a"})
+    soup = BeautifulSoup(page.render(folder, changed), "html.parser")
+    links = [a["href"] for a in soup.find(class_="links").find_all("a")]
+    assert links == ["../../index.html", "notebook.ipynb", "result.json", "run.log"]
+    given = soup.find("details", class_="facts")
+    assert given.summary.get_text() == "Parameters seed = 3"
+    assert [dd.get_text() for dd in given.find_all("dd")] == ["3 changed", "a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("It costs $5 and $6.", "It costs $5 and $6."),
+        ("From $5 to $10 a day, or US$7.", "From $5 to $10 a day, or US$7."),
+        ("`$x$` and ``$y$``", "$x$ and $y$"),
+        ("```\n$x$\n```", "$x$"),
+        ("a \\$x$ b", "a $x$ b"),
+        (r"$\frac{$", r"$\frac{$"),
+        (r"$\nosuchthing{x}$", r"$\nosuchthing{x}$"),
+        (r"$\href{javascript:x()}{x}$", r"$\href{javascript:x()}{x}$"),
+        (r"$\hspace{-900em}x$", r"$\hspace{-900em}x$"),
+        ("<math><mi>x</mi></math>", "<math><mi>x</mi></math>"),
+    ],
+)
+def test_text_that_is_no_formula_stays_as_it_is(text, says):
+    soup = BeautifulSoup(prose.markdown(text), "html.parser")
+    assert not soup.find("math")
+    assert soup.get_text().strip() == says
+
+
+@pytest.mark.parametrize(
+    ("text", "display", "says"),
+    [
+        ("is $x^2$.", "inline", "x2"),
+        ("$$\n\\sum_{i=1}^n x_i\n$$", "block", "∑i=1nxi"),
+        (r"\begin{align}a &= b\end{align}", "block", "a=b"),
+        ("## The $F_1$ score", "inline", "F1"),
+        (r"$\text{<b onclick=x()>}$", "inline", "<b\xa0onclick=x()>"),
+    ],
+)
+def test_formula_is_drawn_without_scripts(text, display, says):
+    soup = BeautifulSoup(prose.markdown(text, anchors=True), "html.parser")
+    assert soup.math["display"] == display
+    assert soup.math.get_text() == says
+    assert not soup.math.find("b")
+    assert "formula-" not in str(soup)
+
+
+def test_output_in_latex_is_a_formula_or_its_source():
+    assert "<math" in prose.latex("$\\displaystyle x^2$")
+    assert "<math" in prose.latex("\\begin{align}a &= b\\end{align}")
+    table = "\\begin{tabular}{l}<b>\\end{tabular}"
+    assert "<b>" not in prose.latex(table)
+    assert BeautifulSoup(prose.latex("a " + table), "html.parser").get_text() == "a " + table
+
+
+def test_policy_allows_the_pages_own_scripts_by_hash_and_nothing_else(tmp_path):
+    soup = page_of(run_directory(tmp_path / "run", FIRST))
+    policy = soup.find("meta", attrs={"http-equiv": "Content-Security-Policy"})["content"]
+    allowed = re.search(r"script-src ([^;]+)", policy)[1].split()
+    scripts = [each.string.encode() for each in soup.find_all("script")]
+    digests = [base64.b64encode(hashlib.sha256(text).digest()).decode() for text in scripts]
+    assert allowed == [f"'sha256-{digest}'" for digest in digests]
+    assert len(allowed) == 2
+    for rule in ("default-src 'none'", "img-src data:", "base-uri 'none'", "form-action 'none'"):
+        assert rule in policy
+
+
+def in_use(browse, folder, steps: str) -> dict:
+    """What JavaScript says in a page of a run, whose policy is off to let it in."""
+    html = page.render(folder).replace("Content-Security-Policy", "x-none")
+    ended = "document.title = JSON.stringify(said);"
+    driver = f"addEventListener('DOMContentLoaded', () => {{ const said = {{}}; {steps} {ended} }})"
+    path = folder / "driven.html"
+    path.write_text(html.replace("</body>", f"<script>{driver}</script></body>"))
+    return json.loads(BeautifulSoup(browse(f"file://{path}"), "html.parser").title.get_text())
+
+
+def test_tables_sort_by_value_and_come_back(tmp_path, browse):
+    rows = [
+        ["b", "0.500 [0.400, 0.610]", "1,000 MiB", "2 min 1 s"],
+        ["a", "-0.250 [-0.4, 0.1]", "90 MiB", "59.0 s"],
+        ["c10", "", "200 MiB", "1 h 0 min"],
+        ["c9", "0.060 [0.01, 0.2]", "100 MiB", "3 min 0 s"],
+        ["all", "9.000", "1 MiB", "0.0 s"],
+    ]
+    body = tables.html.table(["name", "score", "memory", "time"], rows, rule_before="all")
+    few = tables.html.table(["name"], [["a"], ["b"], ["c"]])
+    frame = pandas.DataFrame({"x": [3, 1, 2, 11]}).to_html()
+    two = pandas.DataFrame({("a", "x"): [3, 1, 2, 11], ("a", "y"): 0}).to_html()
+    outputs = [
+        new_output("execute_result", data={"text/html": each}) for each in (body, few, frame, two)
+    ]
+    folder = run_directory(tmp_path / "run", [cell("x", *outputs)])
+    said = in_use(browse, folder, """
+        const [table, few, frame, two] = document.querySelectorAll("main table");
+        const column = (table) => [...table.tBodies[0].rows].map((row) => row.cells[0].textContent);
+        const click = (table, index) => {
+          table.tHead.rows[0].cells[index].querySelector("button").click();
+          return [table.tHead.rows[0].cells[index].ariaSort, ...column(table)].join(" ");
+        };
+        for (const [index, name] of ["name", "score", "memory", "time"].entries())
+          said[name] = [click(table, index), click(table, index), click(table, index)];
+        said.buttons = [few, two].map((each) => each.querySelectorAll("button").length);
+        said.frame = click(frame, 1);
+    """)  # fmt: skip
+    before = "b a c10 c9 all"
+    assert said["name"] == ["descending c10 c9 b a all", "ascending a b c9 c10 all", f" {before}"]
+    assert said["score"] == ["descending b c9 a c10 all", "ascending a c9 b c10 all", f" {before}"]
+    assert said["memory"][:2] == ["descending b c10 c9 a all", "ascending a c9 c10 b all"]
+    assert said["time"][:2] == ["descending c10 c9 b a all", "ascending a b c9 c10 all"]
+    assert said["buttons"] == [0, 0]
+    assert said["frame"] == "descending 3 0 2 1"
+
+
+def test_theme_and_code_change_by_button(tmp_path, browse):
+    folder = run_directory(tmp_path / "run", FIRST, status="unknown")
+    said = in_use(browse, folder, """
+        const button = document.querySelector("body > .theme > button");
+        const colour = () => getComputedStyle(document.body).backgroundColor;
+        said.themes = [];
+        for (let step = 0; step < 4; step += 1) {
+          button.click();
+          const theme = document.documentElement.dataset.theme ?? "system";
+          said.themes.push([theme, colour()].join(" "));
+        }
+        const all = document.querySelector("button.all-code");
+        const open = () => document.querySelectorAll("details.code[open]").length;
+        said.code = [open()];
+        all.click(); said.code.push(open(), all.ariaPressed);
+        all.click(); said.code.push(open());
+    """)  # fmt: skip
+    light, dark = "rgb(255, 255, 255)", "rgb(20, 23, 29)"
+    assert said["themes"][:2] == [f"light {light}", f"dark {dark}"]
+    assert said["themes"][2].startswith("system")
+    assert said["themes"][3] == f"light {light}"
+    assert said["code"] == [0, 3, "true", 0]
 
 
 def test_very_long_output_is_cut_and_says_so():
-    shown = page.last_lines("x" * 100_000)
+    shown = cells.last_lines("x" * 100_000)
     assert len(shown) < 21_000
     assert "80,000 more characters in run.log" in shown
 

@@ -3,22 +3,23 @@
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import nbformat
-import nh3
-from bs4 import BeautifulSoup
-from nbconvert import HTMLExporter
-from pygments.formatters import HtmlFormatter
+from pygments.styles import get_style_by_name
+from pygments.token import STANDARD_TYPES
 
 from workbench import paths, state
 from workbench.files import write_text
+from workbench.report import cells, ending
+from workbench.report.cells import TEMPLATES
+from workbench.report.cleaning import visible
 from workbench.result import (
+    ITEMS,
+    LOG,
     NOTEBOOK,
     PAGE,
     PARAMETERS,
@@ -27,26 +28,9 @@ from workbench.result import (
     duration,
 )
 
-TEMPLATES = Path(__file__).parent / "templates"
-MAX_STREAM = 20_000
-"""Characters shown of one cell's printed output; the rest is in run.log."""
-
-KINDS = ("image/png", "text/html", "text/markdown", "text/plain")
-"""Kinds of output that a page shows, the best first; nothing else gets in."""
-
-TAGS = set(
-    "a b blockquote br caption code dd del div dl dt em h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark"
-    " ol p pre s small span strong sub sup table tbody td tfoot th thead tr u ul".split()
-)
-ATTRIBUTES = {
-    "*": {"class", "title"},
-    "a": {"href"},
-    "img": {"src", "alt", "width", "height"},
-    "td": {"colspan", "rowspan"},
-    "th": {"colspan", "rowspan", "scope"},
-    "ol": {"start"},
-    **{heading: {"id"} for heading in ("h1", "h2", "h3", "h4", "h5", "h6")},
-}
+THEME = "theme.js"
+"""Runs in the head of every page, so that none is ever drawn in the wrong theme."""
+NOT_RECORDED = "ended before its record was written"
 
 
 def render(directory: Path, record: Result | None = None) -> str:
@@ -54,30 +38,38 @@ def render(directory: Path, record: Result | None = None) -> str:
     facts = state.read(directory)
     if record is None and (directory / RESULT).exists():
         record = Result.read_record(directory)
-    title, body = _notebook(directory / NOTEBOOK)
+    status = record.status if record else facts.get("status", "unknown")
+    if status == "succeeded" and not record:
+        status, facts = "interrupted", facts | {"message": NOT_RECORDED}
+    notebook = cells.read(directory / NOTEBOOK, status)
+    given = record.parameters if record else parameters(directory)
+    changed = given.keys() if notebook.changed is None else notebook.changed
+    differing = {name: value for name, value in given.items() if name in changed}
     shown: dict[str, Any] = {
-        "title": title or facts.get("task") or (record.task if record else directory.name),
+        "title": notebook.title or facts.get("task") or (record.task if record else directory.name),
         "run_id": directory.name,
-        "status": facts.get("status", "unknown"),
-        "message": facts.get("message", ""),
+        "status": status,
         "started": facts.get("started", ""),
         "seconds": facts.get("seconds"),
-        "parameters": parameters(directory),
+        "parameters": given,
+        "changed": differing if notebook.changed else {},
+        "files": _files(directory, record),
+        "ending": ending.explain(facts, status, notebook.ended, differing),
     }
     if record:
         shown |= _from_record(record)
-    soup = BeautifulSoup(body, "html.parser")
-    contents = [
-        (heading["id"], heading.get_text().removesuffix("¶"))
-        for heading in soup.find_all("h2")
-        if heading.get("id")
-    ]
-    return shell("run.html", **shown, contents=contents, body=body)
+    return shell("run.html", scripts=["page.js"], **shown, notebook=notebook)
 
 
 def refresh(directory: Path) -> None:
     """Write the page of a run directory anew."""
     write_text(directory / PAGE, render(directory))
+
+
+def _files(directory: Path, record: Result | None) -> list[str]:
+    """The files beside the page that a reader may want; the record's own is written after it."""
+    wanted = (NOTEBOOK, RESULT, LOG, ITEMS)
+    return [n for n in wanted if (directory / n).exists() or (n == RESULT and record)]
 
 
 def _from_record(record: Result) -> dict[str, Any]:
@@ -90,12 +82,11 @@ def _from_record(record: Result) -> dict[str, Any]:
     packages = record.environment.get("packages", {})
     machine = {key: value for key, value in record.environment.items() if key != "packages"}
     return {
-        "status": record.status,
         "started": record.started,
         "seconds": cost.seconds,
-        "parameters": record.parameters,
         "headline": {name: record.metrics[name] for name in record.headline},
         "cost": spent,
+        "memory": f"peak {max(cost.memory_mb.values(), default=0):,.0f} MiB",
         "losses": {
             loss.note: f"{loss.count:,} of {loss.of:,} ({loss.count / max(loss.of, 1):.2%})"
             for loss in record.losses.values()
@@ -109,71 +100,6 @@ def _from_record(record: Result) -> dict[str, Any]:
         },
         "environment": {**machine, **packages},
     }
-
-
-def _notebook(path: Path) -> tuple[str, str]:
-    """Title and cleaned HTML of an executed notebook; empty where there is none."""
-    if not path.exists():
-        return "", ""
-    try:
-        content: Any = nbformat.read(path, as_version=4)
-    except ValueError:
-        return "", "<p>The notebook file was not written to its end.</p>"
-    title = ""
-    if content.cells and (match := re.match(r"# (.+)\n*", content.cells[0].source)):
-        title = match[1]
-        content.cells[0].source = content.cells[0].source[match.end() :]
-    body, _ = _exporter().from_notebook_node(content)
-    return title, body
-
-
-@cache
-def _exporter() -> HTMLExporter:
-    exporter = HTMLExporter(
-        template_name="workbench", extra_template_basedirs=[str(TEMPLATES)]
-    )  # fmt: skip
-    exporter.register_filter("clean", clean)
-    exporter.register_filter("best_kind", lambda data: next((k for k in KINDS if k in data), ""))
-    exporter.register_filter("last_lines", last_lines)
-    exporter.register_filter("base64_only", lambda text: re.sub(r"[^A-Za-z0-9+/=]", "", text))
-    return exporter
-
-
-def clean(html: str) -> str:
-    """Keep headings, text, tables, links and embedded PNG images; drop everything that can run.
-
-    >>> clean('<p onclick="x()">a<script>x()</script><a href="javascript:x()">b</a></p>')
-    '<p>a<a rel="noopener noreferrer">b</a></p>'
-    """
-    return nh3.clean(
-        html,
-        tags=TAGS,
-        attributes=ATTRIBUTES,
-        url_schemes={"http", "https", "data"},
-        attribute_filter=_allowed,
-        clean_content_tags={"script", "style", "svg", "math"},
-    )
-
-
-def _allowed(_tag: str, attribute: str, value: str) -> str | None:
-    if attribute == "src":
-        return value if value.startswith("data:image/png;base64,") else None
-    if attribute == "href":
-        return value if value.startswith(("#", "http://", "https://")) else None
-    return value
-
-
-def last_lines(text: str) -> str:
-    r"""Printed text as a terminal leaves it: what a carriage return overwrote is gone; capped.
-
-    >>> last_lines("1 of 2\r2 of 2\ndone")
-    '2 of 2\ndone'
-    """
-    lines = (line.rstrip("\r").rsplit("\r", 1)[-1].rstrip() for line in text.split("\n"))
-    kept = "\n".join(lines)
-    if len(kept) > MAX_STREAM:
-        return f"{kept[:MAX_STREAM]}\n... {len(kept) - MAX_STREAM:,} more characters in run.log"
-    return kept
 
 
 @cache
@@ -192,29 +118,47 @@ def environment() -> jinja2.Environment:
     return found
 
 
-def shell(template: str, *, scripts: Sequence[str] = (), **values: Any) -> str:
+def shell(
+    template: str, *, scripts: Sequence[str] = (), styles: Sequence[str] = (), **values: Any
+) -> str:
     """A page from a template that extends `base.html`.
 
-    `scripts` names files beside the templates; the page's policy allows these by their hash, no
-    other, and no request at all. `values` are what the template shows, escaped.
+    `scripts` and `styles` name files beside the templates. The scripts run when the page is read to
+    its end; the page's policy allows these and the theme's by their hash, no other, and no request
+    at all. `values` are what the template shows, escaped.
     """
-    texts = [(TEMPLATES / name).read_text(encoding="utf-8") for name in scripts]
-    hashes = (hashlib.sha256(text.encode()).digest() for text in texts)
-    allowed = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes]
+    first, *texts = [_text(name) for name in (THEME, *scripts)]
+    hashes = (hashlib.sha256(text.encode()).digest() for text in (first, *texts))
+    allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes)
+    css = "\n".join([style(), *map(_text, styles)])
     page = environment().get_template(template)
-    return page.render(
-        **values, style=style(), scripts=texts, script_policy=" ".join(allowed) or "'none'"
+    return visible(
+        page.render(**values, style=css, theme_script=first, scripts=texts, script_policy=allowed)
     )
+
+
+def _text(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 @cache
 def style() -> str:
     """All CSS of a page."""
-    light = HtmlFormatter(style="default").get_style_defs(".highlight")
-    dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
-    own = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     tables = (paths.PACKAGE / "tables" / "tables.css").read_text(encoding="utf-8")
-    return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n{own}\n{tables}"
+    return f"{_code_colours()}\n{_text('style.css')}\n{tables}"
+
+
+def _code_colours() -> str:
+    """Colours of code in both themes, as one set of rules."""
+    light, dark = (get_style_by_name(name) for name in ("default", "github-dark"))
+    rules = []
+    for token, short in STANDARD_TYPES.items():
+        day, night = light.style_for_token(token), dark.style_for_token(token)
+        pair = (f"#{each['color']}" if each["color"] else "currentcolor" for each in (day, night))
+        weight = "; font-weight: bold" if day["bold"] else ""
+        if short and (day["color"] or night["color"]):
+            rules.append(f".highlight .{short} {{ color: light-dark({', '.join(pair)}){weight} }}")
+    return "\n".join(rules)
 
 
 def parameters(directory: Path) -> dict[str, Any]:

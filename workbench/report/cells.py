@@ -1,0 +1,161 @@
+"""The cells of an executed notebook as cleaned HTML, and how far its run came."""
+
+import ast
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from bs4 import BeautifulSoup
+from nbconvert.exporters import TemplateExporter
+from nbconvert.filters import Highlight2HTML
+
+from workbench.report.cleaning import clean
+from workbench.report.prose import latex, markdown
+
+TEMPLATES = Path(__file__).parent / "templates"
+MAX_STREAM = 20_000
+"""Characters shown of one cell's printed output; the rest is in run.log."""
+
+KINDS = ("image/png", "text/html", "text/markdown", "text/latex", "text/plain")
+"""Kinds of output that a page shows, the best first; nothing else gets in."""
+INJECTED = "injected-parameters"
+"""papermill's tag of the cell with the parameters that are not as in the notebook."""
+MARKER = "papermill-error-cell-tag"
+"""papermill's tag of what it writes around an error, which the page says in its own way."""
+STOPPED = ("timeout", "killed", "oom", "interrupted")
+"""Statuses of runs that ended while a cell was at work."""
+UNFINISHED = ("running", "failed", *STOPPED)
+
+
+@dataclass(frozen=True)
+class Place:
+    """The code cell at which a run ended."""
+
+    number: int
+    """As in messages: code cells from 1, that of the given parameters not counted."""
+    first_line: str
+    error: str = ""
+    """The last line of its traceback, where it has one."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An executed notebook as its page shows it."""
+
+    title: str = ""
+    body: str = ""
+    contents: tuple[tuple[str, str], ...] = ()
+    """Anchor and text of each section."""
+    changed: frozenset[str] | None = frozenset()
+    """Parameters that are not as in the notebook; None where that can't be told."""
+    ended: Place | None = None
+
+
+def read(path: Path, status: str) -> Shown:
+    """Read the notebook that a run with that status has left."""
+    if not path.exists():
+        return Shown(changed=None)
+    try:
+        content: Any = nbformat.read(path, as_version=4)
+    except ValueError:
+        text = "<p>The notebook file was not written to its end.</p>"
+        return Shown(body=text, changed=None)
+    cells = [cell for cell in content.cells if MARKER not in cell.metadata.get("tags", [])]
+    content.cells = cells
+    title = ""
+    if cells and (match := re.match(r"# (.+)\n*", cells[0].source)):
+        title = match[1]
+        cells[0].source = cells[0].source[match.end() :]
+    ended = _mark(cells, status)
+    body, _ = _exporter().from_notebook_node(content)
+    return Shown(title, body, _contents(body), _changed(cells), ended)
+
+
+def _mark(cells: list[Any], status: str) -> Place | None:
+    """Note in each cell what the template asks for; return where the run ended, if in a cell.
+
+    A cell began if it has papermill's start, a count or an output. papermill's own status of cells
+    is not asked: it calls those of a dead kernel completed.
+    """
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    own = [cell for cell in code if INJECTED not in cell.metadata.get("tags", [])]
+    begun = [number for number, cell in enumerate(own, 1) if _began(cell)]
+    last = begun[-1] if begun else 0
+    ended = _ended(own, last, status)
+    numbers = {id(cell): number for number, cell in enumerate(own, 1)}
+    unrun = status in UNFINISHED and not begun
+    for cell in cells:
+        number = numbers.get(id(cell), 0)
+        at_end = number == last and (ended is not None or status == "running")
+        fatal = at_end and ended is not None
+        cell.metadata["workbench"] = {"number": number, "fatal": fatal, "unrun": unrun}
+        unrun = unrun or at_end
+    return ended
+
+
+def _ended(own: list[Any], last: int, status: str) -> Place | None:
+    """The place of the last cell that began, if the run of that status ended there."""
+    if not last or status not in UNFINISHED or status == "running":
+        return None
+    cell = own[last - 1]
+    error = next((each for each in cell.outputs if each.output_type == "error"), None)
+    if not error and status not in STOPPED and last == len(own):
+        return None
+    line = f"{error.ename}: {error.evalue}" if error else ""
+    return Place(last, cell.source.strip().partition("\n")[0], line)
+
+
+def _began(cell: Any) -> bool:
+    started = cell.metadata.get("papermill", {}).get("start_time")
+    return bool(started or cell.execution_count or cell.outputs)
+
+
+def _contents(body: str) -> tuple[tuple[str, str], ...]:
+    """The sections of the notebook's own prose; headings in outputs are none."""
+    found = BeautifulSoup(body, "html.parser").select("section.prose > h2[id]")
+    return tuple((str(each["id"]), each.get_text().removesuffix("¶")) for each in found)
+
+
+def _changed(cells: list[Any]) -> frozenset[str] | None:
+    """Names that the cell of given parameters assigns."""
+    given = [cell for cell in cells if INJECTED in cell.metadata.get("tags", [])]
+    try:
+        nodes = ast.walk(ast.parse("\n".join(cell.source for cell in given)))
+    except (SyntaxError, ValueError):
+        return None
+    return frozenset(
+        node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    )
+
+
+@cache
+def _exporter() -> TemplateExporter:
+    # Not HTMLExporter: that one parses and writes anew what was cleaned before.
+    exporter = TemplateExporter(
+        file_extension=".html", template_name="workbench", extra_template_basedirs=[str(TEMPLATES)]
+    )
+    exporter.register_filter("highlight", Highlight2HTML(pygments_lexer="ipython3"))
+    exporter.register_filter("clean", clean)
+    exporter.register_filter("markdown", markdown)
+    exporter.register_filter("prose", lambda text: markdown(text, anchors=True))
+    exporter.register_filter("latex", latex)
+    exporter.register_filter("best_kind", lambda data: next((k for k in KINDS if k in data), ""))
+    exporter.register_filter("last_lines", last_lines)
+    exporter.register_filter("base64_only", lambda text: re.sub(r"[^A-Za-z0-9+/=]", "", text))
+    return exporter
+
+
+def last_lines(text: str) -> str:
+    r"""Printed text as a terminal leaves it: what a carriage return overwrote is gone; capped.
+
+    >>> last_lines("1 of 2\r2 of 2\ndone")
+    '2 of 2\ndone'
+    """
+    lines = (line.rstrip("\r").rsplit("\r", 1)[-1].rstrip() for line in text.split("\n"))
+    kept = "\n".join(lines)
+    if len(kept) > MAX_STREAM:
+        return f"{kept[:MAX_STREAM]}\n... {len(kept) - MAX_STREAM:,} more characters in run.log"
+    return kept

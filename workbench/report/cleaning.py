@@ -1,0 +1,61 @@
+"""What may stand in a page: markup that can neither run nor fetch, text that can't steer it."""
+
+import re
+
+import nh3
+
+TAGS = set(
+    "a b blockquote br caption code dd del div dl dt em h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark"
+    " ol p pre s small span strong sub sup table tbody td tfoot th thead tr u ul".split()
+)
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+ATTRIBUTES = {
+    "*": {"class", "title"},
+    "a": {"href"},
+    "img": {"src", "alt", "width", "height"},
+    "td": {"colspan", "rowspan"},
+    "th": {"colspan", "rowspan", "scope"},
+    "ol": {"start"},
+}
+WITH_ANCHORS = ATTRIBUTES | {heading: {"id"} for heading in HEADINGS}
+# Control characters, changes of direction, and halves of a character that no file can hold.
+STEERING = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)  # fmt: skip
+
+
+def clean(html: str, *, anchors: bool = False) -> str:
+    """Keep headings, text, tables, links and embedded PNG images; drop everything that can run.
+
+    A wide table gets a box to scroll in. With `anchors`, headings keep the ids that links lead to.
+
+    >>> clean('<p onclick="x()">a<script>x()</script><a href="javascript:x()">b</a></p>')
+    '<p>a<a rel="noopener noreferrer">b</a></p>'
+    """
+    cleaned = nh3.clean(
+        visible(html),
+        tags=TAGS,
+        attributes=WITH_ANCHORS if anchors else ATTRIBUTES,
+        url_schemes={"http", "https", "data"},
+        attribute_filter=_allowed,
+        clean_content_tags={"script", "style", "svg", "math"},
+    )
+    boxed = cleaned.replace("<table", '<div class="scroll"><table')
+    return boxed.replace("</table>", "</table></div>")
+
+
+def _allowed(_tag: str, attribute: str, value: str) -> str | None:
+    if attribute == "src":
+        return value if value.startswith("data:image/png;base64,") else None
+    if attribute == "href":
+        return value if value.startswith(("#", "http://", "https://")) else None
+    return value
+
+
+def visible(text: str) -> str:
+    r"""Text or markup in which characters that steer instead of being seen are written out.
+
+    >>> visible("a\x1b[2J\u202e b")
+    'a\\x1b[2J\\u202e b'
+    """
+    return STEERING.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
