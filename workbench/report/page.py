@@ -192,18 +192,21 @@ def environment() -> jinja2.Environment:
     return found
 
 
-def shell(template: str, *, scripts: Sequence[str] = (), **values: Any) -> str:
+def shell(
+    template: str, *, scripts: Sequence[str] = (), styles: Sequence[str] = (), **values: Any
+) -> str:
     """A page from a template that extends `base.html`.
 
-    `scripts` names files beside the templates; the page's policy allows these by their hash, no
-    other, and no request at all. `values` are what the template shows, escaped.
+    `scripts` and `styles` name files beside the templates; the page's policy allows these scripts
+    by their hash, no other, and no request at all. `values` are what the template shows, escaped.
     """
     texts = [(TEMPLATES / name).read_text(encoding="utf-8") for name in scripts]
     hashes = (hashlib.sha256(text.encode()).digest() for text in texts)
     allowed = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes]
     page = environment().get_template(template)
+    css = "\n".join([style(), *((TEMPLATES / name).read_text(encoding="utf-8") for name in styles)])
     return page.render(
-        **values, style=style(), scripts=texts, script_policy=" ".join(allowed) or "'none'"
+        **values, style=css, scripts=texts, script_policy=" ".join(allowed) or "'none'"
     )
 
 
