@@ -40,7 +40,7 @@ ARROWS = {
     "tables": {"iob", "result"},
     "flow": {"config", "machine", "result", "tasks"},
     "notebooks": {"config", "tasks"},
-    "report": {"result", "state"},
+    "report": {"comparison", "result", "state"},
     "batch": {"config", "notebooks", "report", "result", "sources", "state"},
     "cli": {
         "assets", "batch", "comparison", "config", "notebooks", "report", "result", "runs",

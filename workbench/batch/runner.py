@@ -25,7 +25,7 @@ from workbench.errors import (
     ParameterError,
     WorkbenchError,
 )
-from workbench.report import index
+from workbench.report import index, planned
 from workbench.result import Result, duration
 
 DONE_BEFORE = "done before"
@@ -55,6 +55,8 @@ def run_suite(name: str, jobs: int = 0) -> int:
     if jobs < 0:
         raise ParameterError(f"jobs={jobs}", expected="a number of runs at once; 0 chooses one")
     plan = standing.judge(suite.read(name))
+    planned.write(paths.reports(), name, (found.planned() for found in plan))
+    index.write(paths.reports())
     with terminated_as_interrupted():
         lines = _Crew(plan, jobs).run()
     width = max((len(line.label) for line in lines), default=0)

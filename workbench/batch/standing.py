@@ -10,6 +10,7 @@ from typing import Any
 from workbench import paths, state
 from workbench.batch.plan import Job, Run, resolve
 from workbench.errors import MachineError, WorkbenchError
+from workbench.report.planned import Planned
 from workbench.result import duration, is_whole
 
 DONE, RUNNING, FAILED, STALE, NEW, IMPOSSIBLE = (
@@ -34,6 +35,18 @@ class Standing:
     def name(self) -> str:
         """The run's id, or its notebook where it has none."""
         return self.run.run_id if self.run else self.job.notebook.name
+
+    def planned(self) -> Planned:
+        """What the index keeps of it."""
+        return Planned(
+            run_id=self.run.run_id if self.run else "",
+            label=self.job.label,
+            notebook=self.job.notebook.name,
+            task=self.job.config.task,
+            status=self.status,
+            why=self.why,
+            seconds=self.seconds,
+        )
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.comparison.draws import resample
 from workbench.comparison.pairs import Places, finite_losses
 from workbench.comparison.records import Measure
 from workbench.result import Metric
-from workbench.statistics import Counts, detectable, measure, resample
+from workbench.statistics import Counts, detectable, measure
 
 if TYPE_CHECKING:
     from workbench.comparison.pairs import Pair

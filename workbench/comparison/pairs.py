@@ -1,6 +1,6 @@
 """The items that two results share, row by row, and which of them belong together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,15 +21,21 @@ UNPARSED = "unparsed"
 def method_of(result: Result, name: str = "") -> str:
     """The named method; without a name the run's own.
 
-    That is the one its record names, else its only one, else the one called as its model. Raises
-    ParameterError where the method is not there, DataError where there are no items.
+    Raises ParameterError where the method is not there, DataError where there are no items.
     """
-    known = list(dict.fromkeys(result.items["method"]))
-    run = repr(result.run_id) if result.run_id else "a run that was not saved"
+    return own_method(result, list(dict.fromkeys(result.items["method"])), name)
+
+
+def own_method(record: Result, known: Sequence[str], name: str = "") -> str:
+    """The named one of the `known` methods of a run's items; without a name the run's own.
+
+    That is the one its record names, else its only one, else the one called as its model.
+    """
+    run = repr(record.run_id) if record.run_id else "a run that was not saved"
     if not known:
         raise DataError(f"{run} holds no items", expected="one row an item and method")
     only = known[0] if len(known) == 1 else ""
-    own = (result.method, only, result.sources.get("model", {}).get("name", ""))
+    own = (record.method, only, record.sources.get("model", {}).get("name", ""))
     for method in (name,) if name else own:
         if method in known:
             return method

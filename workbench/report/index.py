@@ -1,55 +1,49 @@
-"""The page over all runs: status, headline numbers, and the parameters in which runs differ."""
+"""The page over all runs: what failed, what is ahead, what was found, and how two runs differ."""
 
 import contextlib
+import json
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from workbench import state
+from markupsafe import Markup
+
 from workbench.errors import DataError
 from workbench.files import write_text
-from workbench.report import page
-from workbench.result import NOTEBOOK, PAGE, RESULT, Metric, Result, is_whole
+from workbench.report import page, pairs, planned, rows
+from workbench.report.leaderboard import boards
+from workbench.report.rows import AHEAD, FAILED, Row
+from workbench.result import NOTEBOOK, RESULT, duration
 
 INDEX = "index.html"
 
 
-@dataclass(frozen=True)
-class Row:
-    """One run as the index shows it."""
-
-    run_id: str
-    notebook: str
-    status: str
-    message: str
-    started: str
-    seconds: float | None
-    parameters: dict[str, Any]
-    metrics: dict[str, Metric]
-    page: str
-
-
 def write(reports: Path) -> Path:
-    """Write `index.html` over all run directories below `reports`; return its path."""
-    rows = [_row(directory) for directory in sorted((reports / "runs").glob("*/"))]
-    groups = []
-    for notebook in sorted({row.notebook for row in rows}):
-        runs = [row for row in rows if row.notebook == notebook]
-        runs.sort(key=lambda row: row.started, reverse=True)
-        groups.append(
-            {
-                "notebook": notebook,
-                "runs": runs,
-                "metrics": list(dict.fromkeys(name for row in runs for name in row.metrics)),
-                "differing": _differing(runs),
-            }
-        )
-    counts = Counter(row.status for row in rows)
-    summary = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    """Write `index.html` over all runs below `reports` and all plans; return its path."""
     reports.mkdir(parents=True, exist_ok=True)
-    text = page.shell("index.html", groups=groups, counts=summary or "no runs")
-    write_text(reports / INDEX, text)
+    plans = planned.read(reports)
+    found = rows.read(reports, plans)
+    text = page.shell(
+        "index.html",
+        scripts=["index.js"],
+        styles=["index.css"],
+        rows=found,
+        open=[row for row in found if row.status not in rows.GOOD],
+        boards=boards(found),
+        counts=_counts(found),
+        plans=[_progress(plan, found) for plan in plans],
+        ahead=_ahead(found),
+        tasks=sorted({row.task for row in found}),
+        statuses=[name for name in rows.ORDER if any(row.status == name for row in found)],
+        written=datetime.now().astimezone().isoformat(timespec="minutes"),
+        failed=FAILED,
+        run_data=embed(_run_data(found)),
+        pair_data=embed(pairs.embedded(reports, found)),
+    )
+    # A record may hold half a character, which UTF-8 can't.
+    write_text(reports / INDEX, text.encode("utf-8", "backslashreplace").decode("utf-8"))
     return reports / INDEX
 
 
@@ -63,37 +57,51 @@ def refresh(reports: Path) -> Path:
     return write(reports)
 
 
-def _row(directory: Path) -> Row:
-    facts = state.read(directory)
-    record, whole = None, is_whole(directory)
-    with contextlib.suppress(DataError):
-        record = Result.read_record(directory)
-    status, message = facts.get("status", "unknown"), facts.get("message", "")
-    if record and whole:
-        status = record.status
-    elif (directory / RESULT).exists():
-        status, message = "damaged", "a file of this run is not as its record says; run it again"
-    elif status == "succeeded":
-        status, message = "interrupted", "ended before its record was written; run it again"
-    return Row(
-        run_id=directory.name,
-        notebook=facts.get("notebook")
-        or (record and (record.notebook or record.task))
-        or "unknown",
-        status=status,
-        message=message,
-        started=facts.get("started") or (record.started if record else ""),
-        seconds=record.cost.seconds if record else facts.get("seconds"),
-        parameters=record.parameters if record else page.parameters(directory),
-        metrics={name: record.metrics[name] for name in record.headline} if record else {},
-        page=f"runs/{directory.name}/{PAGE}" if (directory / PAGE).exists() else "",
-    )
+def embed(value: Any) -> Markup:
+    r"""JSON for a script element that is data: nothing in it can end the element.
+
+    >>> embed({"a": "</script>"})
+    Markup('{"a":"\\u003c/script>"}')
+    """
+    text = json.dumps(value, separators=(",", ":"), default=str)
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704  no character of it is markup
 
 
-def _differing(rows: list[Row]) -> list[str]:
-    """Names of the parameters that are not the same in all runs that have them."""
-    values: dict[str, set[str]] = {}
-    for row in rows:
-        for name, value in row.parameters.items():
-            values.setdefault(name, set()).add(repr(value))
-    return [name for name, found in values.items() if len(found) > 1]
+def _counts(found: Sequence[Row]) -> list[tuple[str, int]]:
+    """Status -> number of runs, the most urgent first."""
+    counts = Counter(row.status for row in found)
+    return sorted(counts.items(), key=lambda pair: rows.rank(pair[0]))
+
+
+def _progress(plan: planned.Plan, found: Sequence[Row]) -> dict[str, Any]:
+    """How far a plan has come, by what its runs' directories say now."""
+    status = {row.run_id: row.status for row in found if row.run_id}
+    counts = Counter(status.get(run.run_id, run.status) for run in plan.runs)
+    done = sum(counts[name] for name in rows.GOOD)
+    return {"suite": plan.suite, "made": plan.made, "done": done, "of": len(plan.runs)}
+
+
+def _ahead(found: Sequence[Row]) -> str:
+    """How long planned runs will take, as far as it is known."""
+    waiting = [row for row in found if row.status in AHEAD and row.status != "running"]
+    known = [row.expected_s for row in waiting if row.expected_s is not None]
+    if not waiting:
+        return ""
+    time = f"about {duration(sum(known))} one after another" if known else ""
+    unknown = len(waiting) - len(known)
+    return ", ".join(filter(None, [time, f"{unknown} of unknown time" if unknown else ""]))
+
+
+def _run_data(found: Sequence[Row]) -> dict[str, Any]:
+    """Parameters and origin of every run; the names of each notebook's parameters once."""
+    names: list[list[str]] = []
+    places: dict[tuple[str, ...], int] = {}
+    runs = {}
+    for row in found:
+        if not row.run_id:
+            continue
+        place = places.setdefault(tuple(row.parameters), len(places))
+        if place == len(names):
+            names.append(list(row.parameters))
+        runs[row.run_id] = [place, list(row.parameters.values()), row.made_by]
+    return {"names": names, "runs": runs}

@@ -1,0 +1,482 @@
+"""The index: every run is told as it is, its numbers are those of `compare`, nothing can run."""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+from bs4 import BeautifulSoup
+
+from workbench import comparison, paths, state
+from workbench.report import index, leaderboard, pairs, planned, rows, verified
+from workbench.result import ITEM_COLUMNS, RESULT, Cost, Metric, Result
+
+CHROMIUM = shutil.which("chromium")
+SPEC = importlib.util.spec_from_file_location(
+    "index_page", paths.ROOT / "benchmarks" / "index_page.py"
+)
+made_up = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(made_up)
+STEAL = "<img src=x onerror=steal()></script><script>steal()</script>"
+
+
+def metric(value=0.5, unit="share", width=0.1):
+    ends = {"low": value - width, "high": value + width} if width else {}
+    return Metric(value=value, **ends, n=10, unit=unit, how="bootstrap over 30 documents")
+
+
+def record(value=0.5, **changes):
+    fields = {
+        "task": "template", "notebook": "50_ner", "status": "succeeded", "sources": {},
+        "parameters": {"seed": 0}, "metrics": {"test/entity_f1": metric(value)},
+        "headline": ("test/entity_f1",), "environment": {"python": "3", "packages": {}},
+        "cost": Cost(seconds=61, memory_mb={"resident": 10}, device="cpu", precision="float32"),
+    }  # fmt: skip
+    return Result(**(fields | changes))
+
+
+def items(right, clusters=None, **changes):
+    """Items with one label each, some of them right."""
+    n = len(right)
+    columns = {
+        "item": [f"test/{place}" for place in range(n)], "split": "test", "method": "own",
+        "cluster": [str(each) for each in (clusters if clusters is not None else range(n))],
+        "input": [[f"text {place}"] for place in range(n)], "gold": [["calm"]] * n,
+        "predicted": [["calm"] if each else ["glad"] for each in right], "loss": np.ones(n),
+    }  # fmt: skip
+    return pandas.DataFrame(columns | changes, columns=ITEM_COLUMNS)
+
+
+def save(reports, name, result, frame=None):
+    if frame is not None:
+        result = result.with_details(directory=None, items=frame, history=[])
+    return result.save(reports / "runs" / name)
+
+
+def begun(reports, name, **facts):
+    folder = reports / "runs" / name
+    folder.mkdir(parents=True)
+    state.write(folder, **({"notebook": "50_ner", "task": "ner"} | facts))
+    return folder
+
+
+def soup(reports):
+    return BeautifulSoup(index.write(reports).read_text(encoding="utf-8"), "html.parser")
+
+
+def shown(reports):
+    """Run -> the words of its row in the list of every run."""
+    found = soup(reports).select("#runs tbody tr")
+    return {row.get("data-run", ""): " ".join(row.get_text(" ").split()) for row in found}
+
+
+def dom(page: Path, fragment: str = "") -> BeautifulSoup:
+    """What Chromium makes of a page."""
+    if not CHROMIUM:
+        pytest.skip("needs chromium; ends where it is installed")
+    with tempfile.TemporaryDirectory() as profile:
+        done = subprocess.run(
+            [
+                CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu",
+                "--disable-background-networking", f"--user-data-dir={profile}", "--dump-dom",
+                f"{page.as_uri()}{fragment}",
+            ],
+            capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+    return BeautifulSoup(done.stdout, "html.parser")
+
+
+def part(page, name):
+    found = page.select_one(f'[data-part="{name}"]')
+    return found and found.get_text().strip()
+
+
+def test_every_run_is_shown_as_it_is(tmp_path):
+    for name, seed in (("a", 0), ("b", 1)):
+        save(tmp_path, name, record(parameters={"seed": seed, "same": 1}))
+    begun(tmp_path, "c", status="failed", message="code cell 3 (x): DataError: broke")
+    begun(tmp_path, "d", status="running", notebook="<b>x</b>")
+    (tmp_path / "runs" / "e").mkdir()
+    (tmp_path / "runs" / "e" / RESULT).write_text("{")
+    save(tmp_path, "f", record())
+    (tmp_path / "runs" / "f" / "metrics.jsonl").write_text("changed")
+    begun(tmp_path, "g", status="succeeded")
+    found = shown(tmp_path)
+    assert set(found) == set("abcdefg")
+    assert "0.500 [0.400, 0.600]" in found["a"]
+    assert "seed=1" in found["b"]
+    assert "same" not in found["b"], "what all have tells nothing"
+    assert "interrupted" in found["d"]
+    assert "damaged" in found["e"]
+    assert "damaged" in found["f"]
+    assert "0.500" not in found["f"], "no number whose files are not as its record says"
+    assert "interrupted" in found["g"]
+    page = soup(tmp_path)
+    told = [row.get_text(" ") for row in page.select("#open tbody tr")]
+    assert len(told) == 5
+    assert "DataError: broke" in "".join(told)
+    order = [row.find(class_="chip").get_text() for row in page.select("#open tbody tr")]
+    assert order == ["failed", "damaged", "damaged", "interrupted", "interrupted"]
+    assert index.refresh(tmp_path).exists(), "a damaged record stops no other page"
+
+
+def test_index_of_nothing_says_how_to_start(tmp_path):
+    assert "make run-all" in index.write(tmp_path).read_text()
+
+
+def test_a_running_run_is_ahead_of_those_that_are_done(tmp_path):
+    save(tmp_path, "a", record())
+    with state.held(tmp_path / "runs" / "b"):
+        state.write(tmp_path / "runs" / "b", status="running", started="2026-11-25T00:00:00")
+        assert list(shown(tmp_path)) == ["b", "a"]
+        assert "running" in shown(tmp_path)["b"]
+
+
+# --- Verified ---
+
+
+def test_a_verdict_is_kept_only_while_all_files_stay_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(verified, "FRESH_NS", -1)
+    directory = save(tmp_path, "a", record(), items([1] * 20))
+    looked = []
+    whole = verified.is_whole
+    monkeypatch.setattr(verified, "is_whole", lambda each: looked.append(each) or whole(each))
+    for _ in range(3):
+        assert "succeeded" in shown(tmp_path)["a"]
+    assert looked == [directory], "verified once"
+    file = directory / "items.parquet"
+    before = file.stat()
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + b"x")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert "damaged" in shown(tmp_path)["a"], "same size, and the time was set back"
+    file.write_bytes(content)
+    assert "succeeded" in shown(tmp_path)["a"]
+    state.write(directory, status="succeeded")
+    looked.clear()
+    shown(tmp_path)
+    assert not looked, "state is no part of a verified run"
+
+
+def test_no_verdict_is_kept_of_files_that_have_just_changed(tmp_path, monkeypatch):
+    monkeypatch.setattr(verified, "FRESH_NS", 10**15)
+    save(tmp_path, "a", record())
+    shown(tmp_path)
+    assert not (tmp_path / verified.KEPT).exists()
+
+
+@pytest.mark.parametrize("harm", [b"", b"{", b"\xff\x00", None])
+def test_a_damaged_cache_is_ignored(tmp_path, monkeypatch, harm):
+    monkeypatch.setattr(verified, "FRESH_NS", -1)
+    directory = save(tmp_path, "a", record())
+    shown(tmp_path)
+    kept = tmp_path / verified.KEPT
+    (directory / "metrics.jsonl").write_text("changed")
+    # Without harm in form: the right verdict of a wrong run, under the old digest.
+    kept.write_bytes(
+        kept.read_bytes().replace(b'"whole":true', b'"whole":1') if harm is None else harm
+    )
+    assert "damaged" in shown(tmp_path)["a"]
+    assert json.loads(kept.read_bytes().partition(b"\n")[2])["runs"]["a"]["whole"] is False
+
+
+# --- Leaderboard ---
+
+
+def seeds(reports, values, start=0, **parameters):
+    for seed, value in enumerate(values, start):
+        name = f"{len(list(reports.glob('runs/*'))):03}"
+        save(reports, name, record(value, parameters={"seed": seed, **parameters}))
+
+
+def board(reports):
+    found = leaderboard.boards(rows.read(reports, []))
+    assert len(found) == 1
+    return found[0]
+
+
+def test_seeds_of_a_setting_are_one_row_with_mean_sd_and_a_dot_each(tmp_path):
+    seeds(tmp_path, [0.80, 0.82, 0.87], epochs=1)
+    seeds(tmp_path, [0.90], epochs=2)
+    found = board(tmp_path)
+    assert found.facts == ["epochs"]
+    assert [setting.facts["epochs"] for setting in found.settings] == [2, 1], "the best on top"
+    single, several = (setting.scores["test/entity_f1"] for setting in found.settings)
+    assert several.mean == pytest.approx(0.83)
+    assert several.sd == pytest.approx(np.std([0.80, 0.82, 0.87], ddof=1))
+    assert several.strip.count("h.01") == 3
+    assert "range" not in several.strip
+    assert single.sd is None
+    assert "range" in single.strip
+    cells = [cell.get_text(" ") for cell in soup(tmp_path).select(".board td.score")]
+    assert cells == ["0.900 [0.800, 1.000]", "0.830 sd 0.036"]
+    table = soup(tmp_path).select_one(".board table")
+    assert "3 seeds" in table.get_text()
+    links = [text for text in table.get_text(" ").split() if text == "seed"]
+    assert len(links) == 4, "each run of a row is named"
+
+
+def test_a_dot_lies_where_its_value_is_on_the_axis_of_the_column(tmp_path):
+    seeds(tmp_path, [0.2, 0.8])
+    found = board(tmp_path)
+    column = found.columns[0]
+    places = re.findall(r"M([\d.]+) 9h", found.settings[0].scores[column.name].strip)
+    share = [(float(place) - 7) / 136 for place in places]
+    assert column.low <= 0.1
+    assert column.high >= 0.9, "the axis holds every interval"
+    expected = [(value - column.low) / (column.high - column.low) for value in (0.2, 0.8)]
+    assert share == pytest.approx(expected, abs=0.001)
+
+
+def test_less_loss_is_on_top(tmp_path):
+    for name, value in (("a", 2.0), ("b", 1.0)):
+        bits = {"wiki/bits_per_byte": metric(value, "bits per byte")}
+        save(tmp_path, name, record(metrics=bits, headline=tuple(bits), parameters={"x": name}))
+    found = board(tmp_path)
+    assert [setting.facts["x"] for setting in found.settings] == ["b", "a"]
+    assert "less is better" in soup(tmp_path).select_one(".board").get_text()
+
+
+def test_of_runs_with_the_same_seed_the_newest_counts_and_that_is_said(tmp_path):
+    for name, started, value in (("a", "2026-11-01", 0.1), ("b", "2026-11-02", 0.7)):
+        save(tmp_path, name, record(value, started=started))
+    setting = board(tmp_path).settings[0]
+    assert [row.run_id for row in setting.runs] == ["b"]
+    assert setting.scores["test/entity_f1"].mean == 0.7
+    assert "1 earlier of the same seeds left out" in soup(tmp_path).get_text(" ")
+
+
+def test_data_of_one_name_and_other_content_has_its_own_board(tmp_path):
+    for name, content in (("a", "1" * 64), ("b", "2" * 64)):
+        data = {"name": "mine", "fingerprint": content}
+        save(tmp_path, name, record(sources={"dataset": data}))
+    found = leaderboard.boards(rows.read(tmp_path, []))
+    assert [each.data for each in found] == ["mine (11111111)", "mine (22222222)"]
+
+
+def test_only_good_runs_are_on_the_leaderboard(tmp_path):
+    save(tmp_path, "a", record(0.9))
+    (tmp_path / "runs" / "a" / "metrics.jsonl").write_text("changed")
+    save(tmp_path, "b", record(0.3))
+    assert [row.run_id for row in board(tmp_path).settings[0].runs] == ["b"]
+
+
+# --- Planned ---
+
+
+def plan(**changes):
+    fields = {
+        "run_id": "50-ner-1", "label": "50_ner epochs=3", "notebook": "50_ner", "task": "ner",
+        "status": "new", "why": "never ran", "seconds": 90.0,
+    }  # fmt: skip
+    return planned.Planned(**(fields | changes))
+
+
+def test_what_is_planned_is_listed_until_it_ran(tmp_path):
+    impossible = {"status": "impossible", "why": "unknown data set 'x'", "run_id": ""}
+    runs = [
+        plan(),
+        plan(run_id="50-ner-2", status="stale", why="package changed", seconds=None),
+        plan(run_id="50-ner-3"),
+        plan(run_id="50-ner-4", status="done", why="same notebook"),
+        plan(**impossible, label="50_ner dataset=x"),
+        plan(**impossible, label="50_ner dataset=y"),
+    ]
+    planned.write(tmp_path, "/elsewhere/My Suite.yaml", runs)
+    save(tmp_path, "50-ner-3", record())
+    page = soup(tmp_path)
+    told = [" ".join(row.get_text(" ").split()) for row in page.select("#open tbody tr")]
+    assert len(told) == 5
+    assert told[0].startswith("impossible 50_ner dataset=x")
+    assert "unknown data set 'x'" in told[0]
+    assert "stale" in told[2]
+    assert "package changed" in told[2]
+    assert "planned 50_ner epochs=3" in told[3]
+    assert "in suite My Suite; never ran" in told[3]
+    assert "directory is gone" in told[4]
+    head = " ".join(page.select_one("header").get_text(" ").split())
+    assert "Suite My Suite" in head
+    assert "1 of 6 done" in head
+    assert "Still to run: about 3 min 0 s one after another, 1 of unknown time" in head
+
+
+def test_each_suite_has_its_last_plan_and_a_torn_one_is_left_out(tmp_path):
+    planned.write(tmp_path, "one", [plan()])
+    planned.write(tmp_path, "two", [plan(run_id="50-ner-2")])
+    planned.write(tmp_path, "one", [plan(run_id="50-ner-3")])
+    (tmp_path / planned.FOLDER / "torn.json").write_text('{"suite": "x"')
+    assert set(shown(tmp_path)) == {"50-ner-2", "50-ner-3"}
+
+
+# --- Two runs ---
+
+
+def compared(reports, a, b):
+    found = comparison.compare(*(Result.read(reports / "runs" / name) for name in (a, b)))
+    return found, dom(index.write(reports), f"#compare={a},{b}")
+
+
+def same_numbers(found, page):
+    accuracy = found.measures["accuracy"]
+    assert part(page, "a") == str(accuracy.a)
+    assert part(page, "b") == str(accuracy.b)
+    assert part(page, "difference") == f"{accuracy.difference:+}"
+    assert accuracy.verdict.split()[-1] in part(page, "verdict")
+    if accuracy.detectable is None:
+        assert part(page, "detectable") is None
+    else:
+        assert f"difference of {accuracy.detectable:.3f} would" in part(page, "detectable")
+    for name, number in found.counts.items():
+        assert part(page, name) == f"{number:,}"
+    for side in ("only_a", "only_b"):
+        told = page.select(f'[data-part="examples_{side}"] li')
+        for row, example in zip(told, found.examples[side], strict=True):
+            assert example.item in row.get_text()
+            assert " ".join(example.input) in row.get_text()
+
+
+@pytest.mark.parametrize(
+    ("n", "clusters", "right"),
+    [
+        (1500, 231, (0.60, 0.66)),
+        (3453, 3453, (0.80, 0.802)),
+        (160, 16, (0.5, 0.5)),
+        (16, 16, (0.4, 0.9)),
+        (90, 9, (0.2, 0.9)),
+    ],
+)
+def test_the_page_has_the_numbers_of_compare(tmp_path, n, clusters, right):
+    chance = np.random.default_rng(n)
+    places = chance.integers(0, clusters, n)
+    places[:clusters] = range(clusters)
+    for name, share in zip("ab", right, strict=True):
+        parameters = {"seed": 0, "epochs": name, "same": 1}
+        save(tmp_path, name, record(parameters=parameters), items(chance.random(n) < share, places))
+    found, page = compared(tmp_path, "a", "b")
+    same_numbers(found, page)
+    told = part(page, "parameters")
+    assert 'epochs"a""b"' in told.replace(" ", "")
+    assert "same" not in told
+    assert "seed" not in told
+    assert "workbench compare a b" in page.get_text()
+    few = page.select_one("#found").get_text()
+    assert ("No interval: only 9 clusters" in few) == (clusters == 9)
+
+
+def test_ties_of_rounding_fall_as_in_python(tmp_path):
+    """5 of 16 are .3125 and 7 are .4375: exactly between two numbers of three digits."""
+    for name, right in (("a", 5), ("b", 7)):
+        save(tmp_path, name, record(), items([True] * right + [False] * (16 - right)))
+    found, page = compared(tmp_path, "a", "b")
+    assert part(page, "a").startswith("0.312 ")
+    assert part(page, "b").startswith("0.438 ")
+    same_numbers(found, page)
+
+
+def test_made_up_runs_of_every_task_are_compared_alike(tmp_path):
+    whole = made_up.make(tmp_path, 20, notebook_bytes=10)
+    for start in range(0, 20, 5):
+        found, page = compared(tmp_path, *whole[start : start + 2])
+        same_numbers(found, page)
+
+
+def test_runs_over_other_items_are_not_compared_and_the_command_is_named(tmp_path):
+    for name, n in (("a", 20), ("b", 30), ("c", 20), ("d", 30)):
+        save(tmp_path, name, record(), items([1] * n))
+    page = dom(index.write(tmp_path), "#compare=a,b")
+    assert "do not have all items in common" in part(page, "obstacle")
+    assert part(page, "verdict") is None
+    assert "workbench compare a b" in page.get_text()
+
+
+def test_beyond_the_budget_the_newest_runs_are_kept_and_the_rest_is_named(tmp_path):
+    for day in range(1, 7):
+        save(tmp_path, f"r{day}", record(started=f"2026-11-0{day}"), items([1] * 800))
+    found = rows.read(tmp_path, [])
+    whole = pairs.embedded(tmp_path, found)
+    assert set(whole["runs"]) == {f"r{day}" for day in range(1, 7)}
+    size = len(json.dumps(whole["groups"])) + 3 * 250
+    cut = pairs.embedded(tmp_path, found, budget=size)
+    assert set(cut["runs"]) == {"r4", "r5", "r6"}
+    assert cut["left_out"]["r1"] == "this page holds no more runs for comparison"
+    assert pairs.embedded(tmp_path, found, budget=0)["runs"] == {}
+
+
+def test_why_a_run_can_not_be_compared_is_said(tmp_path):
+    save(tmp_path, "a", record())
+    save(tmp_path, "b", record(), items([1] * 20))
+    twice = items([1] * 20, item=["test/0"] * 20)
+    save(tmp_path, "c", record(), twice)
+    begun(tmp_path, "d", status="failed")
+    found = pairs.embedded(tmp_path, rows.read(tmp_path, []))
+    assert found["left_out"] == {
+        "a": "it kept no items",
+        "b": "no other run has the same items",
+        "c": "an item is there more than once",
+        "d": "it has not ended well",
+    }
+    page = dom(index.write(tmp_path), "#compare=a,d")
+    assert "of A, it kept no items" in part(page, "obstacle")
+
+
+# --- Untrusted text ---
+
+
+def test_text_from_anywhere_can_not_run(tmp_path):
+    steal = STEAL.replace("/", "\u2215")
+    frame = items(
+        [1, 0] * 10, item=[f"test/{place}{STEAL}" for place in range(20)], method=STEAL,
+        split=STEAL, input=[[STEAL]] * 20, gold=[[STEAL]] * 20,
+        predicted=[[STEAL], ["x"]] * 10,
+    )  # fmt: skip
+    for name in (f"a{steal}", f"b{steal}"):
+        frame["predicted"] = frame["predicted"].iloc[::-1].to_list()
+        source = {"name": STEAL, "fingerprint": STEAL}
+        save(tmp_path, name, record(
+            parameters={STEAL: f"{STEAL}{name}", "seed": STEAL}, task=STEAL, notebook=STEAL,
+            method=STEAL, sources={"dataset": source, f"model{STEAL}": source},
+            metrics={STEAL: metric()}, headline=(STEAL,), started=STEAL,
+        ), frame)  # fmt: skip
+    begun(tmp_path, f"c{steal}", status=STEAL, message=STEAL, notebook=STEAL, started=STEAL)
+    planned.write(tmp_path, STEAL, [plan(run_id=STEAL, label=STEAL, why=STEAL, status=STEAL)])
+    page = index.write(tmp_path)
+    asked = "#compare=" + ",".join(
+        "".join(f"%{byte:02x}" for byte in name.encode()) for name in (f"a{steal}", f"b{steal}")
+    )
+    for found in (BeautifulSoup(page.read_text(), "html.parser"), dom(page, asked)):
+        scripts = [each for each in found.find_all("script") if not each.get("type")]
+        assert [each.get_text() for each in scripts] == [
+            (paths.PACKAGE / "report/templates" / name).read_text()
+            for name in ("theme.js", "index.js")
+        ]
+        assert not found.find_all(["img", "iframe", "object", "embed", "link", "base"])
+        for tag in found.find_all(True):
+            assert not [name for name in tag.attrs if name.startswith("on")], tag
+            assert not tag.get("src"), tag
+            assert tag.get("href", "runs/").startswith(("runs/", "#")), tag
+        for data in found.find_all("script", type="application/json"):
+            assert json.loads(data.get_text()), "the data ends where its element does"
+    assert STEAL in part(found, "parameters")
+    assert STEAL in found.select_one('[data-part="examples_only_a"]').get_text()
+    assert "default-src 'none'" in page.read_text()
+
+
+def test_half_a_character_stops_no_page(tmp_path):
+    save(tmp_path, "a", record())
+    (tmp_path / "runs" / "b").mkdir()
+    (tmp_path / "runs" / "b" / "params.json").write_text('{"name": "\\ud800"}')
+    assert "b" in shown(tmp_path)
+
+
+def test_the_page_asks_for_nothing(tmp_path):
+    text = index.write(tmp_path).read_text()
+    assert not re.search(r"(?:src|href)=[\"']?(?:https?:)?//", text)
+    script = (paths.PACKAGE / "report/templates/index.js").read_text()
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|\beval\b|fetch\(|XMLHttp", script)

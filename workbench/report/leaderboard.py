@@ -1,0 +1,203 @@
+"""Settings ranked by task and data set: a setting is a run's parameters but for the seed."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+from typing import Any
+
+from markupsafe import Markup
+
+from workbench.report.rows import GOOD, Row, differing
+from workbench.result import Metric
+
+LESS_IS_BETTER = {"bits per byte", "nats"}
+"""Units of metrics of which the smaller one is better."""
+DATA = ("dataset", "corpus")
+"""How the kinds of sources begin that are data."""
+WIDTH, HEIGHT, MARGIN = 150, 18, 7
+"""Of a strip, in pixels."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric over the seeds of a setting."""
+
+    mean: float
+    sd: float | None
+    """Of the seeds' values, with n - 1; None for a single one."""
+    one: Metric | None
+    """The single seed's metric, whose interval says how items vary."""
+    strip: Markup
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Runs that differ in the seed alone, the newest of each seed."""
+
+    facts: dict[str, Any]
+    runs: list[Row]
+    older: int
+    """Earlier runs of the same seeds, left out."""
+    scores: dict[str, Score]
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A headline metric of a board, and the axis on which all its strips are drawn."""
+
+    name: str
+    low: float
+    high: float
+    less_is_better: bool
+
+
+@dataclass(frozen=True)
+class Board:
+    """All settings of a task on a data set, the best by the first metric on top."""
+
+    task: str
+    data: str
+    facts: list[str]
+    """Names of the facts in which settings differ."""
+    columns: list[Column]
+    settings: list[Setting]
+    runs: int
+
+
+def boards(rows: Iterable[Row]) -> list[Board]:
+    """A board for each task and data set, by name."""
+    found: dict[tuple[str, tuple[tuple[str, str], ...]], list[Row]] = {}
+    for row in rows:
+        if row.status in GOOD and row.metrics:
+            found.setdefault((row.task, _data(row)), []).append(row)
+    names = Counter((task, _named(data)) for task, data in found)
+    boards = []
+    for (task, data), runs in found.items():
+        # One name for different content: the content's hash tells them apart.
+        name = _named(data, content=names[task, _named(data)] > 1)
+        boards.append(_board(task, name, runs))
+    return sorted(boards, key=lambda board: (board.task, board.data))
+
+
+def _data(row: Row) -> tuple[tuple[str, str], ...]:
+    """Names and fingerprints of the data a run read."""
+    return tuple(found for kind, found in row.sources.items() if kind.startswith(DATA))
+
+
+def _named(data: Sequence[tuple[str, str]], *, content: bool = False) -> str:
+    names = (f"{name} ({sha256[:8]})" if content else name for name, sha256 in data)
+    return ", ".join(dict.fromkeys(names)) or "no data set"
+
+
+def _board(task: str, data: str, runs: Sequence[Row]) -> Board:
+    facts = [_facts(row) for row in runs]
+    grouped: dict[str, list[Row]] = {}
+    for row, own in zip(runs, facts, strict=True):
+        grouped.setdefault(json.dumps(own, sort_keys=True, default=str), []).append(row)
+    names = list(dict.fromkeys(name for row in runs for name in row.metrics))
+    columns = [_column(name, runs) for name in names]
+    settings = [_setting(group, columns) for group in grouped.values()]
+    first = columns[0]
+    sign = 1 if first.less_is_better else -1
+
+    def place(setting: Setting) -> tuple[bool, float]:
+        score = setting.scores.get(first.name)
+        return score is None, sign * score.mean if score else 0.0
+
+    settings.sort(key=place)
+    return Board(task, data, _told(facts), columns, settings, len(runs))
+
+
+def _facts(row: Row) -> dict[str, Any]:
+    """What makes the setting of a run: its notebook, parameters, and the content of its models."""
+    found = {name: value for name, value in row.parameters.items() if name != "seed"}
+    for kind, (_, content) in row.sources.items():
+        if not kind.startswith(DATA):
+            found[f"{kind}'s content"] = content[:8]
+    return {"notebook": row.notebook, **found}
+
+
+def _told(facts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of the facts that tell settings apart; a model's content only where its name can't."""
+    names = differing(facts)
+    return [
+        name
+        for name in names
+        if not (name.endswith("'s content") and _follows(name, name.split("'")[0], facts))
+    ]
+
+
+def _follows(name: str, other: str, facts: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a fact is the same wherever another one is."""
+    pairs = {(repr(each.get(other)), repr(each.get(name))) for each in facts}
+    return len(pairs) == len({first for first, _ in pairs})
+
+
+def _setting(runs: Sequence[Row], columns: Sequence[Column]) -> Setting:
+    """The newest run of each seed, in the seeds' order."""
+    newest: dict[str, Row] = {}
+    for row in sorted(runs, key=lambda row: row.started):
+        newest[repr(row.parameters.get("seed"))] = row
+    kept = sorted(newest.values(), key=lambda row: _number(row.parameters.get("seed")))
+    times = [row.seconds for row in kept if row.seconds is not None]
+    scores = {}
+    for column in columns:
+        if found := [row.metrics[column.name] for row in kept if column.name in row.metrics]:
+            scores[column.name] = _score(found, column)
+    seconds = mean(times) if times else None
+    return Setting(_facts(kept[0]), kept, len(runs) - len(kept), scores, seconds)
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else math.inf
+
+
+def _score(found: Sequence[Metric], column: Column) -> Score:
+    values = [metric.value for metric in found]
+    one = found[0] if len(found) == 1 else None
+    sd = stdev(values) if one is None else None
+    return Score(mean(values), sd, one, strip(found, column))
+
+
+def _column(name: str, runs: Iterable[Row]) -> Column:
+    """The axis from the smallest to the largest number in the column, at round ends."""
+    found = [row.metrics[name] for row in runs if name in row.metrics]
+    ends = [end for metric in found for end in (metric.value, metric.low, metric.high)]
+    known = [end for end in ends if end is not None]
+    low, high = min(known), max(known)
+    step = 10.0 ** math.floor(math.log10(high - low)) / 2 if high > low else 0.05
+    low, high = math.floor(low / step) * step, math.ceil(high / step) * step
+    if low == high:
+        low, high = low - step, high + step
+    return Column(name, low, high, found[0].unit in LESS_IS_BETTER)
+
+
+def strip(found: Sequence[Metric], column: Column) -> Markup:
+    """A dot a seed on the column's axis; of one seed also its interval, of several their mean."""
+
+    def place(value: float) -> str:
+        share = (value - column.low) / (column.high - column.low)
+        return f"{MARGIN + share * (WIDTH - 2 * MARGIN):.1f}"
+
+    middle = HEIGHT // 2
+    said = ", ".join(f"{metric.value:.3f}" for metric in found)
+    parts = [f'<path class="axis" d="M{MARGIN} {middle}H{WIDTH - MARGIN}"/>']
+    one = found[0]
+    if len(found) > 1:
+        where = place(mean(metric.value for metric in found))
+        parts.append(f'<path class="mean" d="M{where} 2V{HEIGHT - 2}"/>')
+    elif one.low is not None and one.high is not None:
+        parts.append(f'<path class="range" d="M{place(one.low)} {middle}H{place(one.high)}"/>')
+        said = str(one)
+    # A line of no length with round ends is a dot.
+    dots = "".join(f"M{place(metric.value)} {middle}h.01" for metric in found)
+    parts.append(f'<path class="dots" d="{dots}"/>')
+    # All of it is numbers of ours: nothing in it needs escaping.
+    return Markup(  # noqa: S704
+        f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said}">'
+        f"{''.join(parts)}</svg>"
+    )

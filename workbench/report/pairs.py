@@ -1,0 +1,72 @@
+"""What the index page needs to compare any two runs by itself: a bit an item, within a budget."""
+
+import base64
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench import comparison
+from workbench.comparison import marks
+from workbench.errors import WorkbenchError
+from workbench.report.rows import Row
+from workbench.result import Result
+
+MAX_BYTES = 2_500_000
+"""Of all that comparisons need on the page."""
+EXAMPLES = 300
+"""First items of a group whose texts are on the page."""
+ID = 12
+"""Characters of a group's hash."""
+
+
+def embedded(reports: Path, rows: Sequence[Row], budget: int = MAX_BYTES) -> dict[str, Any]:
+    """Runs by groups that share all items, the newest runs first, as far as the budget goes.
+
+    `left_out` says of every other run why it is not there.
+    """
+    members = Counter(row.marks.items for row in rows if row.marks)
+    groups: dict[str, dict[str, Any]] = {}
+    runs: dict[str, list[Any]] = {}
+    left_out: dict[str, str] = {}
+    spent, full = 0, False
+    for row in sorted(rows, key=lambda row: row.started, reverse=True):
+        own = row.marks
+        if own is None or members[own.items] == 1:
+            left_out[row.run_id] = "no other run has the same items" if own else row.no_marks
+            continue
+        name = own.items[:ID]
+        entry = [name, own.method, own.inputs, own.unparsed, row.task, own.right]
+        cost, group = len(json.dumps(entry)) + len(row.run_id), groups.get(name)
+        if group is None and not full and (group := _group(reports / "runs" / row.run_id)):
+            cost += len(json.dumps(group))
+            # After the first group that does not fit no other is read: reading takes time.
+            full = spent + cost > budget
+        if group is None or spent + cost > budget:
+            left_out[row.run_id] = "this page holds no more runs for comparison"
+            continue
+        spent += cost
+        groups[name], runs[row.run_id] = group, entry
+    rights = {row.task: comparison.RIGHT.get(row.task, comparison.ANY_RIGHT) for row in rows}
+    rules = {**marks.rules(), "examples": comparison.EXAMPLES}
+    return {"rules": rules, "right": rights, "groups": groups, "runs": runs, "left_out": left_out}
+
+
+def _group(directory: Path) -> dict[str, Any] | None:
+    """The items of a run, as all runs of its group have them; None where it went meanwhile."""
+    with contextlib.suppress(OSError, WorkbenchError):
+        items = marks.read_items(directory, Result.read_record(directory), EXAMPLES)
+        clusters = int(np.max(items.clusters)) + 1
+        places = items.clusters.astype("<u2" if clusters <= 1 << 16 else "<u4")
+        return {
+            "n": items.n,
+            "splits": items.splits,
+            "clusters": clusters,
+            "places": base64.b64encode(places.tobytes()).decode(),
+            "examples": items.examples,
+        }
+    return None

@@ -1,0 +1,179 @@
+"""Runs as the index shows them: those that left a directory, and those that are only planned."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workbench import state
+from workbench.comparison.marks import Marks
+from workbench.report import page
+from workbench.report.planned import Plan, Planned
+from workbench.report.verified import Verified, verified
+from workbench.result import PAGE, RESULT, Metric
+
+FAILED = ("failed", "killed", "oom", "timeout", "damaged", "impossible")
+ENDED = ("interrupted", "unknown")
+AHEAD = ("running", "stale", "planned")
+GOOD = ("succeeded", "interactive")
+ORDER = (*FAILED, *ENDED, *AHEAD, *GOOD)
+"""All states, the most urgent first."""
+MAX_MESSAGE = 600
+"""Characters shown of a message; the run's page has the rest."""
+NO_MARKS = "it has not ended well"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run."""
+
+    run_id: str
+    notebook: str
+    task: str
+    status: str
+    message: str = ""
+    started: str = ""
+    seconds: float | None = None
+    expected_s: float | None = None
+    """How long a planned run is expected to take."""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    sources: dict[str, tuple[str, str]] = field(default_factory=dict)
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    made_by: dict[str, str] = field(default_factory=dict)
+    """Code, data and machine, as short hashes or words."""
+    label: str = ""
+    """The parameters in which it differs from others of its notebook."""
+    page: str = ""
+    marks: Marks | None = None
+    no_marks: str = NO_MARKS
+    """Why it has no marks."""
+
+
+def read(reports: Path, plans: Sequence[Plan]) -> list[Row]:
+    """All runs below `reports` and all planned ones, failures first, then the newest first."""
+    directories = sorted((reports / "runs").glob("*/"))
+    records = verified(reports, directories)
+    rows = [_row(directory, records.get(directory.name)) for directory in directories]
+    there = {row.run_id for row in rows}
+    labels = _labels(rows)
+    rows = [_labelled(row, labels) for row in rows]
+    for plan in plans:
+        for found in plan.runs:
+            if found.run_id not in there or not found.run_id:
+                there.add(found.run_id)
+                rows.append(_ahead(found, plan))
+    rows.sort(key=lambda row: row.started, reverse=True)
+    return sorted(rows, key=lambda row: rank(row.status))
+
+
+def rank(status: str) -> int:
+    """Place of a status in the order of urgency; what is not known comes with what broke off."""
+    return ORDER.index(status if status in ORDER else "unknown")
+
+
+def _row(directory: Path, record: Verified | None) -> Row:
+    facts = state.read(directory)
+    status, message = _text(facts, "status") or "unknown", _text(facts, "message")
+    if record and record.whole:
+        status = record.status
+    elif (directory / RESULT).exists():
+        status, message = "damaged", "a file of this run is not as its record says; run it again"
+    elif status == "succeeded":
+        status, message = "interrupted", "ended before its record was written; run it again"
+    found = record if record and record.task else None
+    seconds = found.seconds if found else facts.get("seconds")
+    whole = found if found and found.whole else None
+    return Row(
+        run_id=directory.name,
+        notebook=_text(facts, "notebook")
+        or (found and (found.notebook or found.task))
+        or "unknown",
+        task=(found and found.task) or _text(facts, "task") or "unknown",
+        status=status,
+        message=_cut(message),
+        started=_text(facts, "started") or (found.started if found else ""),
+        seconds=seconds if isinstance(seconds, int | float) else None,
+        parameters=found.parameters if found else page.parameters(directory),
+        sources=found.sources if found else {},
+        metrics=whole.metrics if whole else {},
+        made_by=_made_by(facts, found),
+        page=f"runs/{directory.name}/{PAGE}" if (directory / PAGE).exists() else "",
+        marks=whole.marks if whole else None,
+        no_marks=whole.no_marks if whole else NO_MARKS,
+    )
+
+
+def _ahead(found: Planned, plan: Plan) -> Row:
+    """A planned run without a directory."""
+    impossible = found.status == "impossible"
+    status = found.status if found.status in {"impossible", "stale"} else "planned"
+    gone = found.status not in {"impossible", "stale", "new"}
+    why = "its directory is gone" if gone else found.why
+    return Row(
+        run_id=found.run_id,
+        notebook=found.notebook,
+        task=found.task,
+        status=status,
+        message=_cut(why if impossible else f"in suite {plan.suite}; {why}"),
+        expected_s=found.seconds,
+        label=found.label.removeprefix(found.notebook).strip(),
+        no_marks="it has not run yet",
+    )
+
+
+def _text(facts: Mapping[str, Any], name: str) -> str:
+    found = facts.get(name)
+    return found if isinstance(found, str) else ""
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 3]}..."
+
+
+def _made_by(facts: Mapping[str, Any], record: Verified | None) -> dict[str, str]:
+    """What else than parameters may differ between two runs."""
+    identity = facts.get("identity")
+    identity = identity if isinstance(identity, dict) else {}
+    found = {
+        "notebook's code": _short(identity.get("notebook")),
+        "package": _short(identity.get("package")),
+        "lock file, torch": ", ".join(map(_short, identity.get("environment") or [])),
+    }
+    if record:
+        sources = record.sources.items()
+        found |= {f"{kind}'s content": _short(content) for kind, (_, content) in sources}
+        found["device"] = record.device
+    return {name: value for name, value in found.items() if value}
+
+
+def _short(value: object) -> str:
+    """The beginning of a hash."""
+    return value[:12] if isinstance(value, str) else ""
+
+
+def differing(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Names whose values are not the same in all that have them.
+
+    >>> differing([{"seed": 0, "rank": 8}, {"seed": 1, "rank": 8}, {}])
+    ['seed']
+    """
+    values: dict[str, set[str]] = {}
+    for row in rows:
+        for name, value in row.items():
+            values.setdefault(name, set()).add(repr(value))
+    return [name for name, found in values.items() if len(found) > 1]
+
+
+def _labels(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Notebook -> the parameters that tell its runs apart."""
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        runs.setdefault(row.notebook, []).append(row.parameters)
+    return {notebook: differing(parameters) for notebook, parameters in runs.items()}
+
+
+def _labelled(row: Row, labels: Mapping[str, Sequence[str]]) -> Row:
+    named = [name for name in labels[row.notebook] if name in row.parameters]
+    text = " ".join(f"{name}={row.parameters[name]}" for name in named)
+    return dataclasses.replace(row, label=text)
