@@ -58,10 +58,11 @@ class Outcome:
     record: Result | None = None
 
 
-def execute(run: Run) -> Outcome:
+def execute(run: Run, attempt: int = 1) -> Outcome:
     """Run a notebook from start to end, whatever happens in it, and leave its page and state.
 
-    Raises InterruptedRunError when another process is at the same run.
+    `attempt` counts how often it was begun because a machine was lost under it. Raises
+    InterruptedRunError when another process is at the same run.
     """
     with state.held(run.directory), Watch() as watch:
         _require_space(run)
@@ -69,7 +70,7 @@ def execute(run: Run) -> Outcome:
         started = datetime.now().astimezone().isoformat(timespec="seconds")
         config = run.job.config
         facts: dict[str, Any] = {"notebook": run.job.notebook.name, "task": config.task}
-        facts |= {"started": started, "identity": run.identity}
+        facts |= {"started": started, "identity": run.identity, "attempts": attempt}
         write_json(run.directory / PARAMETERS, config.model_dump(mode="json"))
         state.write(run.directory, status="running", pid=os.getpid(), **facts)
         outcome = _outcome(run, started, watch)
