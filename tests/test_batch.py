@@ -19,6 +19,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from workbench import notebooks, paths, state
 from workbench.batch import gpus, kernel, plan, runner, standing, suite
 from workbench.batch.execute import execute
+from workbench.batch.tally import Tally
 from workbench.errors import InterruptedRunError, MachineError, ParameterError
 from workbench.result import Result, is_whole
 
@@ -250,12 +251,12 @@ def test_gpus_are_those_that_may_be_seen(tmp_path, monkeypatch, allowed, listed,
 def test_runs_share_cores_and_take_a_gpu_each(monkeypatch):
     monkeypatch.setattr(gpus, "visible", lambda: ["GPU-a", "GPU-b"])
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    crew = runner._Crew([], 0)
+    crew = runner._Crew(Tally([]), 0)
     assert (crew.jobs, list(crew.free_gpus)) == (2, ["GPU-a", "GPU-b"])
     found = crew._environment("GPU-b")
     assert found["CUDA_VISIBLE_DEVICES"] == "GPU-b"
     assert int(found["OMP_NUM_THREADS"]) == max(1, os.cpu_count() // 2)
-    alone = runner._Crew([], 1)._environment(None)
+    alone = runner._Crew(Tally([]), 1)._environment(None)
     assert "OMP_NUM_THREADS" not in alone
 
 

@@ -57,6 +57,14 @@ def _parser() -> argparse.ArgumentParser:
         "--jobs", type=int, default=0, metavar="N", help="runs at once; default: one a GPU, or one"
     )
     many.add_argument("--require-gpu", action="store_true", help="stop where there is no GPU")
+    many.add_argument(
+        "--engine", choices=["processes", "ray"], default="processes",
+        help="of this machine, or tasks of a Ray cluster",
+    )  # fmt: skip
+    many.add_argument(
+        "--address", metavar="HOST:PORT",
+        help="the Ray cluster's; default: RAY_ADDRESS, or a local one for this call",
+    )  # fmt: skip
     planned = add(
         "plan", plan, "Show what a suite would run and why; fetch models and data for it."
     )
@@ -119,7 +127,7 @@ def run_all(options: argparse.Namespace) -> int:
 
     if options.require_gpu:
         gpus.require()
-    return runner.run_suite(options.suite, options.jobs)
+    return runner.run_suite(options.suite, options.jobs, options.engine, options.address)
 
 
 def plan(options: argparse.Namespace) -> int:

@@ -1,7 +1,8 @@
 """The same environment for everyone: `environment.yml` is made from the lock file.
 
 `python -m workbench.environment` writes it; `--check` exits 1 where it would change; `--lock`
-first chooses versions anew with uv, torch and its GPU libraries left out of the lock.
+first chooses versions anew with uv, torch and its GPU libraries left out of the lock; `--add`
+chooses only those of packages that are new in pyproject.toml.
 """
 
 import json
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +42,28 @@ dependencies:
 
 def text() -> str:
     """What `environment.yml` has to say: torch and every pin of the lock, without hashes."""
-    pins = re.findall(r"(?m)^([a-z0-9][^\\\n]*?) \\$", LOCK.read_text(encoding="utf-8"))
-    return HEAD + "".join(f"      - {json.dumps(pin)}\n" for pin in [torch_pin(), *pins])
+    return HEAD + "".join(f"      - {json.dumps(pin)}\n" for pin in [torch_pin(), *pins()])
 
 
-def lock() -> None:
-    """Write `requirements.lock`: versions for Python 3.11 to 3.13, with hashes of wheels only."""
+def pins() -> list[str]:
+    """The requirements of the lock, without hashes."""
+    return re.findall(r"(?m)^([a-z0-9][^\\\n]*?) \\$", LOCK.read_text(encoding="utf-8"))
+
+
+def lock(kept: Sequence[str] = ()) -> None:
+    """Write `requirements.lock`: versions for Python 3.11 to 3.13, with hashes of wheels only.
+
+    `kept` are pins that stay as they are.
+    """
     with tempfile.TemporaryDirectory() as folder:
         excluded, found = Path(folder) / "excluded.txt", Path(folder) / "pylock.toml"
+        constraints = Path(folder) / "constraints.txt"
         excluded.write_text("\n".join(GPU_LIBRARIES))
+        constraints.write_text("\n".join(kept))
         command = ["uv", "pip", "compile", "pyproject.toml", "--extra=dev", "--universal"]
         command += ["--python-version=3.11", "--upgrade", "--no-emit-package=torch", "--quiet"]
-        command += [f"--excludes={excluded}", "--format=pylock.toml", f"--output-file={found}"]
+        command += [f"--excludes={excluded}", f"--constraints={constraints}"]
+        command += ["--format=pylock.toml", f"--output-file={found}"]
         subprocess.run(command, check=True, cwd=ROOT)
         packages = tomllib.loads(found.read_text(encoding="utf-8"))["packages"]
     lines = ["# Made by `make lock`. Hashes are of the wheels that Linux and macOS can use."]
@@ -77,8 +88,8 @@ def _hashes(package: dict[str, Any]) -> Iterator[str]:
 
 def main(arguments: list[str]) -> int:
     """Write or check; return an exit code."""
-    if "--lock" in arguments:
-        lock()
+    if "--lock" in arguments or "--add" in arguments:
+        lock(kept=pins() if "--add" in arguments else ())
     if TARGET.exists() and TARGET.read_text(encoding="utf-8") == text():
         return 0
     if "--check" in arguments:

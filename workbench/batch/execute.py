@@ -65,11 +65,12 @@ class Outcome:
     record: Result | None = None
 
 
-def execute(run: Run, *, again: bool = False) -> Outcome:
+def execute(run: Run, *, attempt: int = 1, again: bool = False) -> Outcome:
     """Run a notebook from start to end, whatever happens in it, and leave its page and state.
 
-    A run that is whole by now is left as it is, unless it is to be done again. Raises
-    InterruptedRunError when another process is at the same run, MachineError for a full disk.
+    A run that is whole by now is left as it is, unless it is to be done again. `attempt`
+    counts how often it was begun because a machine was lost under it. Raises InterruptedRunError
+    when another process is at the same run, MachineError for a full disk.
     """
     _require_space(run)
     with state.held(run.directory), Watch(run.job.memory_mb) as watch:
@@ -79,7 +80,7 @@ def execute(run: Run, *, again: bool = False) -> Outcome:
         started = datetime.now().astimezone().isoformat(timespec="seconds")
         config, scrubber = run.job.config, scrub.of_environment()
         facts: dict[str, Any] = {"notebook": run.job.notebook.name, "task": config.task}
-        facts |= {"started": started, "identity": run.identity, "attempts": 1}
+        facts |= {"started": started, "identity": run.identity, "attempts": attempt}
         write_json(run.directory / PARAMETERS, config.model_dump(mode="json"))
         state.write(run.directory, status="running", pid=os.getpid(), **facts)
         outcome = _outcome(run, facts, watch, scrubber)

@@ -4,19 +4,17 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
 from typing import Any
 
-from workbench import paths
 from workbench.batch import gpus, standing, suite
 from workbench.batch.execute import Outcome, execute
 from workbench.batch.plan import Run
-from workbench.batch.standing import Standing
+from workbench.batch.tally import Tally
 from workbench.batch.watch import terminated_as_interrupted
 from workbench.errors import (
     InterruptedRunError,
@@ -26,107 +24,138 @@ from workbench.errors import (
     WorkbenchError,
 )
 from workbench.report import index, planned
-from workbench.result import Result, duration
 
-DONE_BEFORE = "done before"
 GRACE_S = 15.0
 """Time for a run to end by itself after an interrupt."""
 # A new process each, not a copy: threads of this one could leave a copy locks that nobody frees.
-_PROCESSES: Any = multiprocessing.get_context("spawn")
+NEW: Any = multiprocessing.get_context("spawn")
 
 
-@dataclass(frozen=True)
-class Line:
-    """One row of the closing table."""
-
-    label: str
-    status: str
-    exit_code: int
-    seconds: float
-    note: str
-
-
-def run_suite(name: str, jobs: int = 0) -> int:
+def run_suite(
+    name: str, jobs: int = 0, engine: str = "processes", address: str | None = None
+) -> int:
     """Run what is not done yet, go on after failures; return the worst exit code.
 
     `jobs` runs go on at once; 0 is one for each GPU, or one where there is none, because a run
-    uses all cores. Raises ParameterError for fewer than none.
+    uses all cores. The engine `ray` runs them on the cluster at `address`, or on one of its own.
+    Raises ParameterError for fewer than none, or an engine that can't be had.
     """
     if jobs < 0:
         raise ParameterError(f"jobs={jobs}", expected="a number of runs at once; 0 chooses one")
+    run = _engine(engine, address)
     plan = standing.judge(suite.read(name))
     planned.write(paths.reports(), name, (found.planned() for found in plan))
     index.write(paths.reports())
-    with terminated_as_interrupted():
-        lines = _Crew(plan, jobs).run()
-    width = max((len(line.label) for line in lines), default=0)
-    print()
-    for line in lines:
-        print(f"{line.label:<{width}}  {line.status:<11} {duration(line.seconds):>12}  {line.note}")
-    done = sum(line.status == DONE_BEFORE for line in lines)
-    print(f"{len(lines) - done} of {len(plan)} runs executed, {done} were done before")
-    print(index.write(paths.reports()))
-    codes = [line.exit_code for line in lines]
-    if len(lines) < len(plan):
-        codes.append(InterruptedRunError.exit_code)
-    return max(codes)
+    tally = Tally(plan)
+    run(tally, jobs)
+    return tally.close()
+
+
+def _engine(name: str, address: str | None) -> Callable[[Tally, int], None]:
+    """What carries out the runs of a plan, so many at once."""
+    if name == "ray":
+        from workbench.batch import ray_engine
+
+        return ray_engine.engine(address)
+    if address:
+        raise ParameterError(f"--address {address}", expected="it together with --engine ray")
+    return lambda tally, jobs: _Crew(tally, jobs).run()
 
 
 @dataclass
-class _Child:
-    """A process at one run of the plan."""
+class Child:
+    """A process at one run."""
 
-    number: int
     process: Any
     answer: connection.Connection
+
+    @classmethod
+    def start(
+        cls, run: Run, environment: dict[str, str], attempt: int = 1, processes: Any = NEW
+    ) -> "Child":
+        """Begin a run in a process with that environment."""
+        answer, end = processes.Pipe(duplex=False)
+        arguments = (run, environment, end, attempt)
+        process = processes.Process(target=_work, args=arguments, name=run.run_id)
+        process.start()
+        end.close()
+        return cls(process, answer)
+
+    def outcome(self) -> Outcome:
+        """Wait for the run to end; a process that gave no answer has died."""
+        try:
+            outcome: Outcome = self.answer.recv()
+        except EOFError:
+            self.process.join()
+            message = f"the run's own process ended with code {self.process.exitcode}"
+            outcome = Outcome("killed", KernelDiedError.exit_code, message, 0.0)
+        self.process.join()
+        self.answer.close()
+        return outcome
+
+    def signal(self, number: int) -> None:
+        """Send a signal, if it is still there to get it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
+
+
+def stop(children: Sequence[Child]) -> None:
+    """Interrupt all processes; those that take too long, or a second interrupt, are killed."""
+    for child in children:
+        child.signal(signal.SIGINT)
+    try:
+        for child in children:
+            child.answer.poll(GRACE_S)
+    except KeyboardInterrupt:
+        pass
+    for child in children:
+        if not child.answer.poll(0):
+            child.signal(signal.SIGKILL)
+
+
+@dataclass
+class _Seat:
+    """A child, the number of its run in the plan, and its GPU."""
+
+    child: Child
+    number: int
     gpu: str | None
 
 
 class _Crew:
     """Processes at the runs of a plan, at most `jobs` at once; each on a GPU of its own."""
 
-    def __init__(self, plan: Sequence[Standing], jobs: int) -> None:
-        self.plan = plan
+    def __init__(self, tally: Tally, jobs: int) -> None:
+        self.tally = tally
         self.free_gpus: deque[str | None] = deque(gpus.visible())
         self.jobs = jobs or len(self.free_gpus) or 1
         if len(self.free_gpus) < self.jobs:
             # Without a GPU each: all runs see what there is.
             self.free_gpus = deque([None] * self.jobs)
         self.threads = max(1, (os.cpu_count() or 1) // self.jobs)
-        self.active: list[_Child] = []
-        self.lines: dict[int, Line] = {}
+        self.active: list[_Seat] = []
 
-    def run(self) -> list[Line]:
+    def run(self) -> None:
         """Run all; after an interrupt end those on their way and begin no more."""
-        waiting = deque(enumerate(self.plan))
-        try:
-            while waiting or self.active:
-                while waiting and len(self.active) < self.jobs:
-                    self._begin(*waiting.popleft())
-                if self.active:  # to wait for nothing would take for ever
-                    answered = connection.wait([child.answer for child in self.active])
-                    for child in [child for child in self.active if child.answer in answered]:
-                        self._end(child)
-        except KeyboardInterrupt:
-            self._stop()
-        return [line for _, line in sorted(self.lines.items())]
+        waiting = deque(self.tally.to_do)
+        with terminated_as_interrupted():
+            try:
+                while waiting or self.active:
+                    while waiting and len(self.active) < self.jobs:
+                        self._begin(*waiting.popleft())
+                    answered = connection.wait([seat.child.answer for seat in self.active])
+                    for seat in [seat for seat in self.active if seat.child.answer in answered]:
+                        self._end(seat)
+            except KeyboardInterrupt:
+                stop([seat.child for seat in self.active])
+                for seat in list(self.active):
+                    self._end(seat)
 
-    def _begin(self, number: int, found: Standing) -> None:
-        """Start a process at a run, unless it is done or can't be."""
-        if found.status == standing.DONE and found.run:
-            note = f"{found.why}; {_headline(found.run)}"
-            self.lines[number] = Line(found.job.label, DONE_BEFORE, 0, 0.0, note)
-        elif found.run is None:
-            self.lines[number] = Line(found.job.label, "failed", found.exit_code, 0.0, found.why)
-        else:
-            answer, end = _PROCESSES.Pipe(duplex=False)
-            gpu = self.free_gpus.popleft()
-            arguments = (found.run, self._environment(gpu), end)
-            process = _PROCESSES.Process(target=_work, args=arguments, name=found.name)
-            process.start()
-            end.close()
-            self.active.append(_Child(number, process, answer, gpu))
-            self._say(number, f"running, log in {found.run.directory / 'run.log'}")
+    def _begin(self, number: int, run: Run) -> None:
+        """Start a process at a run."""
+        gpu = self.free_gpus.popleft()
+        self.active.append(_Seat(Child.start(run, self._environment(gpu)), number, gpu))
+        self.tally.say(number, f"running, log in {run.directory / 'run.log'}")
 
     def _environment(self, gpu: str | None) -> dict[str, str]:
         """The environment of a run: one GPU, and its share of the cores where runs share them."""
@@ -137,52 +166,17 @@ class _Crew:
             found.setdefault("OMP_NUM_THREADS", str(self.threads))
         return found
 
-    def _end(self, child: _Child) -> None:
-        """Take a run's outcome; a process that gave none has died."""
-        run = self.plan[child.number].run
-        assert run is not None
-        try:
-            outcome = child.answer.recv()
-        except EOFError:
-            child.process.join()
-            message = f"the run's own process ended with code {child.process.exitcode}"
-            outcome = Outcome("killed", KernelDiedError.exit_code, message, 0.0)
-        child.process.join()
-        child.answer.close()
-        self.active.remove(child)
-        self.free_gpus.append(child.gpu)
-        succeeded = outcome.status == "succeeded"
-        note = _headline(run) if succeeded else outcome.message.replace("\n", "; ")
-        label = self.plan[child.number].job.label
-        line = Line(label, outcome.status, outcome.exit_code, outcome.seconds, note)
-        self.lines[child.number] = line
-        self._say(child.number, f"{line.status} after {duration(line.seconds)}; {line.note}")
-
-    def _stop(self) -> None:
-        """Interrupt all processes; those that take too long, or a second interrupt, are killed."""
-        for child in self.active:
-            _signal(child.process, signal.SIGINT)
-        try:
-            for child in self.active:
-                child.answer.poll(GRACE_S)
-        except KeyboardInterrupt:
-            pass
-        for child in list(self.active):
-            if not child.answer.poll(0):
-                _signal(child.process, signal.SIGKILL)
-            self._end(child)
-
-    def _say(self, number: int, text: str) -> None:
-        label = self.plan[number].job.label
-        print(f"[{number + 1}/{len(self.plan)}] {label}: {text}", file=sys.stderr, flush=True)
+    def _end(self, seat: _Seat) -> None:
+        """Take a run's outcome."""
+        outcome = seat.child.outcome()
+        self.active.remove(seat)
+        self.free_gpus.append(seat.gpu)
+        self.tally.end(seat.number, outcome)
 
 
-def _signal(process: Any, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(process.pid, number)
-
-
-def _work(run: Run, environment: dict[str, str], end: connection.Connection) -> None:
+def _work(
+    run: Run, environment: dict[str, str], end: connection.Connection, attempt: int = 1
+) -> None:
     """What a process does: one run in that environment; it says how the run ended."""
     os.setsid()  # the keyboard's interrupt is for the first process, which passes it on
     _end_with_parent()
@@ -191,14 +185,19 @@ def _work(run: Run, environment: dict[str, str], end: connection.Connection) -> 
     os.environ.clear()
     os.environ.update(environment)
     try:
-        outcome = execute(run)
+        outcome = execute(run, attempt=attempt)
         outcome = Outcome(outcome.status, outcome.exit_code, outcome.message, outcome.seconds)
-    except KeyboardInterrupt:
-        outcome = Outcome("interrupted", InterruptedRunError.exit_code, "interrupted", 0.0)
-    except (WorkbenchError, OSError) as error:
-        code = error.exit_code if isinstance(error, WorkbenchError) else MachineError.exit_code
-        outcome = Outcome("failed", code, str(error), 0.0)
+    except (WorkbenchError, OSError, KeyboardInterrupt) as error:
+        outcome = outcome_of(error)
     end.send(outcome)
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """How a run ended that was interrupted, or could not begin."""
+    if isinstance(error, KeyboardInterrupt):
+        return Outcome("interrupted", InterruptedRunError.exit_code, "interrupted", 0.0)
+    code = error.exit_code if isinstance(error, WorkbenchError) else MachineError.exit_code
+    return Outcome("failed", code, str(error), 0.0)
 
 
 def _end_with_parent() -> None:
@@ -211,10 +210,3 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=wait, name="parent", daemon=True).start()
-
-
-def _headline(run: Run) -> str:
-    """The first headline metric in words."""
-    record = Result.read_record(run.directory)
-    metric = record.metrics[record.headline[0]]
-    return f"{record.headline[0]} {metric}, n = {metric.n:,}"

@@ -1,0 +1,86 @@
+"""How the runs of a plan end, whatever carries them out: said at once, and kept for the table."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workbench import paths
+from workbench.batch import standing
+from workbench.batch.execute import Outcome
+from workbench.batch.plan import Run
+from workbench.batch.standing import Standing
+from workbench.errors import InterruptedRunError
+from workbench.report import index
+from workbench.result import Result, duration
+
+DONE_BEFORE = "done before"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the closing table."""
+
+    label: str
+    status: str
+    exit_code: int
+    seconds: float
+    note: str
+
+
+class Tally:
+    """The lines of a plan; those of runs that are done or can't be are there from the start."""
+
+    def __init__(self, plan: Sequence[Standing]) -> None:
+        self.plan = plan
+        self.lines: dict[int, Line] = {}
+        self.to_do: list[tuple[int, Run]] = []
+        """The other runs, by their number in the plan."""
+        for number, found in enumerate(plan):
+            if found.run is None:
+                self._add(number, "failed", found.exit_code, 0.0, found.why)
+            elif found.status == standing.DONE:
+                self._add(number, DONE_BEFORE, 0, 0.0, f"{found.why}; {_headline(found.run)}")
+            else:
+                self.to_do.append((number, found.run))
+
+    def end(self, number: int, outcome: Outcome, attempts: int = 1) -> None:
+        """Take and say how a run ended, and how often it was begun where that was not once."""
+        run = self.plan[number].run
+        assert run is not None
+        succeeded = outcome.status == "succeeded"
+        note = _headline(run) if succeeded else outcome.message.replace("\n", "; ")
+        if attempts > 1:
+            note += f"; {attempts} attempts"
+        self._add(number, outcome.status, outcome.exit_code, outcome.seconds, note)
+        self.say(number, f"{outcome.status} after {duration(outcome.seconds)}; {note}")
+
+    def say(self, number: int, text: str) -> None:
+        """Tell of one run."""
+        label = self.plan[number].job.label
+        print(f"[{number + 1}/{len(self.plan)}] {label}: {text}", file=sys.stderr, flush=True)
+
+    def close(self) -> int:
+        """Print the table and write the index; return the worst exit code."""
+        lines = [line for _, line in sorted(self.lines.items())]
+        width = max((len(line.label) for line in lines), default=0)
+        print()
+        for line in lines:
+            took = duration(line.seconds)
+            print(f"{line.label:<{width}}  {line.status:<11} {took:>12}  {line.note}")
+        done = sum(line.status == DONE_BEFORE for line in lines)
+        print(f"{len(lines) - done} of {len(self.plan)} runs executed, {done} were done before")
+        print(index.write(paths.reports()))
+        codes = [line.exit_code for line in lines]
+        if len(lines) < len(self.plan):
+            codes.append(InterruptedRunError.exit_code)
+        return max(codes)
+
+    def _add(self, number: int, status: str, code: int, seconds: float, note: str) -> None:
+        self.lines[number] = Line(self.plan[number].job.label, status, code, seconds, note)
+
+
+def _headline(run: Run) -> str:
+    """The first headline metric in words."""
+    record = Result.read_record(run.directory)
+    metric = record.metrics[record.headline[0]]
+    return f"{record.headline[0]} {metric}, n = {metric.n:,}"
