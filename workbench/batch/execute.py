@@ -14,7 +14,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill import PapermillExecutionError
 
 from workbench import paths, state
-from workbench.batch import kernel
+from workbench.batch import forked, kernel
 from workbench.batch.plan import Run
 from workbench.batch.watch import Watch, limit_mb
 from workbench.errors import (
@@ -63,7 +63,7 @@ def execute(run: Run) -> Outcome:
 
     Raises InterruptedRunError when another process is at the same run.
     """
-    with state.held(run.directory), Watch() as watch:
+    with state.held(run.directory), Watch(forked.pid()) as watch:
         _require_space(run)
         _clear(run.directory)
         started = datetime.now().astimezone().isoformat(timespec="seconds")
@@ -74,7 +74,7 @@ def execute(run: Run) -> Outcome:
         state.write(run.directory, status="running", pid=os.getpid(), **facts)
         outcome = _outcome(run, started, watch)
         ended = {"seconds": outcome.seconds, "exit_code": outcome.exit_code}
-        ended |= {"peak_mb": round(watch.peak_mb, 1)}
+        ended |= {"peak_mb": round(watch.peak_mb, 1), "kernel": forked.kind()}
         state.write(run.directory, status=outcome.status, message=outcome.message, **ended, **facts)
         if outcome.record:
             write_json(run.directory / RESULT, outcome.record.model_dump(mode="json"))

@@ -13,7 +13,7 @@ from multiprocessing import connection
 from typing import Any
 
 from workbench import paths
-from workbench.batch import gpus, standing, suite
+from workbench.batch import forked, gpus, server, standing, suite
 from workbench.batch.execute import Outcome, execute
 from workbench.batch.plan import Run
 from workbench.batch.standing import Standing
@@ -30,8 +30,6 @@ from workbench.result import Result, duration
 DONE_BEFORE = "done before"
 GRACE_S = 15.0
 """Time for a run to end by itself after an interrupt."""
-# A new process each, not a copy: threads of this one could leave a copy locks that nobody frees.
-_PROCESSES: Any = multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True)
@@ -102,20 +100,22 @@ class _Crew:
         self.threads = max(1, (os.cpu_count() or 1) // self.jobs)
         self.active: list[_Child] = []
         self.lines: dict[int, Line] = {}
+        self.processes: Any = None
 
     def run(self) -> list[Line]:
         """Run all; after an interrupt end those on their way and begin no more."""
-        waiting = deque(enumerate(self.plan))
-        try:
-            while waiting or self.active:
-                while waiting and len(self.active) < self.jobs:
-                    self._begin(*waiting.popleft())
-                if self.active:  # to wait for nothing would take for ever
-                    answered = connection.wait([child.answer for child in self.active])
-                    for child in [child for child in self.active if child.answer in answered]:
-                        self._end(child)
-        except KeyboardInterrupt:
-            self._stop()
+        with server.processes(self._environment(None)) as self.processes:
+            waiting = deque(enumerate(self.plan))
+            try:
+                while waiting or self.active:
+                    while waiting and len(self.active) < self.jobs:
+                        self._begin(*waiting.popleft())
+                    if self.active:  # to wait for nothing would take for ever
+                        answered = connection.wait([child.answer for child in self.active])
+                        for child in [child for child in self.active if child.answer in answered]:
+                            self._end(child)
+            except KeyboardInterrupt:
+                self._stop()
         return [line for _, line in sorted(self.lines.items())]
 
     def _begin(self, number: int, found: Standing) -> None:
@@ -126,10 +126,10 @@ class _Crew:
         elif found.run is None:
             self.lines[number] = Line(found.job.label, "failed", found.exit_code, 0.0, found.why)
         else:
-            answer, end = _PROCESSES.Pipe(duplex=False)
+            answer, end = self.processes.Pipe(duplex=False)
             gpu = self.free_gpus.popleft()
             arguments = (found.run, self._environment(gpu), end)
-            process = _PROCESSES.Process(target=_work, args=arguments, name=found.name)
+            process = self.processes.Process(target=_work, args=arguments, name=found.name)
             process.start()
             end.close()
             self.active.append(_Child(number, process, answer, gpu))
@@ -191,6 +191,7 @@ def _signal(process: Any, number: int) -> None:
 
 def _work(run: Run, environment: dict[str, str], end: connection.Connection) -> None:
     """What a process does: one run in that environment; it says how the run ended."""
+    forked.prepare()  # before there is a thread, or a signal's handler that is not a kernel's
     os.setsid()  # the keyboard's interrupt is for the first process, which passes it on
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -14,14 +14,18 @@ CGROUP_EVENTS = Path("/sys/fs/cgroup/memory.events")
 class Watch:
     """Look at all descendants of this process while the block runs; afterwards end those left.
 
-    Descendants that were there before are not looked at.
+    Descendants that were there before are not looked at, but for the process `own`.
     """
 
     peak_mb = 0.0
     """Most resident memory of all of them together, in MiB, as sampled twice a second."""
 
+    def __init__(self, own: int | None = None) -> None:
+        self._own = own
+
     def __enter__(self) -> "Watch":
-        self._known = {process.pid for process in psutil.Process().children(recursive=True)}
+        before = {process.pid for process in psutil.Process().children(recursive=True)}
+        self._known = before - {self._own}
         self._seen: dict[int, psutil.Process] = {}
         self._out_of_memory_before = _out_of_memory_kills()
         self._over = threading.Event()
