@@ -32,9 +32,10 @@ def kernel(orders: socket.socket) -> NoReturn:
         os.setsid()  # signals for the kernel reach what it starts as well, and nothing else
         _close_all_but(orders.fileno())
         _default_signals()
-        with orders, orders.makefile(encoding="utf-8") as lines:
-            if text := lines.readline():
-                _be_kernel(json.loads(text), orders)
+        with orders.makefile(encoding="utf-8") as lines:
+            text = lines.readline()
+        if text:
+            _be_kernel(json.loads(text), orders)
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
@@ -86,7 +87,7 @@ def _start_anew(order: dict[str, Any]) -> None:
     module: Any = multiprocessing.process
     module._current_process, module._parent_process, module._children = MAIN, None, set()
     MAIN.authkey = os.urandom(32)
-    tracker: Any = multiprocessing.resource_tracker._resource_tracker  # type: ignore[attr-defined]
+    tracker: Any = multiprocessing.resource_tracker._resource_tracker
     tracker._fd = tracker._pid = None
 
 

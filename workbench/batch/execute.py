@@ -73,7 +73,7 @@ def execute(run: Run) -> Outcome:
         write_json(run.directory / PARAMETERS, config.model_dump(mode="json"))
         state.write(run.directory, status="running", pid=os.getpid(), **facts)
         outcome = _outcome(run, started, watch)
-        ended = {"seconds": outcome.seconds, "exit_code": outcome.exit_code}
+        ended: dict[str, Any] = {"seconds": outcome.seconds, "exit_code": outcome.exit_code}
         ended |= {"peak_mb": round(watch.peak_mb, 1), "kernel": forked.kind()}
         state.write(run.directory, status=outcome.status, message=outcome.message, **ended, **facts)
         if outcome.record:

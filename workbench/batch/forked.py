@@ -1,13 +1,15 @@
 """Kernels forked from a server that has imported everything, beside new ones that import it anew.
 
-The first process starts it (`workbench.batch.server`); each run's process is forked from it and at once, before it
-has a thread or a lock, forks the process that will be its kernel. jupyter_client is given that
-process in place of a command's. Where one can't be had, the run has a new kernel as ever.
+The first process starts it (`workbench.batch.server`); each run's process is forked from it and at
+once, before it has a thread or a lock, forks the process that will be its kernel. jupyter_client is
+given that process in place of a command's. Where one can't be had, the run has a new kernel.
 """
 
 import asyncio
+import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -16,9 +18,9 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-from jupyter_client.asynchronous import AsyncKernelClient
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from workbench.batch import become
 
@@ -26,9 +28,11 @@ PRELOAD = "workbench.batch.preload"
 START_S = 60.0
 """Time for a forked kernel to answer; it takes a tenth of a second."""
 POLL_S = 0.01
-LATE = {"WORKBENCH_RUN_DIRECTORY", "HF_TOKEN", "JPY_PARENT_PID", "JPY_SESSION_NAME"}
-"""Variables that nothing reads when it is imported: a forked kernel may have others than the
-server had."""
+IDLE_S = 0.2
+"""Time for a message that is on its way."""
+LATE = re.compile("WORKBENCH_.*|HF_TOKEN|JPY_.*")
+"""Variables that nothing reads as it is imported; a kernel forked may have others than the server
+had."""
 
 
 class _Process:
@@ -52,7 +56,6 @@ class _Process:
                 self.began = False
         if not self.began:
             self.kill()
-            self.wait()
         return self.began
 
     def poll(self, options: int = os.WNOHANG) -> int | None:
@@ -80,12 +83,13 @@ class _Process:
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it."""
+        """End it, and wait for that."""
         self.send_signal(signal.SIGKILL)
+        self.wait()
 
 
-_waiting: _Process | None = None
-"""The process that waits to be this process's one kernel."""
+_WAITING: list[_Process] = []
+"""The process that waits to be, or is, this process's one kernel; empty where there is none."""
 
 
 def prepare() -> None:
@@ -93,26 +97,25 @@ def prepare() -> None:
 
     Nothing happens in a process that no server has forked.
     """
-    global _waiting
     found = sys.modules.get(PRELOAD)
-    if found is None or found.FAILURE or len(list(Path("/proc/self/task").iterdir())) > 1:
+    if found is None or found.FAILURES or len(list(Path("/proc/self/task").iterdir())) > 1:
         return
     orders, other = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         become.kernel(other)
     other.close()
-    _waiting = _Process(pid, orders)
+    _WAITING.append(_Process(pid, orders))
 
 
 def pid() -> int | None:
     """The process that is or waits to be the kernel; None where there is none."""
-    return _waiting.pid if _waiting else None
+    return _WAITING[0].pid if _WAITING else None
 
 
 def kind() -> str:
     """Which kind of kernel this process's run has, or had: `forked` or `new`."""
-    return "forked" if _waiting and _waiting.began else "new"
+    return "forked" if any(process.began for process in _WAITING) else "new"
 
 
 def traits() -> dict[str, Any]:
@@ -120,17 +123,16 @@ def traits() -> dict[str, Any]:
 
     That is so where a variable which libraries read as they are imported is not what it was then.
     """
-    if _waiting is None:
+    if not _WAITING:
         return {}
     if _early(os.environ) != _early(sys.modules[PRELOAD].ENVIRONMENT):
-        _waiting.kill()
-        _waiting.wait()
+        _WAITING[0].kill()
         return {}
     return {"NotebookClient": {"kernel_manager_class": f"{__name__}.Manager"}}
 
 
 def _early(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name not in LATE}
+    return {name: value for name, value in environment.items() if not LATE.fullmatch(name)}
 
 
 class Provisioner(LocalProvisioner):
@@ -145,9 +147,10 @@ class Provisioner(LocalProvisioner):
             "cwd": str(options.get("cwd") or Path.cwd()),
             "path": preload.PATH,
         }
-        if _waiting is None or not _waiting.begin(order):
+        waiting: Any = _WAITING[0]
+        if not waiting.begin(order):
             return await super().launch_kernel(cmd, **options)
-        self.process, self.pid, self.pgid = _waiting, _waiting.pid, os.getpgid(_waiting.pid)
+        self.process, self.pid, self.pgid = waiting, waiting.pid, os.getpgid(waiting.pid)
         self.cwd = order["cwd"]
         return self.connection_info
 
@@ -155,37 +158,60 @@ class Provisioner(LocalProvisioner):
 class Client(AsyncKernelClient):
     """A client that asks until the kernel answers, and waits for nothing more."""
 
+    asked = ""
+    """The last question what kernel it is."""
+
+    def kernel_info(self, reply: bool = False, timeout: float | None = None) -> Any:
+        """Ask the kernel what it is; the question's id, or the answer if `reply`."""
+        found = super().kernel_info(reply=reply, timeout=timeout)
+        if isinstance(found, str):
+            self.asked = found
+        return found
+
     async def wait_for_ready(self, timeout: float | None = None) -> None:
-        """Return when the answer has come on both channels that a cell's run needs.
+        """Return when an answer has come on both channels that a cell's run needs.
 
         jupyter_client would then wait a fifth of a second for messages that nobody sends.
         """
         async with asyncio.timeout(timeout):
-            while not await self._answered(self.kernel_info()):
+            while True:
+                self.kernel_info()
+                with contextlib.suppress(Empty):  # it was asked before it listened
+                    self._handle_kernel_info_reply(await self.get_shell_msg(timeout=1))
+                    if await self.idle():
+                        return
                 if not await self.is_alive():
                     raise RuntimeError("Kernel died before replying to kernel_info")
 
-    async def _answered(self, asked: str) -> bool:
-        """Whether the kernel says what it is, and that it is idle after that."""
-        try:
-            self._handle_kernel_info_reply(await self.get_shell_msg(timeout=1))
+    async def idle(self) -> bool:
+        """Whether the kernel has said, or soon says, that it is idle after the last question."""
+        with contextlib.suppress(Empty):
             while True:
-                said = await self.get_iopub_msg(timeout=0.2)
-                ours = said["parent_header"].get("msg_id") == asked
-                if ours and said["content"].get("execution_state") == "idle":
+                said = await self.get_iopub_msg(timeout=IDLE_S)
+                state = said["content"].get("execution_state")
+                if said["parent_header"].get("msg_id") == self.asked and state == "idle":
                     return True
-        except Empty:  # it has not heard the question, or its answer was sent before we listened
-            return False
+        return False
 
 
 class Manager(AsyncKernelManager):
     """A kernel manager that has the waiting process become the kernel."""
 
-    client_class = f"{__name__}.Client"
-
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
+        self.client_factory = Client
         self.provisioner = Provisioner(kernel_spec=self.kernel_spec, parent=self)
+        self._client: Client | None = None
+
+    def client(self, **settings: Any) -> Client:
+        """A client of the kernel; the last one is asked before the kernel is interrupted."""
+        self._client = super().client(**settings)
+        return self._client
+
+    async def _async_interrupt_kernel(self) -> None:
+        # At its end a kernel may be still at the last question's answer, and would be hit there.
+        if not (self.shutting_down and self._client and await self._client.idle()):
+            await super()._async_interrupt_kernel()
 
     async def _async_finish_shutdown(
         self,

@@ -1,7 +1,8 @@
 """What a run and its kernel import: all of it, so that a fork server has it before it forks them.
 
-To import this module is to do that; only `workbench.batch.server` asks for it. No thread of Python's may be
-left, no GPU touched, no random number drawn: what is forked then begins as a new process would.
+To import this module is to do that; only `workbench.batch.server` asks for it. No thread of
+Python's may be left, no GPU touched, no random number drawn: what is forked then begins as a new
+process would.
 """
 
 import gc
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -42,8 +44,8 @@ ADDED: dict[str, str] = {}
 """Variables that they set then, as they would in a new kernel."""
 PATH: list[str] = []
 """Where a new kernel would look for modules."""
-FAILURE = ""
-"""Why a kernel can't be forked from here; empty if it can."""
+FAILURES: list[str] = []
+"""Why no kernel can be forked from here; empty if one can."""
 
 
 def _import_all() -> None:
@@ -73,7 +75,10 @@ def _make_a_page() -> None:
 
     shown = new_output("stream", text="text")
     content: Any = new_notebook(
-        cells=[new_markdown_cell("# Title\n\n## Part\n\n`a` &amp; *b*"), new_code_cell("1", outputs=[shown])]
+        cells=[
+            new_markdown_cell("# Title\n\n## Part\n\n`a` &amp; *b*"),
+            new_code_cell("1", outputs=[shown]),
+        ]
     )
     with tempfile.TemporaryDirectory(prefix="wb-") as folder:
         run = Path(folder) / "runs" / "run"
@@ -85,7 +90,7 @@ def _make_a_page() -> None:
 
 def _find_kernels() -> None:
     """Look once for what jupyter_client finds by entry points."""
-    from jupyter_client.provisioning import KernelProvisionerFactory
+    from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
     KernelProvisionerFactory.instance()
 
@@ -97,17 +102,18 @@ def _search_path() -> list[str]:
     return [entry for entry in json.loads(done.stdout) if entry]
 
 
-def _failure() -> str:
-    """What stands against a fork."""
+def _look() -> None:
+    """Note what stands against a fork."""
     import torch
 
-    if torch.cuda.is_initialized():
-        return "the GPU is in use already"
-    return ""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        FAILURES.append("a library has taken the GPU when it was imported")
+    if threading.active_count() > 1:
+        names = ", ".join(sorted(thread.name for thread in threading.enumerate()))
+        FAILURES.append(f"a library has begun a thread when it was imported: {names}")
 
 
 def _prepare() -> None:
-    global FAILURE
     # The keyboard's interrupt is for the first process; processes at a run set their own handler.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -115,9 +121,9 @@ def _prepare() -> None:
         _import_all()
         _make_a_page()
         _find_kernels()
-        FAILURE = _failure()
+        _look()
     except Exception as error:  # noqa: BLE001  whatever it is, a plain kernel can be had
-        FAILURE = f"{type(error).__name__}: {error}"
+        FAILURES.append(f"{type(error).__name__}: {error}")
     # No collection may write to the memory that all processes share.
     gc.collect()
     gc.freeze()

@@ -1,7 +1,8 @@
-"""The processes that runs are given: forked from a server of this suite, or new ones."""
+"""The processes that runs are given: forked from a server, or new ones."""
 
 import contextlib
 import multiprocessing
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from multiprocessing import forkserver
@@ -9,24 +10,51 @@ from typing import Any
 
 from workbench.batch import forked, gpus, kernel
 
+SWITCH = "WORKBENCH_KERNELS"
+"""Environment variable; `new` has every run start a kernel anew."""
+_STARTED: list[dict[str, str]] = []
+"""The environment of the server, while there is one."""
+
 
 @contextlib.contextmanager
 def processes(environment: Mapping[str, str]) -> Iterator[Any]:
-    """A multiprocessing context: a process each, which starts with everything imported if it can.
+    """A multiprocessing context for runs in this environment.
 
-    `environment` is that of the runs; the server gets what a kernel would get of it. New processes
-    where the system can't fork safely, and where there is a GPU: none was at hand to try it on.
-    Never a copy of this process: its threads could leave a copy locks that nobody frees.
+    A process of it starts with everything imported where that can be done; see `possible`. It is
+    never a copy of this process: threads of this one could leave a copy locks that nobody frees.
     """
-    if sys.platform != "linux" or gpus.visible():
+    if not possible():
         yield multiprocessing.get_context("spawn")
         return
+    try:
+        yield start(environment)
+    finally:
+        stop()
+
+
+def possible() -> bool:
+    """Whether processes can be forked: on Linux, and not where there is a GPU.
+
+    On macOS a fork with libraries loaded is unsafe; no GPU was at hand to try it on.
+    """
+    return sys.platform == "linux" and os.environ.get(SWITCH) != "new" and not gpus.visible()
+
+
+def start(environment: Mapping[str, str]) -> Any:
+    """The context of a server that has what a kernel would get of this environment."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([forked.PRELOAD])
-    with kernel.replaced(kernel.passed_on(environment)):
-        forkserver.ensure_running()
-    try:
-        yield context
-    finally:
-        started: Any = forkserver
-        started._forkserver._stop()  # else the next suite would have this one's environment
+    wanted = kernel.passed_on(environment)
+    if _STARTED != [wanted]:
+        stop()
+        with kernel.replaced(wanted):
+            forkserver.ensure_running()
+        _STARTED.append(wanted)
+    return context
+
+
+def stop() -> None:
+    """End the server, if there is one; its processes have to have ended."""
+    started: Any = forkserver
+    started._forkserver._stop()
+    _STARTED.clear()
