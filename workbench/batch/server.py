@@ -45,7 +45,7 @@ def start(environment: Mapping[str, str]) -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([forked.PRELOAD])
     wanted = kernel.passed_on(environment)
-    if _STARTED != [wanted]:
+    if [wanted] != _STARTED:
         stop()
         with kernel.replaced(wanted):
             forkserver.ensure_running()
