@@ -30,9 +30,9 @@ START_S = 60.0
 POLL_S = 0.01
 IDLE_S = 0.2
 """Time for a message that is on its way."""
-LATE = re.compile("WORKBENCH_.*|HF_TOKEN|JPY_.*")
+LATE = re.compile("WORKBENCH_.*|HF_TOKEN|JPY_.*|LINES|COLUMNS")
 """Variables that nothing reads as it is imported; a kernel forked may have others than the server
-had."""
+had. The last two are readline's, which sets them behind Python's back."""
 
 
 class _Process:
@@ -125,13 +125,14 @@ def traits() -> dict[str, Any]:
     """
     if not _WAITING:
         return {}
-    if _early(os.environ) != _early(sys.modules[PRELOAD].ENVIRONMENT):
+    if early(os.environ) != early(sys.modules[PRELOAD].ENVIRONMENT):
         _WAITING[0].kill()
         return {}
     return {"NotebookClient": {"kernel_manager_class": f"{__name__}.Manager"}}
 
 
-def _early(environment: Mapping[str, str]) -> dict[str, str]:
+def early(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that a library may read as it is imported."""
     return {name: value for name, value in environment.items() if not LATE.fullmatch(name)}
 
 

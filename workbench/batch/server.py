@@ -13,7 +13,7 @@ from workbench.batch import forked, gpus, kernel
 SWITCH = "WORKBENCH_KERNELS"
 """Environment variable; `new` has every run start a kernel anew."""
 _STARTED: list[dict[str, str]] = []
-"""The environment of the server, while there is one."""
+"""What libraries saw of the environment in the server, while there is one."""
 
 
 @contextlib.contextmanager
@@ -45,11 +45,11 @@ def start(environment: Mapping[str, str]) -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([forked.PRELOAD])
     wanted = kernel.passed_on(environment)
-    if [wanted] != _STARTED:
+    if [forked.early(wanted)] != _STARTED:
         stop()
         with kernel.replaced(wanted):
             forkserver.ensure_running()
-        _STARTED.append(wanted)
+        _STARTED.append(forked.early(wanted))
     return context
 
 
