@@ -41,10 +41,12 @@ logging.getLogger("mine").warning("said by mine")
 """
 WORK = "result = wb.run(cfg, wb.load_model(cfg), wb.load_data(cfg))\nresult.save()"
 CHANCE = """
+import os, random, numpy, torch
 links = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
 print("locks", [os.readlink(link) for link in links if os.path.lexists(link)
                 and os.readlink(link).endswith(".lock")])
-print("chance", numpy.random.rand(), random.random())
+print(random.random(), numpy.random.rand(), "chance")
+print(torch.rand(1), "no chance")
 """
 
 
@@ -84,7 +86,7 @@ def write_notebooks(folder):
         (folder / f"{name}.ipynb").write_bytes((source / f"{name}.ipynb").read_bytes())
     first = notebooks.parameters_source(notebooks.tasks.TASKS["template"].Config)
     cells = [new_code_cell(first, metadata={"tags": ["parameters"]})]
-    cells += [new_code_cell(c) for c in (START, FACTS, FIGURE, WORKERS, LOGS, WORK, CHANCE)]
+    cells += [new_code_cell(c) for c in (CHANCE, START, FACTS, FIGURE, WORKERS, LOGS, WORK)]
     nbformat.write(new_notebook(cells=cells), folder / "90_probe.ipynb")
 
 
@@ -110,18 +112,24 @@ def test_state_says_which_kind_of_kernel_a_run_had(done):
 
 def test_notebook_finds_the_process_as_a_new_one_would_be(done):
     forked, new = (outputs(done[kind]["90_probe", 0]) for kind in ("forked", "new"))
-    for before, after in zip(new[:-2], forked[:-2], strict=True):
+    for before, after in zip(new[2:-1], forked[2:-1], strict=True):
         assert after == before
-    assert "said by a library" in forked[5]["stderr"]
-    assert "said by mine" in forked[5]["stderr"]
-    assert "image/png" in forked[3]["data"][0]
-    assert re.search(r"\[1\]\n\[\[1\], \[2\]\]", forked[4]["stdout"])
+    assert "said by a library" in forked[6]["stderr"]
+    assert "said by mine" in forked[6]["stderr"]
+    assert "image/png" in forked[4]["data"][0]
+    assert re.search(r"\[1\]\n\[\[1\], \[2\]\]", forked[5]["stdout"])
 
 
-def test_forked_kernels_hold_no_lock_and_draw_different_numbers(done):
-    said = [outputs(done["forked"]["90_probe", seed])[-1]["stdout"] for seed in (0, 1)]
-    assert all(text.startswith("locks []\nchance") for text in said)
-    assert said[0] != said[1]
+def test_forked_kernels_hold_no_lock_and_have_chances_of_their_own(done):
+    one, other = (outputs(done["forked"]["90_probe", seed])[1]["stdout"] for seed in (0, 1))
+    new = outputs(done["new"]["90_probe", 0])[1]["stdout"]
+    assert one.startswith("locks []\n")
+    (python, numpy, _), (other_python, other_numpy, _) = (
+        text.splitlines()[1].split() for text in (one, other)
+    )
+    assert python != other_python
+    assert numpy != other_numpy
+    assert one.splitlines()[2:] == other.splitlines()[2:] == new.splitlines()[2:]
 
 
 @pytest.mark.parametrize("notebook", ["50_ner", "20_fine_tuning"])

@@ -3,6 +3,7 @@
 import atexit
 import json
 import logging
+import multiprocessing
 import multiprocessing.process
 import multiprocessing.resource_tracker
 import os
@@ -86,7 +87,8 @@ def _start_anew(order: dict[str, Any]) -> None:
     numpy.random.seed()  # Python's own generator does so by itself; torch's begins with a constant
     module: Any = multiprocessing.process
     module._current_process, module._parent_process, module._children = MAIN, None, set()
-    MAIN.authkey = os.urandom(32)
+    MAIN.name, MAIN.authkey = "MainProcess", os.urandom(32)
+    multiprocessing.set_start_method(None, force=True)
     tracker: Any = multiprocessing.resource_tracker._resource_tracker
     tracker._fd = tracker._pid = None
 

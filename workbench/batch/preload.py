@@ -9,7 +9,6 @@ import gc
 import importlib
 import json
 import os
-import pkgutil
 import signal
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import workbench
+from workbench import paths
 
 LIBRARIES = (
     # The kernel's own come first: others look whether they are in a notebook.
@@ -33,11 +32,11 @@ LIBRARIES = (
     " transformers.models.auto.tokenization_auto transformers.models.bert.modeling_bert"
     " transformers.models.llama.modeling_llama"
 ).split()
-OWN = [
-    found.name
-    for found in pkgutil.walk_packages(workbench.__path__, "workbench.")
-    if found.name not in {"workbench.__main__", "workbench.batch.preload"}
-]
+OWN = sorted(
+    ".".join(("workbench", *path.relative_to(paths.PACKAGE).with_suffix("").parts))
+    for path in paths.PACKAGE.rglob("*.py")
+    if path.stem not in {"__init__", "__main__", "preload"}
+)
 ENVIRONMENT = dict(os.environ)
 """What the libraries saw when they were imported."""
 ADDED: dict[str, str] = {}
