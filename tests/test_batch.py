@@ -17,7 +17,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from workbench import notebooks, paths, state
-from workbench.batch import gpus, kernel, plan, runner, standing, suite
+from workbench.batch import gpus, kernel, plan, runner, server, standing, suite
 from workbench.batch.execute import execute
 from workbench.batch.tally import Tally
 from workbench.errors import InterruptedRunError, MachineError, ParameterError
@@ -43,6 +43,24 @@ def job(tmp_path, monkeypatch, reports):
         return plan.Job(notebook, notebook.config.check(parameters), timeout_s)
 
     return make
+
+
+@pytest.fixture(params=["new", "forked"])
+def carry_out(request):
+    """Execute a run with that kind of kernel, the forked one in a process of its own."""
+
+    def forked(run):
+        processes = server.start(os.environ)
+        answer, end = processes.Pipe(duplex=False)
+        process = processes.Process(target=runner._work, args=(run, dict(os.environ), end))
+        process.start()
+        end.close()
+        outcome = answer.recv()
+        process.join()
+        assert state.read(run.directory)["kernel"] == "forked"
+        return outcome
+
+    return execute if request.param == "new" else forked
 
 
 def page_of(run: plan.Run) -> str:
@@ -105,10 +123,10 @@ def test_machine_that_fails_between_runs_is_a_line_of_the_table(job, tmp_path, m
     assert capsys.readouterr().out.count("No space left on device") == 2
 
 
-def test_run_that_ends_well_is_whole_until_a_file_changes(job):
+def test_run_that_ends_well_is_whole_until_a_file_changes(carry_out, job):
     run = plan.resolve(job(WORK, "result.save()"))
     assert not is_whole(run.directory)
-    assert execute(run).status == "succeeded"
+    assert carry_out(run).status == "succeeded"
     assert is_whole(run.directory)
     record = Result.read_record(run.directory)
     assert record.run_id == run.run_id
@@ -118,9 +136,9 @@ def test_run_that_ends_well_is_whole_until_a_file_changes(job):
     assert not is_whole(run.directory)
 
 
-def test_cell_that_raises_leaves_its_page_and_the_finished_cells(job):
+def test_cell_that_raises_leaves_its_page_and_the_finished_cells(carry_out, job):
     run = plan.resolve(job("print('before it broke')", "1 / 0", "print('never')"))
-    outcome = execute(run)
+    outcome = carry_out(run)
     assert (outcome.status, outcome.exit_code) == ("failed", 5)
     assert "ZeroDivisionError" in outcome.message
     assert "before it broke" in page_of(run)
@@ -129,19 +147,19 @@ def test_cell_that_raises_leaves_its_page_and_the_finished_cells(job):
     assert "failed" in (paths.reports() / "index.html").read_text()
 
 
-def test_error_of_ours_keeps_its_exit_code(job, tmp_path):
+def test_error_of_ours_keeps_its_exit_code(carry_out, job, tmp_path):
     bad = tmp_path / "bad"
     bad.mkdir()
     for split in ("train", "validation", "test"):
         (bad / f"{split}.txt").write_text("Ada B-PER\nruns\n")
-    outcome = execute(plan.resolve(job(WORK, "result.save()", dataset=str(bad))))
+    outcome = carry_out(plan.resolve(job(WORK, "result.save()", dataset=str(bad))))
     assert outcome.exit_code == 3
     assert f"{bad}/train.txt:2: 1 columns" in outcome.message
 
 
-def test_killed_kernel_is_said_to_be_killed(job):
+def test_killed_kernel_is_said_to_be_killed(carry_out, job):
     run = plan.resolve(job("print('alive')", "import os; os.kill(os.getpid(), 9)", "print('no')"))
-    outcome = execute(run)
+    outcome = carry_out(run)
     assert (outcome.status, outcome.exit_code) == ("killed", 7)
     assert outcome.message.startswith(
         "code cell 4 (import os; os.kill(os.getpid(), 9)): the kernel"
@@ -151,9 +169,9 @@ def test_killed_kernel_is_said_to_be_killed(job):
     assert not is_whole(run.directory)
 
 
-def test_want_of_memory_is_said_with_the_peak_and_what_to_try(job):
+def test_want_of_memory_is_said_with_the_peak_and_what_to_try(carry_out, job):
     run = plan.resolve(job("held = bytearray(300 << 20)", "bytearray(1 << 60)"))
-    outcome = execute(run)
+    outcome = carry_out(run)
     assert (outcome.status, outcome.exit_code) == ("oom", 7)
     assert outcome.message.startswith("code cell 4 (bytearray(1 << 60)): MemoryError")
     peak = float(
@@ -164,18 +182,18 @@ def test_want_of_memory_is_said_with_the_peak_and_what_to_try(job):
     assert state.read(run.directory)["peak_mb"] == pytest.approx(peak, abs=1)
 
 
-def test_processes_that_a_run_leaves_behind_are_ended(job):
+def test_processes_that_a_run_leaves_behind_are_ended(carry_out, job):
     sleeper = "import subprocess; print('pid', subprocess.Popen(['sleep', '600']).pid)"
     run = plan.resolve(job(sleeper, WORK, "result.save()"))
-    assert execute(run).status == "succeeded"
+    assert carry_out(run).status == "succeeded"
     assert not psutil.pid_exists(int(re.search(r"pid (\d+)", page_of(run))[1]))
 
 
-def test_kernel_sees_no_secret_of_the_environment(job, monkeypatch):
+def test_kernel_sees_no_secret_of_the_environment(carry_out, job, monkeypatch):
     for name in ("AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "GITHUB_TOKEN", "MY_PASSWORD"):
         monkeypatch.setenv(name, "hush-hush")
     run = plan.resolve(job("import os; print(sorted(os.environ.items()))", WORK, "result.save()"))
-    assert execute(run).status == "succeeded"
+    assert carry_out(run).status == "succeeded"
     assert "WORKBENCH_RUN_DIRECTORY" in page_of(run)
     for path in run.directory.iterdir():
         assert b"hush-hush" not in path.read_bytes()
@@ -260,9 +278,9 @@ def test_runs_share_cores_and_take_a_gpu_each(monkeypatch):
     assert "OMP_NUM_THREADS" not in alone
 
 
-def test_cell_over_its_time_is_stopped(job):
+def test_cell_over_its_time_is_stopped(carry_out, job):
     began = time.monotonic()
-    outcome = execute(plan.resolve(job("while True: pass", timeout_s=20)))
+    outcome = carry_out(plan.resolve(job("while True: pass", timeout_s=20)))
     assert (outcome.status, outcome.exit_code) == ("timeout", 6)
     assert outcome.message == "code cell 3 (while True: pass): took longer than 20 s"
     assert time.monotonic() - began < 90

@@ -15,7 +15,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill import PapermillExecutionError
 
 from workbench import paths, state
-from workbench.batch import kernel, scrub
+from workbench.batch import forked, kernel, scrub
 from workbench.batch.client import KernelStartError
 from workbench.batch.plan import Run
 from workbench.batch.scrub import Scrubber
@@ -73,7 +73,7 @@ def execute(run: Run, *, attempt: int = 1, again: bool = False) -> Outcome:
     when another process is at the same run, MachineError for a full disk.
     """
     _require_space(run)
-    with state.held(run.directory), Watch(run.job.memory_mb) as watch:
+    with state.held(run.directory), Watch(run.job.memory_mb, own=forked.pid()) as watch:
         if is_whole(run.directory) and not again:
             return Outcome("succeeded", 0, "another process has done it meanwhile", 0.0)
         _clear(run.directory)
@@ -87,6 +87,7 @@ def execute(run: Run, *, attempt: int = 1, again: bool = False) -> Outcome:
         facts |= {"status": outcome.status, "message": outcome.message}
         facts |= {"seconds": outcome.seconds, "exit_code": outcome.exit_code}
         facts |= {"peak_mb": round(watch.peak_mb, 1), "secrets": scrubber.found}
+        facts |= {"kernel": forked.kind()}
         state.write(run.directory, **facts)
         if outcome.record:
             write_json(run.directory / RESULT, outcome.record.model_dump(mode="json"))

@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import nbformat
 from papermill import execute_notebook
 from traitlets.config import Config as Traits
 
+from workbench.batch import forked
 from workbench.batch.client import ENGINE, SCHEME
 from workbench.batch.plan import Run
 from workbench.batch.scrub import Scrubber
@@ -49,6 +50,7 @@ def run_notebook(run: Run, scrubber: Scrubber) -> None:
         tempfile.TemporaryDirectory(prefix="wb-") as sockets,
     ):
         traits = Traits({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/k"}})
+        traits.update(forked.traits())
         try:
             execute_notebook(
                 _literal(run.job.notebook.path),
@@ -81,29 +83,40 @@ def _literal(path: Path) -> str:
 @contextlib.contextmanager
 def _environment(run: Run) -> Iterator[None]:
     """The environment a kernel inherits: where to save, no progress bars or colours, no secrets."""
-    before = dict(os.environ)
     values = run.job.config.model_dump().values()
     hub = any(isinstance(value, str) and HUB in value for value in values)
+    own = {"WORKBENCH_RUN_DIRECTORY": str(run.directory)}
+    with replaced(passed_on(os.environ, hub=hub) | own):
+        yield
+
+
+def passed_on(environment: Mapping[str, str], *, hub: bool = False) -> dict[str, str]:
+    """What a kernel gets of an environment, and what every kernel gets; tokens for the `hub`."""
     kept = {
         name: value
-        for name, value in before.items()
+        for name, value in environment.items()
         if PASSED_ON.fullmatch(name) and (hub or name not in TOKENS)
     }
-    added = {
-        "WORKBENCH_RUN_DIRECTORY": str(run.directory),
+    return kept | {
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "TQDM_DISABLE": "1",
     }
-    _set_environment(kept | added)
+
+
+@contextlib.contextmanager
+def replaced(environment: Mapping[str, str]) -> Iterator[None]:
+    """Have this environment while the block runs, as a process started in it inherits it."""
+    before = dict(os.environ)
+    _set_environment(environment)
     try:
         yield
     finally:
         _set_environment(before)
 
 
-def _set_environment(values: dict[str, str]) -> None:
+def _set_environment(values: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(values)
 

@@ -31,6 +31,8 @@ class Job:
     timeout_s: int = DEFAULT_TIMEOUT_S
     memory_mb: int | None = None
     """Resident memory that the run may take, in MiB; a run that takes more is ended."""
+    gpus: float | None = None
+    """GPUs it needs, or a part of one; None is one where there are some."""
 
     @property
     def label(self) -> str:

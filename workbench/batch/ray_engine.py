@@ -161,8 +161,10 @@ class _Cluster:
 
     def _begin(self, this: _Attempt) -> None:
         """Hand a run to the cluster."""
-        self.active[self.task.remote(this.run, self.variables, this.count)] = this
-        self.tally.say(this.number, f"given to Ray, log in {this.run.directory / 'run.log'}")
+        share = this.run.job.gpus
+        task = self.task if share is None else self.task.options(num_gpus=share)
+        self.active[task.remote(this.run, self.variables, this.count)] = this
+        self.tally.begin(this.number)
 
     def _end(self, task: Any) -> None:
         """Take a run's outcome, or begin it again where its machine was lost."""

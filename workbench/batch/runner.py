@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from multiprocessing import connection
 from typing import Any
 
-from workbench.batch import gpus, standing, suite
+from workbench import paths
+from workbench.batch import forked, gpus, server, standing, suite
 from workbench.batch.execute import Outcome, execute
 from workbench.batch.plan import Run
 from workbench.batch.tally import Tally
@@ -47,7 +48,8 @@ def run_suite(
     planned.write(paths.reports(), name, (found.planned() for found in plan))
     index.write(paths.reports())
     tally = Tally(plan)
-    run(tally, jobs)
+    with tally.board:
+        run(tally, jobs)
     return tally.close()
 
 
@@ -115,62 +117,83 @@ def stop(children: Sequence[Child]) -> None:
 
 @dataclass
 class _Seat:
-    """A child, the number of its run in the plan, and its GPU."""
+    """A child, the number of its run in the plan, and the GPUs it holds."""
 
     child: Child
     number: int
-    gpu: str | None
+    gpus: list[str]
+    share: float
 
 
 class _Crew:
-    """Processes at the runs of a plan, at most `jobs` at once; each on a GPU of its own."""
+    """Processes at the runs of a plan, at most `jobs` at once; each with the GPUs it asks for."""
 
     def __init__(self, tally: Tally, jobs: int) -> None:
         self.tally = tally
-        self.free_gpus: deque[str | None] = deque(gpus.visible())
-        self.jobs = jobs or len(self.free_gpus) or 1
-        if len(self.free_gpus) < self.jobs:
-            # Without a GPU each: all runs see what there is.
-            self.free_gpus = deque([None] * self.jobs)
+        names = gpus.visible()
+        self.leases, self.usual = gpus.Leases(names), 1.0 if names else 0.0
+        parts = filter(None, (self._share(run) for _, run in tally.to_do))
+        self.jobs = jobs or max(1, int(len(names) / min(parts, default=1.0)))
         self.threads = max(1, (os.cpu_count() or 1) // self.jobs)
         self.active: list[_Seat] = []
+        self.processes: Any = NEW
 
     def run(self) -> None:
         """Run all; after an interrupt end those on their way and begin no more."""
         waiting = deque(self.tally.to_do)
-        with terminated_as_interrupted():
+        with (
+            terminated_as_interrupted(),
+            server.processes(self._environment([])) as self.processes,
+        ):
             try:
                 while waiting or self.active:
-                    while waiting and len(self.active) < self.jobs:
-                        self._begin(*waiting.popleft())
-                    answered = connection.wait([seat.child.answer for seat in self.active])
-                    for seat in [seat for seat in self.active if seat.child.answer in answered]:
-                        self._end(seat)
+                    while waiting and len(self.active) < self.jobs and self._begin(*waiting[0]):
+                        waiting.popleft()
+                    self._take_answers()
             except KeyboardInterrupt:
                 stop([seat.child for seat in self.active])
                 for seat in list(self.active):
                     self._end(seat)
 
-    def _begin(self, number: int, run: Run) -> None:
-        """Start a process at a run."""
-        gpu = self.free_gpus.popleft()
-        self.active.append(_Seat(Child.start(run, self._environment(gpu)), number, gpu))
-        self.tally.say(number, f"running, log in {run.directory / 'run.log'}")
+    def _begin(self, number: int, run: Run) -> bool:
+        """Start a process at a run; False where it has to wait for a GPU."""
+        share = self._share(run)
+        try:
+            names = self.leases.take(share)
+        except MachineError as error:
+            self.tally.end(number, outcome_of(error))
+            return True
+        if names is None:
+            return False
+        self.tally.begin(number)
+        environment = self._environment(names)
+        child = Child.start(run, environment, processes=self.processes)
+        self.active.append(_Seat(child, number, names, share))
+        return True
 
-    def _environment(self, gpu: str | None) -> dict[str, str]:
-        """The environment of a run: one GPU, and its share of the cores where runs share them."""
+    def _share(self, run: Run) -> float:
+        return self.usual if run.job.gpus is None else run.job.gpus
+
+    def _environment(self, names: list[str]) -> dict[str, str]:
+        """The environment of a run: its GPUs, and its share of the cores where runs share them."""
         found = dict(os.environ)
-        if gpu is not None:
-            found["CUDA_VISIBLE_DEVICES"] = gpu
+        if self.usual:
+            found["CUDA_VISIBLE_DEVICES"] = ",".join(names)
         if self.jobs > 1:
             found.setdefault("OMP_NUM_THREADS", str(self.threads))
         return found
 
+    def _take_answers(self) -> None:
+        if self.active:  # to wait for nothing would take for ever
+            answered = connection.wait([seat.child.answer for seat in self.active])
+            for seat in [seat for seat in self.active if seat.child.answer in answered]:
+                self._end(seat)
+
     def _end(self, seat: _Seat) -> None:
-        """Take a run's outcome."""
+        """Take a run's outcome, and its GPUs once they are free."""
         outcome = seat.child.outcome()
         self.active.remove(seat)
-        self.free_gpus.append(seat.gpu)
+        self.leases.give(seat.gpus, seat.share)
         self.tally.end(seat.number, outcome)
 
 
@@ -178,6 +201,7 @@ def _work(
     run: Run, environment: dict[str, str], end: connection.Connection, attempt: int = 1
 ) -> None:
     """What a process does: one run in that environment; it says how the run ended."""
+    forked.prepare()  # before there is a thread, or a signal's handler that is not a kernel's
     os.setsid()  # the keyboard's interrupt is for the first process, which passes it on
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -25,6 +25,12 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _whole_or_part(gpus: float) -> float:
+    if gpus < 0 or (gpus > 1 and gpus != int(gpus)):
+        raise ValueError("a whole number of GPUs, or a part of one, such as 0.5")
+    return gpus
+
+
 Value = Annotated[Any, AfterValidator(_plain)]
 Parameters = dict[str, Value]
 
@@ -45,6 +51,8 @@ class Entry(BaseModel):
     """Longest time of one cell."""
     memory_mb: Annotated[int, Field(gt=0)] | None = None
     """Most memory of a run, in MiB; one that takes more is ended."""
+    gpus: Annotated[float, AfterValidator(_whole_or_part)] | None = None
+    """GPUs of a run, whole ones or a part of one; else one where there are some."""
 
     def combinations(self) -> Iterator[dict[str, Any]]:
         """Parameters of each run; seeds change fastest.
@@ -104,8 +112,9 @@ def read(name: str) -> list[Job]:
 
 def _jobs(entry: Entry) -> Iterator[Job]:
     notebook = notebooks.find(entry.notebook)
+    limits = {"timeout_s": entry.timeout_s, "memory_mb": entry.memory_mb, "gpus": entry.gpus}
     for parameters in entry.combinations():
-        yield make_job(notebook, parameters, timeout_s=entry.timeout_s, memory_mb=entry.memory_mb)
+        yield make_job(notebook, parameters, **limits)
 
 
 def _hint(entry: Entry) -> str:

@@ -1,11 +1,11 @@
 """How the runs of a plan end, whatever carries them out: said at once, and kept for the table."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workbench import paths
 from workbench.batch import standing
+from workbench.batch.board import Board
 from workbench.batch.execute import Outcome
 from workbench.batch.plan import Run
 from workbench.batch.standing import Standing
@@ -32,6 +32,7 @@ class Tally:
 
     def __init__(self, plan: Sequence[Standing]) -> None:
         self.plan = plan
+        self.board = Board(len(plan))
         self.lines: dict[int, Line] = {}
         self.to_do: list[tuple[int, Run]] = []
         """The other runs, by their number in the plan."""
@@ -43,6 +44,12 @@ class Tally:
             else:
                 self.to_do.append((number, found.run))
 
+    def begin(self, number: int) -> None:
+        """Say that a run begins."""
+        found = self.plan[number]
+        assert found.run is not None
+        self.board.begin(number, found.job.label, found.run.directory, found.seconds)
+
     def end(self, number: int, outcome: Outcome, attempts: int = 1) -> None:
         """Take and say how a run ended, and how often it was begun where that was not once."""
         run = self.plan[number].run
@@ -52,12 +59,12 @@ class Tally:
         if attempts > 1:
             note += f"; {attempts} attempts"
         self._add(number, outcome.status, outcome.exit_code, outcome.seconds, note)
-        self.say(number, f"{outcome.status} after {duration(outcome.seconds)}; {note}")
+        text = f"{outcome.status} after {duration(outcome.seconds)}; {note}"
+        self.board.end(number, self.plan[number].job.label, outcome.status, text)
 
     def say(self, number: int, text: str) -> None:
         """Tell of one run."""
-        label = self.plan[number].job.label
-        print(f"[{number + 1}/{len(self.plan)}] {label}: {text}", file=sys.stderr, flush=True)
+        self.board.say(number, self.plan[number].job.label, text)
 
     def close(self) -> int:
         """Print the table and write the index; return the worst exit code."""

@@ -17,8 +17,8 @@ CGROUP_EVENTS = Path("/sys/fs/cgroup/memory.events")
 class Watch:
     """Look at all descendants of this process while the block runs; afterwards end those left.
 
-    Descendants that were there before are not looked at. Those that together take more than
-    `limit_mb` are killed.
+    Descendants that were there before are not looked at, but for the process `own`. Those that
+    together take more than `limit_mb` are killed.
     """
 
     peak_mb = 0.0
@@ -26,11 +26,13 @@ class Watch:
     over_limit = False
     """Whether they were killed for taking more than they may."""
 
-    def __init__(self, limit_mb: float | None = None) -> None:
+    def __init__(self, limit_mb: float | None = None, own: int | None = None) -> None:
         self.limit_mb = limit_mb or math.inf
+        self._own = own
 
     def __enter__(self) -> "Watch":
-        self._known = {process.pid for process in psutil.Process().children(recursive=True)}
+        before = {process.pid for process in psutil.Process().children(recursive=True)}
+        self._known = before - {self._own}
         self._seen: dict[int, psutil.Process] = {}
         self._out_of_memory_before = _out_of_memory_kills()
         self._over = threading.Event()
