@@ -270,12 +270,49 @@ def test_runs_share_cores_and_take_a_gpu_each(monkeypatch):
     monkeypatch.setattr(gpus, "visible", lambda: ["GPU-a", "GPU-b"])
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     crew = runner._Crew(Tally([]), 0)
-    assert (crew.jobs, list(crew.free_gpus)) == (2, ["GPU-a", "GPU-b"])
-    found = crew._environment("GPU-b")
+    assert crew.jobs == 2
+    found = crew._environment(["GPU-b"])
     assert found["CUDA_VISIBLE_DEVICES"] == "GPU-b"
     assert int(found["OMP_NUM_THREADS"]) == max(1, os.cpu_count() // 2)
-    alone = runner._Crew(Tally([]), 1)._environment(None)
+    assert crew._environment([])["CUDA_VISIBLE_DEVICES"] == "", "a run that asks for none"
+    alone = runner._Crew(Tally([]), 1)._environment([])
     assert "OMP_NUM_THREADS" not in alone
+
+
+def test_a_gpu_is_leased_whole_or_in_parts(monkeypatch):
+    monkeypatch.setattr(gpus, "_used_mb", lambda _: 0)
+    leases = gpus.Leases(["a", "b"])
+    assert leases.take(0) == []
+    assert leases.take(0.5) == ["a"]
+    assert leases.take(1) == ["b"]
+    assert leases.take(1) is None
+    assert leases.take(2) is None
+    assert leases.take(0.5) == ["a"], "what is left of the same one"
+    assert leases.take(0.25) is None
+    leases.give(["b"], 1)
+    leases.give(["a"], 0.5)
+    assert leases.take(1) == ["b"]
+    leases.give(["b"], 1)
+    leases.give(["a"], 0.5)
+    assert sorted(leases.take(2)) == ["a", "b"]
+    with pytest.raises(MachineError, match="asks for 3 GPUs"):
+        leases.take(3)
+
+
+def test_a_gpu_is_free_once_its_memory_is(monkeypatch):
+    used = iter([300, 9000, 9000, 700])
+    monkeypatch.setattr(gpus, "_used_mb", lambda _: next(used))
+    leases = gpus.Leases(["a"])
+    leases.give(leases.take(1), 1)
+    assert not list(used), "asked until no more than before was in use, and a little"
+
+
+def test_a_run_that_asks_for_a_gpu_where_there_is_none_fails(job, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    job(WORK, "result.save()", name="91_large")
+    path = write_suite(tmp_path, "runs: [{notebook: large, gpus: 0.5}]")
+    assert runner.run_suite(path) == 9
+    assert "asks for 0.5 GPUs" in capsys.readouterr().out
 
 
 def test_cell_over_its_time_is_stopped(carry_out, job):
