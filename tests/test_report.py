@@ -328,6 +328,7 @@ def test_header_names_the_files_that_exist_and_the_parameters_that_were_changed(
         (r"$\href{javascript:x()}{x}$", r"$\href{javascript:x()}{x}$"),
         (r"$\hspace{-900em}x$", r"$\hspace{-900em}x$"),
         ("<math><mi>x</mi></math>", "<math><mi>x</mi></math>"),
+        ("<script>x()</script>", "<script>x()</script>"),
     ],
 )
 def test_text_that_is_no_formula_stays_as_it_is(text, says):

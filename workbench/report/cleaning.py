@@ -55,7 +55,9 @@ def _allowed(_tag: str, attribute: str, value: str) -> str | None:
 def visible(text: str) -> str:
     r"""Text or markup in which characters that steer instead of being seen are written out.
 
-    >>> visible("a\x1b[2J\u202e b")
-    'a\\x1b[2J\\u202e b'
+    They are written as in JSON, which may be part of a page.
+
+    >>> print(visible("a\x1b[2J\u202e b"))
+    a\u001b[2J\u202e b
     """
-    return STEERING.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+    return STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

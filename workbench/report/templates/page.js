@@ -1,5 +1,5 @@
 "use strict";
-// What the page of a run does: fold all code, sort tables, show where in the contents a reader is.
+// What the page of a run does: fold code, enlarge figures, sort tables, mark where a reader is.
 {
   const main = document.querySelector("main");
 
@@ -34,6 +34,17 @@
     });
   }, { rootMargin: "1000000px 0px -70% 0px" });
   for (const heading of headings) if (heading) watch.observe(heading);
+
+  // On a narrow screen a figure is shown whole and small; larger, it scrolls in its box.
+  for (const figure of main.querySelectorAll("figure")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Larger";
+    button.addEventListener("click", () => {
+      button.textContent = figure.classList.toggle("large") ? "Smaller" : "Larger";
+    });
+    figure.append(document.createElement("br"), button);
+  }
 
   // "1,234", "12.5%", "658 MiB", "0.500 [0.400, 0.610]", "3 min 35 s": value and unit, or nothing.
   const NUMBER = /^([+\-\u2212]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[+\-]?\d+)?)\s*(%|[A-Za-z]+)?(?:\s*\[[^\]]*\])?$/i;
