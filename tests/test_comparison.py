@@ -1,5 +1,6 @@
 """Two runs side by side: numbers recomputed otherwise, what is left out said, and harmless text."""
 
+import base64
 import dataclasses
 import json
 import shutil
@@ -9,11 +10,12 @@ import sys
 import numpy as np
 import pandas
 import pytest
+from scipy import stats as scipy_stats
 from scipy.stats import bootstrap as scipy_bootstrap
 from sklearn.metrics import accuracy_score
 
 from workbench import cli, comparison, tasks
-from workbench.comparison import pairs, text
+from workbench.comparison import draws, marks, pairs, text
 from workbench.data.text import UNPARSED
 from workbench.errors import DataError, ParameterError
 from workbench.result import ITEM_COLUMNS, Cost, Result
@@ -476,6 +478,78 @@ def test_runs_without_readable_record_or_items_exit_3(saved, reports, capsys):
     fails("result.json can't be read")
     record.write_text(written)
     assert cli.main(["compare", *saved]) == 0
+
+
+def test_draws_are_even_independent_and_always_the_same():
+    assert draws.words(0, 3).tolist() == [0, 2462723854, 1020716019]
+    wrapped = draws.words(2**32 - 1, 2**32 + 2)
+    assert wrapped[1:].tolist() == draws.words(0, 2).tolist()
+    for clusters in (1, 10, 231, 5000):
+        drawn = np.concatenate(list(draws.places(clusters)))
+        assert drawn.shape == (2000, clusters)
+        counts = np.bincount(drawn.ravel(), minlength=clusters)
+        assert len(counts) == clusters
+        if clusters > 1:
+            assert 0.001 < scipy_stats.chisquare(counts).pvalue < 0.999
+            flat = drawn.ravel() - drawn.mean()
+            lag = (flat[1:] * flat[:-1]).mean() / flat.var() * np.sqrt(flat.size)
+            assert abs(lag) < 4
+    with pytest.raises(ValueError, match="no clusters"):
+        draws.resample(np.ones((0, 2)))
+
+
+def test_sums_are_those_of_the_drawn_clusters(monkeypatch):
+    counts = np.random.default_rng(0).integers(0, 9, (37, 3)).astype(float)
+    expected = np.concatenate([counts[drawn].sum(axis=1) for drawn in draws.places(37)])
+    assert (draws.resample(counts) == expected).all()
+    monkeypatch.setattr(draws, "BLOCK", 100)
+    assert (draws.resample(counts) == expected).all(), "whatever the blocks are"
+
+
+@pytest.mark.parametrize("row_group_size", [None, 7])
+def test_marks_are_what_compare_calls_right(tmp_path, row_group_size):
+    chance = np.random.default_rng(5)
+    gold = [list(chance.choice(["O", "B-PER"], chance.integers(0, 4))) for _ in range(60)]
+    own = [list(np.where(chance.random(len(tags)) < 0.7, tags, "B-LOC")) for tags in gold]
+    own[3], own[4], own[5] = own[3] + ["O"], [UNPARSED], []
+    frames = rows(own, gold, method="own"), rows(gold, gold, method="other")
+    directory = run(*frames, method="own").save(tmp_path / "a")
+    file = directory / "items.parquet"
+    pandas.read_parquet(file).to_parquet(file, index=False, row_group_size=row_group_size or 1000)
+    result = Result.read(directory)
+    found = marks.read_marks(directory, result)
+    kept = pairs.rows_of(result, "own")
+    right = (kept["predicted"] == kept["gold"]).to_numpy()
+    packed = np.frombuffer(base64.b64decode(found.right), np.uint8)
+    assert np.unpackbits(packed)[:60].astype(bool).tolist() == right.tolist()
+    assert found.unparsed == 1
+    items = marks.read_items(directory, result, 2)
+    assert items.clusters.tolist() == pairs.clusters_of(kept, kept)[0].tolist()
+    assert [name for name, _, _ in items.examples] == ["test/0", "test/1"]
+
+
+def test_marks_tell_items_apart_by_name_gold_cluster_and_text(tmp_path):
+    gold = ["calm", "glad"] * 10
+
+    def of(name, frame):
+        directory = run(frame).save(tmp_path / name)
+        return marks.read_marks(directory, Result.read_record(directory))
+
+    first = of("a", rows(gold, gold))
+    other = of("b", rows(["glad"] * 20, gold))
+    assert (other.items, other.inputs) == (first.items, first.inputs)
+    assert other.right != first.right
+    for name, frame in {
+        "c": rows(gold, gold[::-1]),
+        "d": rows(gold, gold, start=1),
+        "e": rows(gold, gold, split="validation"),
+        "f": rows(gold, gold, clusters=[0] * 20),
+    }.items():
+        assert of(name, frame).items != first.items
+    read = rows(gold, gold)
+    read["input"] = [["shorter"]] * 20
+    found = of("g", read)
+    assert (found.items == first.items, found.inputs == first.inputs) == (True, False)
 
 
 def test_the_command_line_waits_with_heavy_imports():

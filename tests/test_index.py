@@ -15,6 +15,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from workbench import comparison, paths, state
+from workbench.batch import runner
 from workbench.report import index, leaderboard, pairs, planned, rows, verified
 from workbench.result import ITEM_COLUMNS, RESULT, Cost, Metric, Result
 
@@ -74,7 +75,7 @@ def soup(reports):
 def shown(reports):
     """Run -> the words of its row in the list of every run."""
     found = soup(reports).select("#runs tbody tr")
-    return {row.get("data-run", ""): " ".join(row.get_text(" ").split()) for row in found}
+    return {row["data-run"]: " ".join(row.get_text(" ").split()) for row in found}
 
 
 def dom(page: Path, fragment: str = "") -> BeautifulSoup:
@@ -135,7 +136,7 @@ def test_a_running_run_is_ahead_of_those_that_are_done(tmp_path):
     save(tmp_path, "a", record())
     with state.held(tmp_path / "runs" / "b"):
         state.write(tmp_path / "runs" / "b", status="running", started="2026-11-25T00:00:00")
-        assert list(shown(tmp_path)) == ["b", "a"]
+        assert [row.get_text() for row in soup(tmp_path).select("#open .chip")] == ["running"]
         assert "running" in shown(tmp_path)["b"]
 
 
@@ -307,12 +308,26 @@ def test_what_is_planned_is_listed_until_it_ran(tmp_path):
     assert "Still to run: about 3 min 0 s one after another, 1 of unknown time" in head
 
 
+def test_a_suite_leaves_its_plan_and_why_a_run_is_impossible(reports, tmp_path):
+    suite = tmp_path / "mine.yaml"
+    suite.write_text("runs:\n  - notebook: template\n    parameters: {dataset: nothing}\n")
+    assert runner.run_suite(str(suite)) == 2
+    (kept,) = planned.read(reports)
+    assert (kept.suite, kept.runs[0].label) == ("mine", "00_template dataset=nothing")
+    row = soup(reports).select_one("#open tbody tr").get_text(" ")
+    assert row.split()[:3] == ["impossible", "00_template", "dataset=nothing"]
+    assert "unknown" in row
+
+
 def test_each_suite_has_its_last_plan_and_a_torn_one_is_left_out(tmp_path):
     planned.write(tmp_path, "one", [plan()])
     planned.write(tmp_path, "two", [plan(run_id="50-ner-2")])
     planned.write(tmp_path, "one", [plan(run_id="50-ner-3")])
     (tmp_path / planned.FOLDER / "torn.json").write_text('{"suite": "x"')
-    assert set(shown(tmp_path)) == {"50-ner-2", "50-ner-3"}
+    told = soup(tmp_path).select_one("#open").get_text()
+    assert [name for name in ("50-ner-1", "50-ner-2", "50-ner-3") if name in told] == [
+        "50-ner-2", "50-ner-3",
+    ]  # fmt: skip
 
 
 # --- Two runs ---
@@ -385,6 +400,18 @@ def test_made_up_runs_of_every_task_are_compared_alike(tmp_path):
     for start in range(0, 20, 5):
         found, page = compared(tmp_path, *whole[start : start + 2])
         same_numbers(found, page)
+
+
+def test_rows_are_filtered_sorted_and_counted_in_the_browser(tmp_path):
+    seeds(tmp_path, [0.8], epochs=1)
+    seeds(tmp_path, [0.9], epochs=2)
+    page = dom(index.write(tmp_path))
+    assert page.select_one("#shown").get_text() == "2 of 2 runs"
+    heads = page.select(".board th")
+    assert all(head.button for head in heads), "every column is sorted by a button"
+    assert [head.get("aria-sort") for head in heads][:2] == [None, "descending"]
+    assert len(page.select("#runs button.take")) == 2
+    assert not page.select_one("#filter").has_attr("hidden")
 
 
 def test_runs_over_other_items_are_not_compared_and_the_command_is_named(tmp_path):

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,15 @@ def write(reports: Path) -> Path:
     reports.mkdir(parents=True, exist_ok=True)
     plans = planned.read(reports)
     found = rows.read(reports, plans)
+    begun = sorted((row for row in found if row.begun), key=attrgetter("started"), reverse=True)
     text = page.shell(
         "index.html",
         scripts=["index.js"],
         styles=["index.css"],
         rows=found,
+        runs=begun,
         open=[row for row in found if row.status not in rows.GOOD],
-        boards=boards(found),
+        boards=boards(begun),
         counts=_counts(found),
         plans=[_progress(plan, found) for plan in plans],
         ahead=_ahead(found),
@@ -39,8 +42,8 @@ def write(reports: Path) -> Path:
         statuses=[name for name in rows.ORDER if any(row.status == name for row in found)],
         written=datetime.now().astimezone().isoformat(timespec="minutes"),
         failed=FAILED,
-        run_data=embed(_run_data(found)),
-        pair_data=embed(pairs.embedded(reports, found)),
+        run_data=embed(_run_data(begun)),
+        pair_data=embed(pairs.embedded(reports, begun)),
     )
     # A record may hold half a character, which UTF-8 can't.
     write_text(reports / INDEX, text.encode("utf-8", "backslashreplace").decode("utf-8"))
@@ -98,8 +101,6 @@ def _run_data(found: Sequence[Row]) -> dict[str, Any]:
     places: dict[tuple[str, ...], int] = {}
     runs = {}
     for row in found:
-        if not row.run_id:
-            continue
         place = places.setdefault(tuple(row.parameters), len(places))
         if place == len(names):
             names.append(list(row.parameters))

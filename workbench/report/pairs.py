@@ -25,7 +25,7 @@ ID = 12
 
 
 def embedded(reports: Path, rows: Sequence[Row], budget: int = MAX_BYTES) -> dict[str, Any]:
-    """Runs by groups that share all items, the newest runs first, as far as the budget goes.
+    """Runs by groups that share all items, as far as the budget goes; `rows` are newest first.
 
     `left_out` says of every other run why it is not there.
     """
@@ -34,7 +34,7 @@ def embedded(reports: Path, rows: Sequence[Row], budget: int = MAX_BYTES) -> dic
     runs: dict[str, list[Any]] = {}
     left_out: dict[str, str] = {}
     spent, full = 0, False
-    for row in sorted(rows, key=lambda row: row.started, reverse=True):
+    for row in rows:
         own = row.marks
         if own is None or members[own.items] == 1:
             left_out[row.run_id] = "no other run has the same items" if own else row.no_marks

@@ -35,6 +35,8 @@ class Row:
     message: str = ""
     started: str = ""
     seconds: float | None = None
+    begun: bool = True
+    """Whether it left a directory; else it is only planned."""
     expected_s: float | None = None
     """How long a planned run is expected to take."""
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -116,6 +118,7 @@ def _ahead(found: Planned, plan: Plan) -> Row:
         task=found.task,
         status=status,
         message=_cut(why if impossible else f"in suite {plan.suite}; {why}"),
+        begun=False,
         expected_s=found.seconds,
         label=found.label.removeprefix(found.notebook).strip(),
         no_marks="it has not run yet",

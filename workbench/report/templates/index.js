@@ -76,12 +76,14 @@ function filter() {
       shown += !row.hidden;
     }
     list.hidden = shown === 0 && list.id !== "runs";
-    if (list.id === "runs") at("shown").value = `${number(shown)} of ${number(total())} runs`;
   }
+  const shown = [...allRows()].filter((row) => !row.hidden).length;
+  at("shown").value = `${number(shown)} of ${number(allRows().length)} runs`;
   if (at("boards")) at("boards").hidden = !document.querySelector(".board:not([hidden])");
 }
 
-const total = once(() => document.querySelectorAll("#runs tbody tr").length);
+/** The rows of all runs, each once: those that began, and those ahead. */
+const allRows = once(() => document.querySelectorAll("#runs tbody tr, tr.ahead"));
 
 // --- Numbers as Python prints them --------------------------------------------------------------
 
@@ -95,7 +97,6 @@ function round3(value) {
 }
 
 const signed = (value) => (value >= 0 ? "+" : "") + round3(value);
-const count = (value, of) => `${number(value)} (${(100 * value / of).toFixed(1)} %)`;
 
 // --- Comparison: workbench/comparison/draws.py and measures.py once more -------------------------
 
@@ -321,13 +322,13 @@ function showDifference(a, b) {
 function show() {
   const [a, b] = [at("a").value.trim(), at("b").value.trim()];
   const known = runData().runs;
-  for (const row of document.querySelectorAll("#runs tr[data-run]")) mark(row, a, b);
+  for (const row of document.querySelectorAll("#runs tbody tr")) mark(row, a, b);
   const found = at("found");
   if (!Object.hasOwn(known, a) || !Object.hasOwn(known, b)) {
     const wrong = [a, b].filter((id) => id && !Object.hasOwn(known, id));
     found.replaceChildren(make("p", { class: "note" }, wrong.length
       ? `No run on this page is called ${wrong.join(" or ")}.`
-      : "Name two runs, or press compare beside them in the list of every run."));
+      : "Name two runs here, or take them from the list of every run below."));
     return;
   }
   const why = obstacle(a, b);
@@ -342,12 +343,14 @@ function show() {
 
 function mark(row, a, b) {
   const taken = [a, b].includes(row.dataset.run);
-  if (taken === row.classList.contains("taken")) return;
+  if (!taken && !row.classList.contains("taken")) return;
   row.classList.toggle("taken", taken);
-  row.querySelector(".take").setAttribute("aria-pressed", taken);
+  const button = row.querySelector(".take");
+  button.setAttribute("aria-pressed", taken);
+  button.textContent = taken ? (row.dataset.run === a ? "is A" : "is B") : "take";
 }
 
-/** The first run pressed is A, the next B; a third one takes B's place. */
+/** The first run taken is A, the next B; a third one takes B's place. */
 function take(id) {
   const free = at("a").value.trim() ? at("b") : at("a");
   if (at("a").value === id) at("a").value = "";
@@ -357,24 +360,26 @@ function take(id) {
 }
 
 function makeTakeable() {
-  for (const row of document.querySelectorAll("#runs tr[data-run]")) {
-    const button = make("button", { type: "button", class: "take", "aria-pressed": "false" },
-      "compare");
+  const heads = document.querySelector("#runs thead tr");
+  if (heads) heads.append(make("th", {}, "compare"));
+  for (const row of document.querySelectorAll("#runs tbody tr")) {
+    const button = make("button", { type: "button", class: "take", "aria-pressed": "false",
+      "aria-label": `compare ${row.dataset.run}` }, "take");
     button.addEventListener("click", () => take(row.dataset.run));
-    row.cells[1].querySelector("small").append(" ", button);
+    row.append(make("td", {}, button));
   }
 }
 
 /** All ids with what they are, for the two fields: made when first needed. */
 const suggest = once(() => {
-  at("known").append(...[...document.querySelectorAll("#runs tr[data-run]")].map((row) =>
+  at("known").append(...[...document.querySelectorAll("#runs tbody tr")].map((row) =>
     make("option", { value: row.dataset.run },
-      row.cells[1].firstChild.textContent + row.cells[1].childNodes[1].textContent)));
+      [...row.cells[1].childNodes].slice(0, 2).map((node) => node.textContent).join("").trim())));
   return true;
 });
 
 function fromAddress() {
-  const asked = /^#compare=([^,]*),([^,]*)$/.exec(location.hash);
+  const asked = /^#compare=([^,]+),([^,]+)$/.exec(location.hash);
   if (!asked) return;
   try {
     [at("a").value, at("b").value] = asked.slice(1).map(decodeURIComponent);
@@ -404,8 +409,8 @@ function begin() {
   });
   window.addEventListener("hashchange", fromAddress);
   filter();
-  if (location.hash) fromAddress();
-  else show();
+  show();
+  fromAddress();
 }
 
 begin();
