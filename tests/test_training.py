@@ -17,6 +17,10 @@ GOLDEN = Path(__file__).parent / "golden" / "ner_step.json"
 RECIPE = Recipe(epochs=1, learning_rate=1e-3)
 
 
+def size(batch):
+    return len(batch.words)
+
+
 @pytest.fixture
 def tagger(tiny_bert):
     machine.seed(0)
@@ -42,7 +46,7 @@ def test_golden_step(tagger):
     loss(batch).backward()
     norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
     optimizer.zero_grad()
-    before = step(model, optimizer, batch, loss, RECIPE, torch.device("cpu"))
+    before = step(model, optimizer, batch, loss, size, RECIPE, torch.device("cpu"))
     found = {
         "words": len(batch.words),
         "pieces": batch.pieces,
@@ -69,7 +73,7 @@ def test_training_lowers_the_loss_and_keeps_the_best_epoch(tagger, capsys):
         return next(scores)
 
     log = Log(None)
-    done = fit(model, lambda _: [batch] * 5, loss, evaluate, Recipe(3, 1e-3), log)
+    done = fit(model, lambda _: [batch] * 5, loss, size, evaluate, Recipe(3, 1e-3), log)
     assert (done.best_epoch, done.best_score, done.steps) == (2, 0.9, 15)
     assert all(torch.equal(value, kept[1][name]) for name, value in model.state_dict().items())
     losses = [record["train_loss"] for record in log.records if record["event"] == "epoch"]
@@ -80,7 +84,15 @@ def test_training_lowers_the_loss_and_keeps_the_best_epoch(tagger, capsys):
 def test_loss_that_is_not_finite_stops_training(tagger):
     model, batch, loss = tagger
     with pytest.raises(TrainingError, match="loss is nan in epoch 1"):
-        fit(model, lambda _: [batch], lambda b: loss(b) * float("nan"), float, RECIPE, Log(None))
+        fit(
+            model,
+            lambda _: [batch],
+            lambda b: loss(b) * float("nan"),
+            size,
+            float,
+            RECIPE,
+            Log(None),
+        )
 
 
 def test_of_epochs_without_a_score_the_last_line_stays(capsys):

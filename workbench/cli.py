@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-from workbench import paths
+from workbench import paths, ranks
 from workbench.errors import ParameterError, WorkbenchError, printable
 
 Command = Callable[[argparse.Namespace], int]
@@ -51,20 +51,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a parameter")
     one.add_argument("--force", action="store_true", help="run again even if it is done")
     one.add_argument("--require-gpu", action="store_true", help="stop where there is no GPU")
-    many = add("run-all", run_all, "Run a suite; do only what is not done yet.")
-    many.add_argument("suite", nargs="?", default="default", help="name in suites/, or a YAML file")
-    many.add_argument(
-        "--jobs", type=int, default=0, metavar="N", help="runs at once; default: one a GPU, or one"
+    one.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="train in N, a GPU each; default: one"
     )
-    many.add_argument("--require-gpu", action="store_true", help="stop where there is no GPU")
-    many.add_argument(
-        "--engine", choices=["processes", "ray"], default="processes",
-        help="of this machine, or tasks of a Ray cluster",
-    )  # fmt: skip
-    many.add_argument(
-        "--address", metavar="HOST:PORT",
-        help="the Ray cluster's; default: RAY_ADDRESS, or a local one for this call",
-    )  # fmt: skip
+    _add_run_all(add("run-all", run_all, "Run a suite; do only what is not done yet."))
     planned = add(
         "plan", plan, "Show what a suite would run and why; fetch models and data for it."
     )
@@ -90,6 +80,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_run_all(many: argparse.ArgumentParser) -> None:
+    """The options of `run-all`."""
+    many.add_argument("suite", nargs="?", default="default", help="name in suites/, or a YAML file")
+    many.add_argument(
+        "--jobs", type=int, default=0, metavar="N", help="runs at once; default: one a GPU, or one"
+    )
+    many.add_argument("--require-gpu", action="store_true", help="stop where there is no GPU")
+    many.add_argument(
+        "--engine", choices=["processes", "ray"], default="processes",
+        help="of this machine, or tasks of a Ray cluster",
+    )  # fmt: skip
+    many.add_argument(
+        "--address", metavar="HOST:PORT",
+        help="the Ray cluster's; default: RAY_ADDRESS, or a local one for this call",
+    )  # fmt: skip
+
+
 def run(options: argparse.Namespace) -> int:
     """Run one notebook with `--set` parameters."""
     from workbench.batch import gpus
@@ -105,19 +112,25 @@ def run(options: argparse.Namespace) -> int:
             raise ParameterError(f"--set {text!r}", expected="key=value, such as --set epochs=3")
         texts[key] = value
     planned = plans.resolve(plans.from_texts(options.name, texts))
+    if options.processes < 1:
+        raise ParameterError(f"--processes {options.processes}", expected="1 or more")
     if is_whole(planned.directory) and not options.force:
         _say(f"{planned.run_id} is done: same notebook, parameters, package, data and lock file")
         print(planned.directory)
         return 0
-    from workbench.batch.execute import execute
-    from workbench.batch.watch import terminated_as_interrupted
+    from workbench.batch import together
 
-    _say(f"running {planned.run_id}; its log is {planned.directory / 'run.log'}")
-    with terminated_as_interrupted():
-        outcome = execute(planned, again=options.force)
-    if outcome.exit_code:
-        _say(f"error: {outcome.message}")
-    print(planned.directory)
+    directory = planned.directory
+    if ranks.rank() == 0:
+        _say(f"running {planned.run_id}; its log is {directory / 'run.log'}")
+    if options.processes > 1:
+        outcome = together.launch(planned, options.processes, options.name, options.set)
+    else:
+        outcome = together.execute(planned, again=options.force)
+    if ranks.rank() == 0:
+        if outcome.exit_code:
+            _say(f"error: {outcome.message}")
+        print(directory)
     return outcome.exit_code
 
 

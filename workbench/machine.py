@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench import paths
+from workbench import paths, ranks
 from workbench.errors import ParameterError
 
 PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "evaluate", "scikit-learn", "numpy")
@@ -24,9 +24,9 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 def device() -> torch.device:
-    """The first GPU where there is one, else the processor."""
+    """The first GPU where there is one, else the processor; of several processes, a GPU each."""
     if torch.cuda.is_available():
-        return torch.device("cuda", 0)
+        return torch.device("cuda", ranks.local_rank() % torch.cuda.device_count())
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
@@ -105,6 +105,7 @@ def spent(began: float, place: torch.device, dtype: torch.dtype | None = None) -
         "memory_mb": peak_memory_mb(place),
         "device": str(place),
         "precision": str(dtype or "none").removeprefix("torch."),
+        "processes": ranks.count(),
     }
 
 

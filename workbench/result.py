@@ -124,6 +124,8 @@ class Cost(_Record):
     trained_pieces: int = 0
     device: str
     precision: str
+    processes: int = 1
+    """How many trained together, each on a part of every batch."""
 
 
 class Artefact(_Record):

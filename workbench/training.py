@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from workbench import ranks
 from workbench.errors import TrainingError
 from workbench.machine import autocast
 from workbench.result import HISTORY
@@ -97,6 +98,7 @@ def fit(
     model: nn.Module,
     epoch_batches: Callable[[int], Sequence[Any]],
     loss: Callable[[Any], Tensor],
+    weight: Callable[[Any], float],
     evaluate: Callable[[], float] | None,
     recipe: Recipe,
     log: Log,
@@ -104,10 +106,13 @@ def fit(
     """Train `model` in place and leave it with the weights of its best epoch.
 
     `epoch_batches(epoch)` gives the epoch's batches in order, each with its number of `pieces`
-    (padding not counted), `loss(batch)` the mean loss of one, `evaluate()` a score to make large;
-    without it the last epoch is kept. `log` gets one record a report and one an epoch. Raises
-    TrainingError when the loss is not finite.
+    (padding not counted), `loss(batch)` the mean loss of one and `weight(batch)` what that mean
+    was divided by, `evaluate()` a score to make large; without it the last epoch is kept. `log`
+    gets one record a report and one an epoch. Raises TrainingError when the loss is not finite.
+
+    Where several processes train together each takes its part of every batch (`ranks`).
     """
+    ranks.join(model)
     optimizer = torch.optim.AdamW(parameter_groups(model, recipe), betas=recipe.betas, fused=True)
     device = next(model.parameters()).device
     best_epoch, best_score, best_weights = 0, -math.inf, {}
@@ -122,14 +127,14 @@ def fit(
             scale = learning_rate_scale(progress, recipe.warmup_share)
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * scale
-            meter.add(step(model, optimizer, batch, loss, recipe, device), batch.pieces)
+            meter.add(step(model, optimizer, batch, loss, weight, recipe, device), batch.pieces)
         steps, pieces, seconds = (
             steps + len(batches),
             pieces + meter.pieces,
             seconds + meter.seconds,
         )
         model.eval()
-        score = evaluate() if evaluate else None
+        score = ranks.agreed(evaluate()) if evaluate else None
         record = {"event": "epoch", "epoch": epoch, "epochs": recipe.epochs}
         log(record | {"train_loss": meter.mean, "score": score})
         if score is None:
@@ -147,17 +152,37 @@ def step(
     optimizer: torch.optim.Optimizer,
     batch: Any,
     loss: Callable[[Any], Tensor],
+    weight: Callable[[Any], float],
     recipe: Recipe,
     device: torch.device,
 ) -> Tensor:
     """One optimiser step; the loss stays on the device, so that nothing waits for it."""
-    with autocast(recipe.dtype, device):
-        value = loss(batch)
-    value.backward()  # type: ignore[no-untyped-call]
+    value = gradients(model, batch, loss, weight, recipe, device)
     nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
     optimizer.step()
     optimizer.zero_grad()
-    return value.detach()
+    return value
+
+
+def gradients(
+    model: nn.Module,
+    batch: Any,
+    loss: Callable[[Any], Tensor],
+    weight: Callable[[Any], float],
+    recipe: Recipe,
+    device: torch.device,
+) -> Tensor:
+    """Leave the gradients of the batch's mean loss in the parameters, and return that loss."""
+    value = torch.zeros((), device=device)
+    part = ranks.part(batch)
+    if part is not None:
+        with autocast(recipe.dtype, device):
+            value = loss(part)
+            if ranks.count() > 1:  # the sum over all parts is the mean over the batch
+                value = value * (weight(part) / weight(batch))
+        value.backward()  # type: ignore[no-untyped-call]
+    value = value.detach()
+    return ranks.add_up(list(model.parameters()), value) if ranks.count() > 1 else value
 
 
 def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
@@ -188,7 +213,9 @@ class _Meter:
         self.total += loss
         self.done += 1
         self.pieces += pieces
-        if self.done == self.steps or time.monotonic() - self.reported >= REPORT_EVERY_S:
+        # The first process alone looks in between: it is then the one that says what went wrong.
+        due = time.monotonic() - self.reported >= REPORT_EVERY_S and ranks.rank() == 0
+        if self.done == self.steps or due:
             self.report()
 
     def report(self) -> None:

@@ -25,6 +25,12 @@ class TextBatch:
     pieces: int
     """Pieces without padding."""
 
+    def part(self, index: int, count: int) -> "TextBatch | None":
+        """The texts `index`, `index + count`, ...; None where there are none."""
+        rows, mask = self.rows[index::count], self.attention_mask[index::count]
+        ids = self.input_ids[index::count]
+        return TextBatch(ids, mask, rows, int(mask.sum())) if rows else None
+
 
 class TextClassifier(nn.Module):
     """A copy of an encoder with a linear head: one of L `labels` for each text."""

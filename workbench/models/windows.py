@@ -55,6 +55,24 @@ class Batch:
         moved = {name: getattr(self, name).to(device, non_blocking=True) for name in names}
         return dataclasses.replace(self, **moved)
 
+    def part(self, index: int, count: int) -> "Batch | None":
+        """The windows `index`, `index + count`, ... with their words; None where there are none."""
+        mask, width = self.attention_mask[index::count], self.attention_mask.shape[1]
+        if not len(mask):
+            return None
+        rows, columns = self.positions // width, self.positions % width
+        kept = (rows % count == index).nonzero().flatten()
+        places = kept.tolist()
+        return Batch(
+            input_ids=self.input_ids[index::count],
+            attention_mask=mask,
+            shapes=self.shapes[index::count],
+            positions=rows[kept] // count * width + columns[kept],
+            sentences=[self.sentences[place] for place in places],
+            words=[self.words[place] for place in places],
+            pieces=int(mask.sum()),
+        )
+
 
 def split_long(segment: Segment, capacity: int) -> list[Segment]:
     """Cut a segment of more than `capacity` pieces between words.

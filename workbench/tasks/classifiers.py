@@ -128,8 +128,11 @@ def fine_tune(
         return [model.collate(encoded, rows) for rows in groups]
 
     def loss(batch: TextBatch) -> torch.Tensor:
-        weight = weights[batch.rows]
-        return -(weight * model(batch).float().log_softmax(-1)).sum() / weight.sum()
+        each = weights[batch.rows]
+        return -(each * model(batch).float().log_softmax(-1)).sum() / each.sum()
+
+    def weight(batch: TextBatch) -> float:
+        return float(counts[batch.rows].sum())
 
     def validate() -> float:
         assert validation is not None
@@ -138,7 +141,8 @@ def fine_tune(
         counts = class_scores.confusion(validation.labels, guessed, model.labels, clusters)
         return float(class_scores.macro_f1(counts.sum(axis=0)))
 
-    return fit(model, epoch_batches, loss, validate if validation else None, recipe, log)
+    evaluate = validate if validation else None
+    return fit(model, epoch_batches, loss, weight, evaluate, recipe, log)
 
 
 def count_labels(train: Labelled, labels: Sequence[str]) -> tuple[list[str], NDArray[np.float32]]:

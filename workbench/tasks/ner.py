@@ -205,7 +205,8 @@ def _train(
         weight_decay=config.weight_decay,
         dtype=_dtype(config, tagger.encoder),
     )
-    done = fit(tagger, epoch_batches, loss, validate, recipe, log)
+    weight = lambda batch: len(batch.words)  # noqa: E731
+    done = fit(tagger, epoch_batches, loss, weight, validate, recipe, log)
     return done, validated[done.best_epoch - 1]
 
 

@@ -1,0 +1,182 @@
+"""Several processes that train one run: gradients, numbers, one run directory, exit codes."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pandas
+import pytest
+import torch
+
+from workbench import machine, ranks, sources, training
+from workbench.data import ner
+from workbench.models.encoder import Encoder, TokenClassifier
+from workbench.models.text_classifier import TextClassifier
+from workbench.models.windows import pack
+
+RECIPE = training.Recipe(epochs=1, learning_rate=1e-3)
+# One of several processes: gradients of some windows, each process on its part of them.
+PROCESS = """
+import sys, torch
+from tests import test_distributed as here
+model = here.tagger(sys.argv[1])
+with torch.no_grad():
+    model.head.bias += here.ranks.rank()  # overwritten by the first process's
+here.ranks.join(model)
+torch.save([here.gradients(model, count) for count in here.WINDOWS], sys.argv[2])
+"""
+WINDOWS = (5, 1)
+"""Windows in a batch: an uneven share of each of two processes, and nothing for the second."""
+
+
+def tagger(folder) -> TokenClassifier:
+    machine.seed(0)
+    encoder = Encoder(sources.resolve(str(folder), "model"))
+    return TokenClassifier(encoder, ner.load("tiny_ner").labels)
+
+
+def words(model: TokenClassifier, count: int):
+    """A batch of some windows, its loss, and what the loss is a mean over."""
+    rows = ner.load("tiny_ner").splits["train"]
+    segments = model.encoder.segments(list(rows["tokens"]), list(rows["document"]))
+    batch = model.encoder.collate(pack(segments, 24)[:count])
+    tags = rows["ner_tags"]
+
+    def loss(part):
+        places = zip(part.sentences, part.words, strict=True)
+        target = torch.tensor([model.labels.index(tags[s][w]) for s, w in places])
+        return torch.nn.functional.cross_entropy(model(part), target)
+
+    return batch, loss, lambda part: len(part.words)
+
+
+def gradients(model: TokenClassifier, count: int) -> dict[str, torch.Tensor]:
+    """Loss and gradients of a batch, by parameter; only of those that have one."""
+    model.zero_grad()
+    value = training.gradients(model, *words(model, count), RECIPE, torch.device("cpu"))
+    named = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    return {"loss": value} | named
+
+
+def test_parts_make_up_a_batch(tiny_bert):
+    model = tagger(tiny_bert)
+    batch, _, weight = words(model, 5)
+    parts = [batch.part(index, 3) for index in range(3)]
+    assert sum(map(weight, parts)) == weight(batch)
+    assert sum(part.pieces for part in parts) == batch.pieces
+    assert batch.part(5, 6) is None
+
+    def read(part):
+        """Each word's place and first piece."""
+        pieces = part.input_ids.flatten()[part.positions].tolist()
+        return list(zip(part.sentences, part.words, pieces, strict=True))
+
+    assert sorted(word for part in parts for word in read(part)) == sorted(read(batch))
+
+
+def test_parts_of_texts_make_up_a_batch_and_its_gradient(tiny_bert):
+    encoder = Encoder(sources.resolve(str(tiny_bert), "model"))
+    model = TextClassifier(encoder, ["a", "b"])
+    encoded, _ = encoder.encode(["one", "two words", "three words here", "4"], 16)
+    batch = model.collate(encoded, [3, 1, 0, 2])
+    counts = torch.tensor([[1.0, 0.0], [2.0, 3.0], [0.0, 1.0], [5.0, 0.0]])
+
+    def loss(part):
+        each = counts[part.rows]
+        return -(each * model(part).log_softmax(-1)).sum() / each.sum()
+
+    loss(batch).backward()
+    whole = model.head.weight.grad.clone()
+    model.zero_grad()
+    for index in range(3):
+        part = batch.part(index, 3)
+        (loss(part) * counts[part.rows].sum() / counts[batch.rows].sum()).backward()
+    assert torch.allclose(model.head.weight.grad, whole, rtol=1e-5, atol=1e-7)
+    assert batch.part(4, 5) is None
+
+
+def test_gradients_added_up_are_those_of_the_whole_batch(tiny_bert, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESS, str(tiny_bert), str(tmp_path / rank)],
+            env=os.environ | common | {"RANK": rank, "LOCAL_RANK": rank},
+        )
+        for rank in ("0", "1")
+    ]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    model = tagger(tiny_bert)
+    first, second = (torch.load(tmp_path / rank, weights_only=True) for rank in ("0", "1"))
+    for count, one, other in zip(WINDOWS, first, second, strict=True):
+        whole = gradients(model, count)
+        assert list(one) == list(other) == list(whole)
+        assert len(whole) < 1 + len(list(model.parameters()))  # the pooler has no gradient
+        for name, value in whole.items():
+            assert torch.equal(one[name], other[name]), name
+            assert torch.allclose(one[name], value, rtol=1e-4, atol=1e-7), name
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, (1, 0, 0)),
+        ({"RANK": "1", "WORLD_SIZE": "2"}, (1, 0, 0)),
+        (dict(zip(ranks.PLACE, ("3", "1", "4", "a", "1"), strict=True)), (4, 3, 1)),
+    ],
+)
+def test_process_knows_its_place(monkeypatch, environment, expected):
+    for name in ranks.PLACE:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert (ranks.count(), ranks.rank(), ranks.local_rank()) == expected
+
+
+def test_two_processes_leave_one_run_with_the_numbers_of_one(workbench, reports, tmp_path):
+    settings = ["ner", "--set", "dataset=tiny_ner", "--set", "epochs=1"]
+    settings += ["--set", "batch_pieces=64", "--set", "precision=float32"]
+    alone = workbench("run", *settings, WORKBENCH_REPORTS=str(tmp_path / "alone"))
+    done = workbench("run", *settings, "--processes", "2")
+    assert done.returncode == 0, done.stderr
+    (directory,) = (reports / "runs").iterdir()
+    assert done.stdout.splitlines() == [str(directory)]
+    assert directory.name == alone.stdout.strip().rpartition("/")[2]
+
+    one, two = (
+        json.loads((folder / "runs" / directory.name / "result.json").read_text())
+        for folder in (tmp_path / "alone", reports)
+    )
+    assert (one["cost"]["processes"], two["cost"]["processes"]) == (1, 2)
+    assert one["cost"]["trained_pieces"] == two["cost"]["trained_pieces"]
+    for name, metric in one["metrics"].items():
+        assert two["metrics"][name]["value"] == pytest.approx(metric["value"], abs=0.05), name
+    losses = [
+        pandas.read_parquet(folder / "runs" / directory.name / "items.parquet").loss
+        for folder in (tmp_path / "alone", reports)
+    ]
+    np.testing.assert_allclose(*losses, rtol=1e-2)
+
+
+def test_failure_keeps_its_exit_code(workbench, reports, tmp_path):
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    for split in ("train", "validation", "test"):
+        (bad / f"{split}.txt").write_text("Ada B-PER\nruns\n")
+    done = workbench("run", "ner", "--processes", "2", "--set", f"dataset={bad}")
+    assert done.returncode == 3
+    assert f"{bad}/train.txt:2: 1 columns" in done.stderr
+    assert "Traceback" not in done.stderr
+    (directory,) = (reports / "runs").iterdir()
+    assert done.stdout.splitlines() == [str(directory)]
+
+
+def test_fewer_than_one_process_is_refused(workbench, reports):
+    done = workbench("run", "ner", "--processes", "0")
+    assert done.returncode == 2
+    assert "--processes 0" in done.stderr
