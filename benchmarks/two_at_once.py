@@ -1,0 +1,73 @@
+"""A suite's runs one after another and two at once: `run-all --jobs 1` beside `--jobs 2`.
+
+Two kinds of work: small runs, whose time goes to one thread's steps, and training, whose matrix
+products take every core already when a run is alone. Forked kernels on both sides, in turn,
+medians of all; the server's start is in every figure. The last line is JSON.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import yaml
+
+from workbench import tasks
+from workbench.batch import runner
+from workbench.result import RESULT
+
+WORK: dict[str, dict[str, Any]] = {
+    "small": {"notebook": "ner", "parameters": {**tasks.TASKS["ner"].SMOKE, "epochs": 8}},
+    "training": {"notebook": "ner", "parameters": {**tasks.TASKS["ner"].SMOKE, "epochs": 60}},
+}
+
+
+def seconds(folder: Path, kind: str, jobs: int, runs: int) -> float:
+    """Wall time of a suite of so many runs of the kind, seeds 0, 1, ..."""
+    os.environ["WORKBENCH_REPORTS"] = str(folder)
+    folder.mkdir(parents=True)
+    suite = folder / "suite.yaml"
+    suite.write_text(yaml.safe_dump({"runs": [WORK[kind] | {"seeds": list(range(runs))}]}))
+    began = time.monotonic()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        runner.run_suite(str(suite), jobs)
+    taken = time.monotonic() - began
+    if (done := len(list(folder.glob(f"runs/*/{RESULT}")))) != runs:
+        sys.exit(f"{runs - done} of {runs} runs failed")
+    return taken
+
+
+def main() -> None:
+    """Measure, print the table and the JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=4, help="in each suite")
+    parser.add_argument("--kinds", nargs="+", default=list(WORK), choices=list(WORK))
+    options = parser.parse_args()
+    report: dict[str, Any] = {"cores": os.cpu_count(), "runs": options.runs}
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as name:
+        for kind in options.kinds:
+            found: dict[int, list[float]] = {1: [], 2: []}
+            for turn in range(options.repetitions):
+                for jobs, times in found.items():
+                    folder = Path(name) / kind / f"{turn}-{jobs}"
+                    times.append(seconds(folder, kind, jobs, options.runs))
+            one, two = (median(times) for times in found.values())
+            print(
+                f"{kind:<10} --jobs 1 {one:7.1f} s   --jobs 2 {two:7.1f} s   {one / two:.2f} times"
+            )
+            report[kind] = {"jobs_1": found[1], "jobs_2": found[2], "ratio": one / two}
+    report["load_before_and_after"] = [load, os.getloadavg()[0]]
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()
