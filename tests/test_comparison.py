@@ -528,7 +528,7 @@ def test_marks_are_what_compare_calls_right(tmp_path, row_group_size):
     assert [name for name, _, _ in items.examples] == ["test/0", "test/1"]
 
 
-def test_marks_tell_items_apart_by_name_gold_cluster_and_text(tmp_path):
+def test_marks_tell_items_apart_by_split_name_gold_and_cluster(tmp_path):
     gold = ["calm", "glad"] * 10
 
     def of(name, frame):
@@ -537,7 +537,7 @@ def test_marks_tell_items_apart_by_name_gold_cluster_and_text(tmp_path):
 
     first = of("a", rows(gold, gold))
     other = of("b", rows(["glad"] * 20, gold))
-    assert (other.items, other.inputs) == (first.items, first.inputs)
+    assert other.items == first.items
     assert other.right != first.right
     for name, frame in {
         "c": rows(gold, gold[::-1]),
@@ -546,10 +546,6 @@ def test_marks_tell_items_apart_by_name_gold_cluster_and_text(tmp_path):
         "f": rows(gold, gold, clusters=[0] * 20),
     }.items():
         assert of(name, frame).items != first.items
-    read = rows(gold, gold)
-    read["input"] = [["shorter"]] * 20
-    found = of("g", read)
-    assert (found.items == first.items, found.inputs == first.inputs) == (True, False)
 
 
 def test_the_command_line_waits_with_heavy_imports():

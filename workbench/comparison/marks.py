@@ -7,6 +7,7 @@ them here, column by column, by the same rules.
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from workbench.result import ITEMS, Result
 
 SHORT = 160
 """Characters kept of an item's text, and of its labels."""
-COLUMNS = ("split", "item", "cluster", "gold", "predicted", "input")
+COLUMNS = ("split", "item", "cluster", "gold", "predicted")
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,6 @@ class Marks:
     items: str
     """Hash over split, name, cluster and gold of all items in order: runs in which it is the same
     are compared bit by bit."""
-    inputs: str
-    """Hash over the items' texts as this run read them."""
     unparsed: int
     """Answers that name no label, counted as wrong."""
     right: str
@@ -58,7 +57,7 @@ def read_marks(directory: Path, record: Result) -> Marks:
     Raises DataError or ParameterError where `compare` would refuse it.
     """
     try:
-        return _marks(*_own_items(directory, record))
+        return _marks(*_own_items(directory, record, COLUMNS))
     except (OSError, ValueError, TypeError, KeyError, NotImplementedError) as error:
         raise DataError(f"its items can't be read: {error}") from None
 
@@ -70,13 +69,10 @@ def _marks(method: str, table: Any) -> Marks:
     for column in ("split", "item", "cluster"):
         _digest(digest, table[column])
     _digest_labels(digest, table["gold"])
-    inputs = hashlib.sha256()
-    _digest(inputs, table["input"])
     right, unparsed = _right(table["gold"], table["predicted"])
     return Marks(
         method=method,
         items=digest.hexdigest(),
-        inputs=inputs.hexdigest()[:12],
         unparsed=unparsed,
         right=base64.b64encode(np.packbits(right).tobytes()).decode(),
     )
@@ -84,7 +80,7 @@ def _marks(method: str, table: Any) -> Marks:
 
 def read_items(directory: Path, record: Result, examples: int) -> Items:
     """The items of a run, with its first `examples` texts."""
-    _, table = _own_items(directory, record)
+    _, table = _own_items(directory, record, (*COLUMNS, "input"))
     first = table.slice(0, examples)
     shown = zip(*(first[name].to_pylist() for name in ("item", "input", "gold")), strict=True)
     return Items(
@@ -109,7 +105,7 @@ def rules() -> dict[str, float]:
     }
 
 
-def _own_items(directory: Path, record: Result) -> tuple[str, Any]:
+def _own_items(directory: Path, record: Result, columns: Sequence[str]) -> tuple[str, Any]:
     """The run's own method and its rows, without their chunks."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -121,9 +117,9 @@ def _own_items(directory: Path, record: Result) -> tuple[str, Any]:
     file = pq.ParquetFile(directory / ITEMS, read_dictionary=labels)
     if file.num_row_groups > 1:
         file = pq.ParquetFile(directory / ITEMS)
-    methods = file.read(["method"])["method"]
+    methods = file.read(["method"], use_threads=False)["method"]
     method = own_method(record, methods.unique().to_pylist())
-    table = file.read(list(COLUMNS))
+    table = file.read(list(columns), use_threads=False)
     if len(methods.unique()) > 1:
         table = table.filter(pc.equal(methods, method))
     return method, table.combine_chunks()
@@ -141,15 +137,10 @@ def _distinct(splits: Any, names: Any) -> int:
 
 
 def _digest(digest: Any, column: Any) -> None:
-    """Add a column of str, or of lists of str: lengths, then text."""
+    """Add a column of str: lengths, then text."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    array = _array(column)
-    if _has_lists(array):
-        digest.update(pc.list_value_length(array).to_numpy().astype("<i8"))
-        array = array.flatten()
-    array = array.cast(pa.large_string())
+    array = _array(column).cast(pa.large_string())
     _, ends, text = array.buffers()
     bounds = np.frombuffer(ends, "<i8")[array.offset : array.offset + len(array) + 1]
     digest.update(np.diff(bounds))
@@ -201,12 +192,6 @@ def _codes(array: Any) -> tuple[list[str], NDArray[np.int64]]:
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
     return array.dictionary.to_pylist(), array.indices.to_numpy().astype(np.int64)
-
-
-def _has_lists(array: Any) -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_list(array.type) or pa.types.is_large_list(array.type))
 
 
 def _array(column: Any) -> Any:

@@ -40,7 +40,7 @@ def embedded(reports: Path, rows: Sequence[Row], budget: int = MAX_BYTES) -> dic
             left_out[row.run_id] = "no other run has the same items" if own else row.no_marks
             continue
         name = own.items[:ID]
-        entry = [name, own.method, own.inputs, own.unparsed, row.task, own.right]
+        entry = [name, own.method, own.unparsed, row.task, own.right]
         cost, group = len(json.dumps(entry)) + len(row.run_id), groups.get(name)
         if group is None and not full and (group := _group(reports / "runs" / row.run_id)):
             cost += len(json.dumps(group))

@@ -180,7 +180,7 @@ function detectable({ low, high }, rules) {
 function compare(first, second) {
   const { rules, groups } = pairData();
   const group = groups[first[0]];
-  const [a, b] = [first, second].map((run) => bits(run[5], group.n));
+  const [a, b] = [first, second].map((run) => bits(run[4], group.n));
   const [ours, theirs, difference] = shares(a, b, clustersOf(group), group.clusters, rules);
   const counts = { both: 0, only_a: 0, only_b: 0, neither: 0 };
   const examples = { only_a: [], only_b: [] };
@@ -285,14 +285,12 @@ function showItems(a, b) {
   const found = compare(runs[a], runs[b]);
   const said = verdictOf(found.difference);
   const words = said === "cannot tell" ? "Cannot tell which is better" : `B is ${said}`;
-  const counted = new Set([runs[a], runs[b]].map((run) => right[run[4]]));
-  const unread = [["A", runs[a]], ["B", runs[b]]].filter(([, run]) => run[3]).map(([name, run]) =>
-    `${number(run[3])} answers of ${name} name no label and count as wrong. `);
-  const other = runs[a][2] === runs[b][2] ? ""
-    : "A and B read the text of some items differently. ";
+  const counted = new Set([runs[a], runs[b]].map((run) => right[run[3]]));
+  const unread = [["A", runs[a]], ["B", runs[b]]].filter(([, run]) => run[2]).map(([name, run]) =>
+    `${number(run[2])} answers of ${name} name no label and count as wrong. `);
   return [make("p", { class: "verdict", "data-part": "verdict" }, words),
     make("p", { class: "note" }, `Methods: A ${runs[a][1]}, B ${runs[b][1]}. Right is `
-      + `${[...counted].join("; or ")}. ${unread.join("")}${other}`),
+      + `${[...counted].join("; or ")}. ${unread.join("")}`),
     make("div", { class: "sides" }, showNumbers(found), showCounts(found)), showExamples(found)];
 }
 
@@ -334,7 +332,7 @@ function show() {
   const why = obstacle(a, b);
   found.replaceChildren(...(why ? [make("p", { class: "note", "data-part": "obstacle" }, why)]
     : showItems(a, b)), ...showDifference(a, b),
-  make("p", { class: "note" }, "Token by token, by loss, or by other methods: "),
+  make("p", { class: "note" }, "Token by token, by loss, by other methods, and what was read as other text: "),
   make("pre", {}, `workbench compare ${a} ${b}`));
   history.replaceState(null, "", `#compare=${encodeURIComponent(a)},${encodeURIComponent(b)}`);
 }
