@@ -1,17 +1,21 @@
 """Several processes that train one run: gradients, numbers, one run directory, exit codes."""
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas
+import psutil
 import pytest
 import torch
 
-from workbench import machine, ranks, sources, training
+from workbench import machine, paths, ranks, sources, state, training
 from workbench.data import ner
 from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.models.text_classifier import TextClassifier
@@ -174,6 +178,52 @@ def test_failure_keeps_its_exit_code(workbench, reports, tmp_path):
     assert "Traceback" not in done.stderr
     (directory,) = (reports / "runs").iterdir()
     assert done.stdout.splitlines() == [str(directory)]
+
+
+@pytest.fixture
+def long_run(reports, tmp_path):
+    """Start a run of minutes in two processes; wait until they are training."""
+    data = tmp_path / "many.conll"
+    documents = (f"-DOCSTART- O\n\nword{number} B-PER\n" for number in range(3000))
+    data.write_text("\n".join(documents))
+    command = [sys.executable, "-m", "workbench", "run", "ner", "--processes", "2"]
+    process = subprocess.Popen(
+        [*command, "--set", f"dataset={data}", "--set", "epochs=100"],
+        cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline and not list(reports.glob("runs/*/metrics.jsonl")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.2)
+    started = psutil.Process(process.pid).children(recursive=True)
+    yield process, started
+    for left in [process, *started]:
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            left.kill()
+
+
+def test_process_that_dies_ends_the_others(long_run, reports):
+    process, started = long_run
+    kernels = [one for one in started if "ipykernel" in " ".join(one.cmdline())]
+    (second,) = (kernel for kernel in kernels if kernel.environ()["RANK"] == "1")
+    second.kill()
+    _, steps = process.communicate(timeout=90)
+    assert process.returncode == 7, steps
+    assert "error: another of the processes ended with code 7" in steps
+    assert not psutil.wait_procs(started, timeout=20)[1]
+    (directory,) = (reports / "runs").iterdir()
+    assert state.read(directory)["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_the_one_that_started_them(long_run, reports, number):
+    process, started = long_run
+    process.send_signal(number)
+    process.communicate(timeout=90)
+    assert process.returncode == (8 if number == signal.SIGTERM else -number)
+    assert not psutil.wait_procs(started, timeout=30)[1]
+    (directory,) = (reports / "runs").iterdir()
+    assert state.read(directory)["status"] == "interrupted"
 
 
 def test_fewer_than_one_process_is_refused(workbench, reports):

@@ -1,18 +1,25 @@
 """One run in several processes that train together: all run its notebook, the first keeps it."""
 
 import os
+import re
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
+
+import psutil
 
 from workbench import paths, ranks, state
 from workbench.batch import execute as single
-from workbench.batch import runner
 from workbench.batch.execute import Outcome
 from workbench.batch.plan import Run
 from workbench.batch.watch import terminated_as_interrupted
-from workbench.errors import MachineError
+from workbench.errors import InterruptedRunError, MachineError
+
+SUPERVISOR = "WORKBENCH_SUPERVISOR"
+"""Variable with the id of the process without which the others are to end."""
 
 
 def launch(run: Run, processes: int, name: str, settings: Sequence[str]) -> Outcome:
@@ -27,22 +34,41 @@ def launch(run: Run, processes: int, name: str, settings: Sequence[str]) -> Outc
     command += ["-m", "workbench", "run", name, "--force"]
     command += [word for text in settings for word in ("--set", text)]
     threads = str(max(1, (os.cpu_count() or 1) // processes))
+    environment = {"OMP_NUM_THREADS": threads, **os.environ, SUPERVISOR: str(os.getpid())}
     before = state.read(run.directory)
-    with terminated_as_interrupted():
-        done = subprocess.run(
-            command,
-            cwd=paths.ROOT,
-            env={"OMP_NUM_THREADS": threads, **os.environ},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    said, code = _supervise(command, environment)
     facts = state.read(run.directory)
     if facts == before or "status" not in facts:
-        last = "; ".join(done.stderr.strip().splitlines()[-3:])
-        raise MachineError(f"the processes ended with code {done.returncode}: {last}")
-    code = facts.get("exit_code", runner.outcome_of(KeyboardInterrupt()).exit_code)
-    return Outcome(facts["status"], code, facts.get("message", ""), facts.get("seconds", 0.0))
+        last = "; ".join(said.strip().splitlines()[-3:])
+        raise MachineError(f"the processes ended with code {code}: {last}")
+    status, message = facts["status"], facts.get("message", "")
+    code = facts.get("exit_code", InterruptedRunError.exit_code)
+    # torch's launcher lists who failed, the cause last; the first process was ended for it.
+    if status == "interrupted" and (others := re.findall(r"exitcode\s*: (\d+)", said)):
+        code, message = int(others[-1]), f"another of the processes ended with code {others[-1]}"
+    return Outcome(status, code, message, facts.get("seconds", 0.0))
+
+
+def _supervise(command: Sequence[str], environment: dict[str, str]) -> tuple[str, int]:
+    """Run a launcher; what it said and its code. It is asked to end its processes if we are."""
+    with (
+        terminated_as_interrupted(),
+        subprocess.Popen(
+            command,
+            cwd=paths.ROOT,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # the keyboard's interrupt is for us, who pass it on
+        ) as launcher,
+    ):
+        try:
+            said = launcher.communicate()[1]
+        except KeyboardInterrupt:
+            launcher.terminate()
+            said = launcher.communicate()[1]
+    return said, launcher.returncode
 
 
 def execute(run: Run, *, again: bool = False) -> Outcome:
@@ -50,9 +76,20 @@ def execute(run: Run, *, again: bool = False) -> Outcome:
 
     All leave their runs to be begun again when the one that started them ends them.
     """
+    if ranks.count() == 1:
+        with terminated_as_interrupted():
+            return single.execute(run, again=again)
+    supervisor = psutil.Process(int(os.environ.get(SUPERVISOR) or os.getppid()))
+    threading.Thread(target=_end_with, args=[supervisor], name="supervisor", daemon=True).start()
     with terminated_as_interrupted():
         if ranks.rank() == 0:
             return single.execute(run, again=again)
         with tempfile.TemporaryDirectory(prefix="wb-rank-") as folder:
             os.environ["WORKBENCH_REPORTS"] = folder
             return single.execute(run, again=again)
+
+
+def _end_with(supervisor: psutil.Process) -> None:
+    """Be interrupted when it ends, however it ends: no process goes on without it."""
+    supervisor.wait()
+    os.kill(os.getpid(), signal.SIGINT)
