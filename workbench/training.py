@@ -128,11 +128,8 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * scale
             meter.add(step(model, optimizer, batch, loss, weight, recipe, device), batch.pieces)
-        steps, pieces, seconds = (
-            steps + len(batches),
-            pieces + meter.pieces,
-            seconds + meter.seconds,
-        )
+        steps, pieces = steps + len(batches), pieces + meter.pieces
+        seconds += meter.seconds
         model.eval()
         score = ranks.agreed(evaluate()) if evaluate else None
         record = {"event": "epoch", "epoch": epoch, "epochs": recipe.epochs}
