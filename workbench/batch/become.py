@@ -84,7 +84,7 @@ def _start_anew(order: dict[str, Any]) -> None:
     os.chdir(order["cwd"])
     sys.argv = ["ipykernel_launcher", *order["arguments"]]
     sys.path[:] = order["path"]
-    numpy.random.seed()  # Python's own generator does so by itself; torch's begins with a constant
+    numpy.random.seed()  # Python's own generator does so by itself; torch's is made when first used
     module: Any = multiprocessing.process
     module._current_process, module._parent_process, module._children = MAIN, None, set()
     MAIN.name, MAIN.authkey = "MainProcess", os.urandom(32)
