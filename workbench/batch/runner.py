@@ -143,7 +143,7 @@ class _Crew:
         waiting = deque(self.tally.to_do)
         with (
             terminated_as_interrupted(),
-            server.processes(self._environment([])) as self.processes,
+            server.processes(self._environment([]), len(waiting)) as self.processes,
         ):
             try:
                 while waiting or self.active:

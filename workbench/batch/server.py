@@ -12,18 +12,20 @@ from workbench.batch import forked, gpus, kernel
 
 SWITCH = "WORKBENCH_KERNELS"
 """Environment variable; `new` has every run start a kernel anew."""
+FEWEST = 2
+"""Runs for which a server is worth its start, which takes as long as that of a new kernel."""
 _STARTED: list[dict[str, str]] = []
 """What libraries saw of the environment in the server, while there is one."""
 
 
 @contextlib.contextmanager
-def processes(environment: Mapping[str, str]) -> Iterator[Any]:
-    """A multiprocessing context for runs in this environment.
+def processes(environment: Mapping[str, str], runs: int) -> Iterator[Any]:
+    """A multiprocessing context for so many runs in this environment.
 
     A process of it starts with everything imported where that can be done; see `possible`. It is
     never a copy of this process: threads of this one could leave a copy locks that nobody frees.
     """
-    if not possible():
+    if runs < FEWEST or not possible():
         yield multiprocessing.get_context("spawn")
         return
     try:
