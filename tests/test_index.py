@@ -179,11 +179,11 @@ def test_a_damaged_cache_is_ignored(tmp_path, monkeypatch, harm):
     directory = save(tmp_path, "a", record())
     shown(tmp_path)
     kept = tmp_path / verified.KEPT
+    # Without harm in form: the wrong verdict of a whole run, under the old digest.
+    forged = kept.read_bytes().replace(b'"whole":true', b'"whole":false')
+    kept.write_bytes(forged if harm is None else harm)
+    assert "succeeded" in shown(tmp_path)["a"]
     (directory / "metrics.jsonl").write_text("changed")
-    # Without harm in form: the right verdict of a wrong run, under the old digest.
-    kept.write_bytes(
-        kept.read_bytes().replace(b'"whole":true', b'"whole":1') if harm is None else harm
-    )
     assert "damaged" in shown(tmp_path)["a"]
     assert json.loads(kept.read_bytes().partition(b"\n")[2])["runs"]["a"]["whole"] is False
 
@@ -216,7 +216,7 @@ def test_seeds_of_a_setting_are_one_row_with_mean_sd_and_a_dot_each(tmp_path):
     assert "range" not in several.strip
     assert single.sd is None
     assert "range" in single.strip
-    cells = [cell.get_text(" ") for cell in soup(tmp_path).select(".board td.score")]
+    cells = [" ".join(cell.get_text().split()) for cell in soup(tmp_path).select(".board td.score")]
     assert cells == ["0.900 [0.800, 1.000]", "0.830 sd 0.036"]
     table = soup(tmp_path).select_one(".board table")
     assert "3 seeds" in table.get_text()
@@ -252,6 +252,34 @@ def test_of_runs_with_the_same_seed_the_newest_counts_and_that_is_said(tmp_path)
     assert [row.run_id for row in setting.runs] == ["b"]
     assert setting.scores["test/entity_f1"].mean == 0.7
     assert "1 earlier of the same seeds left out" in soup(tmp_path).get_text(" ")
+
+
+def test_newest_is_by_time_and_not_by_the_text_of_it(tmp_path):
+    moments = (("a", "2026-10-25T02:50:00+02:00", 0.1), ("b", "2026-10-25T02:10:00+01:00", 0.7))
+    for name, started, value in moments:
+        save(tmp_path, name, record(value, started=started))
+    assert board(tmp_path).settings[0].scores["test/entity_f1"].mean == 0.7
+
+
+def test_seeds_that_were_lost_and_versions_that_mix_are_said(tmp_path):
+    for seed, package in enumerate("aab"):
+        folder = save(tmp_path, str(seed), record(parameters={"seed": seed, "epochs": 1}))
+        state.write(folder, status="succeeded", identity={"package": package * 64})
+    lost = begun(tmp_path, "3", status="failed", notebook="50_ner")
+    (lost / "params.json").write_text(json.dumps({"seed": 3, "epochs": 1}))
+    found = board(tmp_path).settings[0]
+    assert (len(found.runs), found.lost, found.versions) == (3, 1, 2)
+    said = soup(tmp_path).select_one(".board").get_text(" ")
+    assert "1 did not end well" in said
+    assert "of 2 versions of the code" in said
+
+
+def test_a_parameter_that_only_some_have_tells_settings_apart(tmp_path):
+    save(tmp_path, "a", record(0.4))
+    save(tmp_path, "b", record(0.6, parameters={"seed": 0, "casing": True}))
+    found = board(tmp_path)
+    assert found.facts == ["casing"]
+    assert len(found.settings) == 2
 
 
 def test_data_of_one_name_and_other_content_has_its_own_board(tmp_path):
@@ -451,7 +479,7 @@ def test_runs_are_taken_from_the_list_and_let_go(tmp_path):
     page = index.write(tmp_path)
     take = "const press = (id) => document.querySelector(`[data-run=${id}] .take`).click();"
     found = acted(page, f"{take} press('b'); press('a');")
-    assert part(found, "verdict") == "Cannot tell which is better"
+    assert part(found, "verdict") == "A and B have the same items right"
     pressed = {row["data-run"]: row.button.get_text() for row in found.select("#runs tbody tr")}
     assert pressed == {"b": "is A", "a": "is B"}
     found = acted(page, f"{take} press('b'); press('a'); press('b');")
@@ -465,7 +493,7 @@ def test_runs_over_other_items_are_not_compared_and_the_command_is_named(tmp_pat
     for name, n in (("a", 20), ("b", 30), ("c", 20), ("d", 30)):
         save(tmp_path, name, record(), items([1] * n))
     page = dom(index.write(tmp_path), "#compare=a,b")
-    assert "do not have all items in common" in part(page, "obstacle")
+    assert "not all items, groups and labels" in part(page, "obstacle")
     assert part(page, "verdict") is None
     assert "workbench compare a b" in page.get_text()
 
@@ -493,7 +521,7 @@ def test_why_a_run_can_not_be_compared_is_said(tmp_path):
     found = pairs.embedded(tmp_path, rows.read(tmp_path, []))
     assert found["left_out"] == {
         "a": "it kept no items",
-        "b": "no other run has the same items",
+        "b": pairs.ALONE,
         "c": "an item is there more than once",
         "d": "it has not ended well",
     }
@@ -550,7 +578,34 @@ def test_half_a_character_stops_no_page(tmp_path):
 
 
 def test_the_page_asks_for_nothing(tmp_path):
+    save(tmp_path, "a", record())
+    begun(tmp_path, "b", status="failed", message="see https://example.org/a.png")
     text = index.write(tmp_path).read_text()
+    assert "example.org" in text
     assert not re.search(r"(?:src|href)=[\"']?(?:https?:)?//", text)
-    script = (paths.PACKAGE / "report/templates/index.js").read_text()
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|\beval\b|fetch\(|XMLHttp", script)
+    for path in (paths.PACKAGE / "report/templates").glob("*.js"):
+        script = path.read_text()
+        assert not re.search(r"(inner|outer|insertAdjacent)HTML|\beval\b|fetch\(|XMLHttp", script)
+
+
+ODD = ["[]", "null", "3", '{"a": NaN}', '{"status": ["x"], "started": 5, "seconds": "9"}']
+
+
+@pytest.mark.parametrize("name", ["params.json", "state.json", "notebook.ipynb", RESULT])
+@pytest.mark.parametrize("odd", ODD)
+def test_one_odd_file_stops_no_page(tmp_path, name, odd):
+    save(tmp_path, "a", record())
+    folder = begun(tmp_path, "b", status="failed", message="broke")
+    (folder / name).write_text(odd)
+    assert set(shown(tmp_path)) == {"a", "b"}
+    data = soup(tmp_path).select_one("#run-data").get_text()
+    json.loads(data, parse_constant=lambda found: pytest.fail(f"{found} is no JSON"))
+    index.refresh(tmp_path)
+    page = folder / "report.html"
+    assert not page.exists() or "default-src 'none'" in page.read_text()
+
+
+def test_a_folder_of_some_program_is_no_run(tmp_path):
+    save(tmp_path, "a", record())
+    (tmp_path / "runs" / ".ipynb_checkpoints").mkdir()
+    assert set(shown(tmp_path)) == {"a"}

@@ -14,6 +14,15 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def strict_json(text: str) -> Any:
+    """The value of strict JSON; ValueError for NaN and infinities, which it does not know."""
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text in one step."""
     with replacing(path) as partial:

@@ -2,13 +2,12 @@
 
 import contextlib
 import fcntl
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import InterruptedRunError
-from workbench.files import write_json
+from workbench.files import strict_json, write_json
 from workbench.result import LOCK, STATE
 
 
@@ -39,8 +38,10 @@ def write(directory: Path, **facts: Any) -> None:
 def read(directory: Path) -> dict[str, Any]:
     """The facts of `state.json`; a run said to be running that nobody holds is `interrupted`."""
     try:
-        facts: dict[str, Any] = json.loads((directory / STATE).read_text(encoding="utf-8"))
+        facts = strict_json((directory / STATE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        return {}
+    if not isinstance(facts, dict):
         return {}
     if facts.get("status") == "running" and not _is_held(directory):
         facts["status"] = "interrupted"

@@ -29,14 +29,13 @@ from workbench.errors import (
     WorkbenchError,
     exit_code_of,
 )
-from workbench.files import write_json, write_text
+from workbench.files import write_json
 from workbench.report import index, page
 from workbench.result import (
     DRAFT,
     LOCK,
     LOG,
     NOTEBOOK,
-    PAGE,
     PARAMETERS,
     RESULT,
     Result,
@@ -93,7 +92,7 @@ def execute(run: Run, *, attempt: int = 1, again: bool = False) -> Outcome:
             write_json(run.directory / RESULT, outcome.record.model_dump(mode="json"))
             (run.directory / DRAFT).unlink()
         else:
-            write_text(run.directory / PAGE, page.render(run.directory))
+            page.write(run.directory)
     index.write(paths.reports())
     return outcome
 
@@ -235,5 +234,5 @@ def _complete(run: Run, started: str, seconds: float) -> Result:
             "cost": record.cost.model_copy(update={"seconds": seconds}),
         }
     )
-    write_text(run.directory / PAGE, page.render(run.directory, record))
+    page.write(run.directory, record)
     return record.model_copy(update={"artefacts": artefacts(run.directory)})

@@ -83,7 +83,7 @@ def _make_a_page() -> None:
         run = Path(folder) / "runs" / "run"
         run.mkdir(parents=True)
         nbformat.write(content, run / NOTEBOOK)
-        page.refresh(run)
+        page.write(run)
         index.write(Path(folder))
 
 

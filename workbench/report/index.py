@@ -1,21 +1,18 @@
 """The page over all runs: what failed, what is ahead, what was found, and how two runs differ."""
 
-import contextlib
 import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from workbench.errors import DataError
 from workbench.files import write_text
 from workbench.report import page, pairs, planned, rows
 from workbench.report.leaderboard import boards
-from workbench.report.rows import AHEAD, FAILED, Row
+from workbench.report.rows import Row
 from workbench.result import NOTEBOOK, RESULT, duration
 
 INDEX = "index.html"
@@ -26,7 +23,7 @@ def write(reports: Path) -> Path:
     reports.mkdir(parents=True, exist_ok=True)
     plans = planned.read(reports)
     found = rows.read(reports, plans)
-    begun = sorted((row for row in found if row.begun), key=attrgetter("started"), reverse=True)
+    begun = sorted((row for row in found if row.begun), key=rows.begun_at, reverse=True)
     text = page.shell(
         "index.html",
         scripts=["index.js"],
@@ -37,11 +34,10 @@ def write(reports: Path) -> Path:
         boards=boards(begun),
         counts=_counts(found),
         plans=[_progress(plan, found) for plan in plans],
-        ahead=_ahead(found),
+        ahead=_ahead(plans, found),
         tasks=sorted({row.task for row in found}),
         statuses=[name for name in rows.ORDER if any(row.status == name for row in found)],
         written=datetime.now().astimezone().isoformat(timespec="minutes"),
-        failed=FAILED,
         run_data=embed(_run_data(begun)),
         pair_data=embed(pairs.embedded(reports, begun)),
     )
@@ -52,11 +48,9 @@ def write(reports: Path) -> Path:
 
 def refresh(reports: Path) -> Path:
     """Render every run's page anew, then the index."""
-    for directory in sorted((reports / "runs").glob("*/")):
-        # A record that can't be read is shown as damaged in the index; its old page stays.
+    for directory in rows.directories(reports):
         if (directory / NOTEBOOK).exists() or (directory / RESULT).exists():
-            with contextlib.suppress(DataError):
-                page.refresh(directory)
+            page.write(directory)
     return write(reports)
 
 
@@ -84,12 +78,17 @@ def _progress(plan: planned.Plan, found: Sequence[Row]) -> dict[str, Any]:
     return {"suite": plan.suite, "made": plan.made, "done": done, "of": len(plan.runs)}
 
 
-def _ahead(found: Sequence[Row]) -> str:
-    """How long planned runs will take, as far as it is known."""
-    waiting = [row for row in found if row.status in AHEAD and row.status != "running"]
-    known = [row.expected_s for row in waiting if row.expected_s is not None]
-    if not waiting:
-        return ""
+def _ahead(plans: Sequence[planned.Plan], found: Sequence[Row]) -> str:
+    """How long it will take to do what plans still lack, failed runs among it."""
+    status = {row.run_id: row.status for row in found if row.run_id}
+    over = {*rows.GOOD, "running", "impossible"}
+    waiting = {
+        run.run_id or run.label: run.seconds
+        for plan in plans
+        for run in plan.runs
+        if status.get(run.run_id, run.status) not in over
+    }
+    known = [seconds for seconds in waiting.values() if seconds is not None]
     time = f"about {duration(sum(known))} one after another" if known else ""
     unknown = len(waiting) - len(known)
     return ", ".join(filter(None, [time, f"{unknown} of unknown time" if unknown else ""]))

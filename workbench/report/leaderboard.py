@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from workbench.report.rows import GOOD, Row, differing
+from workbench.report.rows import CODE, FAILED, GOOD, Row, begun_at, differing
 from workbench.result import Metric
 
 LESS_IS_BETTER = {"bits per byte", "nats"}
@@ -41,6 +41,10 @@ class Setting:
     runs: list[Row]
     older: int
     """Earlier runs of the same seeds, left out."""
+    lost: int
+    """Runs of the setting that did not end well."""
+    versions: int
+    """Of notebook, package and environment, over which its runs are spread."""
     scores: dict[str, Score]
     seconds: float | None
 
@@ -65,12 +69,13 @@ class Board:
     """Names of the facts in which settings differ."""
     columns: list[Column]
     settings: list[Setting]
-    runs: int
 
 
 def boards(rows: Iterable[Row]) -> list[Board]:
     """A board for each task and data set, by name."""
     found: dict[tuple[str, tuple[tuple[str, str], ...]], list[Row]] = {}
+    rows = list(rows)
+    lost = Counter(_apart_from_seed(row) for row in rows if row.status in FAILED)
     for row in rows:
         if row.status in GOOD and row.metrics:
             found.setdefault((row.task, _data(row)), []).append(row)
@@ -79,7 +84,7 @@ def boards(rows: Iterable[Row]) -> list[Board]:
     for (task, data), runs in found.items():
         # One name for different content: the content's hash tells them apart.
         name = _named(data, content=names[task, _named(data)] > 1)
-        boards.append(_board(task, name, runs))
+        boards.append(_board(task, name, runs, lost))
     return sorted(boards, key=lambda board: (board.task, board.data))
 
 
@@ -93,14 +98,22 @@ def _named(data: Sequence[tuple[str, str]], *, content: bool = False) -> str:
     return ", ".join(dict.fromkeys(names)) or "no data set"
 
 
-def _board(task: str, data: str, runs: Sequence[Row]) -> Board:
+def _apart_from_seed(row: Row) -> str:
+    """Notebook and parameters of a run, as one text."""
+    found = {name: value for name, value in row.parameters.items() if name != "seed"}
+    return json.dumps([row.notebook, found], sort_keys=True, default=str)
+
+
+def _board(task: str, data: str, runs: Sequence[Row], lost: Mapping[str, int]) -> Board:
     facts = [_facts(row) for row in runs]
     grouped: dict[str, list[Row]] = {}
     for row, own in zip(runs, facts, strict=True):
         grouped.setdefault(json.dumps(own, sort_keys=True, default=str), []).append(row)
     names = list(dict.fromkeys(name for row in runs for name in row.metrics))
     columns = [_column(name, runs) for name in names]
-    settings = [_setting(group, columns) for group in grouped.values()]
+    settings = [
+        _setting(group, columns, lost[_apart_from_seed(group[0])]) for group in grouped.values()
+    ]
     first = columns[0]
     sign = 1 if first.less_is_better else -1
 
@@ -109,7 +122,7 @@ def _board(task: str, data: str, runs: Sequence[Row]) -> Board:
         return score is None, sign * score.mean if score else 0.0
 
     settings.sort(key=place)
-    return Board(task, data, _told(facts), columns, settings, len(runs))
+    return Board(task, data, _told(facts), columns, settings)
 
 
 def _facts(row: Row) -> dict[str, Any]:
@@ -137,10 +150,10 @@ def _follows(name: str, other: str, facts: Sequence[Mapping[str, Any]]) -> bool:
     return len(pairs) == len({first for first, _ in pairs})
 
 
-def _setting(runs: Sequence[Row], columns: Sequence[Column]) -> Setting:
+def _setting(runs: Sequence[Row], columns: Sequence[Column], lost: int) -> Setting:
     """The newest run of each seed, in the seeds' order."""
     newest: dict[str, Row] = {}
-    for row in sorted(runs, key=lambda row: row.started):
+    for row in sorted(runs, key=begun_at):
         newest[repr(row.parameters.get("seed"))] = row
     kept = sorted(newest.values(), key=lambda row: _number(row.parameters.get("seed")))
     times = [row.seconds for row in kept if row.seconds is not None]
@@ -149,7 +162,11 @@ def _setting(runs: Sequence[Row], columns: Sequence[Column]) -> Setting:
         if found := [row.metrics[column.name] for row in kept if column.name in row.metrics]:
             scores[column.name] = _score(found, column)
     seconds = mean(times) if times else None
-    return Setting(_facts(kept[0]), kept, len(runs) - len(kept), scores, seconds)
+    versions = {tuple(row.made_by.get(name) for name in CODE) for row in kept}
+    return Setting(
+        facts=_facts(kept[0]), runs=kept, older=len(runs) - len(kept), lost=lost,
+        versions=len(versions), scores=scores, seconds=seconds,
+    )  # fmt: skip
 
 
 def _number(value: object) -> float:

@@ -2,8 +2,8 @@
 
 import base64
 import hashlib
-import json
-from collections.abc import Sequence
+import html
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from pygments.styles import get_style_by_name
 from pygments.token import STANDARD_TYPES
 
 from workbench import paths, state
-from workbench.files import write_text
+from workbench.files import strict_json, write_text
 from workbench.report import cells, ending
 from workbench.report.cells import TEMPLATES
 from workbench.report.cleaning import visible
@@ -61,9 +61,27 @@ def render(directory: Path, record: Result | None = None) -> str:
     return shell("run.html", scripts=["page.js"], **shown, notebook=notebook)
 
 
-def refresh(directory: Path) -> None:
-    """Write the page of a run directory anew."""
-    write_text(directory / PAGE, render(directory))
+def write(directory: Path, record: Result | None = None) -> None:
+    """Write the page of a run directory.
+
+    A run does not depend on its page: where something in it can't be shown, the page says so.
+    """
+    try:
+        text = render(directory, record)
+    except Exception as error:  # noqa: BLE001  records and cells hold whatever a notebook wrote
+        words = f"This page could not be made: {type(error).__name__}: {error}"
+        found = cells.Shown(body=f"<p>{html.escape(words)}</p>")
+        files = _files(directory, record)
+        status = _text_of(state.read(directory), "status") or "unknown"
+        text = shell(
+            "run.html", title=directory.name, run_id=directory.name, status=status, files=files,
+            notebook=found, parameters={}, changed={},
+        )  # fmt: skip
+    write_text(directory / PAGE, text)
+
+
+def _text_of(facts: Mapping[str, Any], name: str) -> str:
+    return found if isinstance(found := facts.get(name), str) else ""
 
 
 def _files(directory: Path, record: Result | None) -> list[str]:
@@ -84,7 +102,7 @@ def _from_record(record: Result) -> dict[str, Any]:
     return {
         "started": record.started,
         "seconds": cost.seconds,
-        "headline": {name: record.metrics[name] for name in record.headline},
+        "headline": {n: record.metrics[n] for n in record.headline if n in record.metrics},
         "cost": spent,
         "memory": f"peak {max(cost.memory_mb.values(), default=0):,.0f} MiB",
         "losses": {
@@ -92,10 +110,10 @@ def _from_record(record: Result) -> dict[str, Any]:
             for loss in record.losses.values()
         },
         "sources": {
-            f"{kind} {source['name']}": ". ".join(
-                part for part in (source["about"], source["license"], source["terms"]) if part
+            f"{kind} {source.get('name', '')}": ". ".join(
+                filter(None, map(source.get, ("about", "license", "terms")))
             )
-            + f". Fingerprint {source['fingerprint'][:12]}"
+            + f". Fingerprint {source.get('fingerprint', '')[:12]}"
             for kind, source in record.sources.items()
         },
         "environment": {**machine, **packages},
@@ -164,7 +182,7 @@ def _code_colours() -> str:
 def parameters(directory: Path) -> dict[str, Any]:
     """What `params.json` of a run says; empty where it can't be read."""
     try:
-        found: dict[str, Any] = json.loads((directory / PARAMETERS).read_text(encoding="utf-8"))
+        found = strict_json((directory / PARAMETERS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found
+    return found if isinstance(found, dict) else {}

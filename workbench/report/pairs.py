@@ -20,6 +20,7 @@ MAX_BYTES = 2_500_000
 """Of all that comparisons need on the page."""
 EXAMPLES = 300
 """First items of a group whose texts are on the page."""
+ALONE = "no other run here has the same items, groups and labels"
 ID = 12
 """Characters of a group's hash."""
 
@@ -37,7 +38,9 @@ def embedded(reports: Path, rows: Sequence[Row], budget: int = MAX_BYTES) -> dic
     for row in rows:
         own = row.marks
         if own is None or members[own.items] == 1:
-            left_out[row.run_id] = "no other run has the same items" if own else row.no_marks
+            left_out[row.run_id] = (
+                "no other run here has the same items, groups and labels" if own else row.no_marks
+            )
             continue
         name = own.items[:ID]
         entry = [name, own.method, own.unparsed, row.task, own.right]

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from workbench.comparison.marks import Marks
 from workbench.report import page
 from workbench.report.planned import Plan, Planned
 from workbench.report.verified import Verified, verified
-from workbench.result import PAGE, RESULT, Metric
+from workbench.result import PAGE, Metric
 
 FAILED = ("failed", "killed", "oom", "timeout", "damaged", "impossible")
 ENDED = ("interrupted", "unknown")
@@ -19,6 +20,8 @@ AHEAD = ("running", "stale", "planned")
 GOOD = ("succeeded", "interactive")
 ORDER = (*FAILED, *ENDED, *AHEAD, *GOOD)
 """All states, the most urgent first."""
+CODE = ("notebook's code", "package", "lock file, torch")
+"""What a number comes from besides parameters, model and data."""
 MAX_MESSAGE = 600
 """Characters shown of a message; the run's page has the rest."""
 NO_MARKS = "it has not ended well"
@@ -54,19 +57,32 @@ class Row:
 
 def read(reports: Path, plans: Sequence[Plan]) -> list[Row]:
     """All runs below `reports` and all planned ones, failures first, then the newest first."""
-    directories = sorted((reports / "runs").glob("*/"))
-    records = verified(reports, directories)
-    rows = [_row(directory, records.get(directory.name)) for directory in directories]
-    there = {row.run_id for row in rows}
+    there = directories(reports)
+    records = verified(reports, there)
+    rows = [_row(directory, records.get(directory.name)) for directory in there]
+    known = {row.run_id for row in rows}
     labels = _labels(rows)
     rows = [_labelled(row, labels) for row in rows]
     for plan in plans:
         for found in plan.runs:
-            if found.run_id not in there or not found.run_id:
-                there.add(found.run_id)
+            if found.run_id not in known or not found.run_id:
+                known.add(found.run_id)
                 rows.append(_ahead(found, plan))
-    rows.sort(key=lambda row: row.started, reverse=True)
+    rows.sort(key=begun_at, reverse=True)
     return sorted(rows, key=lambda row: rank(row.status))
+
+
+def directories(reports: Path) -> list[Path]:
+    """All run directories; one that begins with a dot is some program's own."""
+    return sorted((reports / "runs").glob("[!.]*/"))
+
+
+def begun_at(row: Row) -> float:
+    """When a run began, in seconds; its text may be of any time zone."""
+    try:
+        return datetime.fromisoformat(row.started).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def rank(status: str) -> int:
@@ -79,10 +95,10 @@ def _row(directory: Path, record: Verified | None) -> Row:
     status, message = _text(facts, "status") or "unknown", _text(facts, "message")
     if record and record.whole:
         status = record.status
-    elif (directory / RESULT).exists():
+    elif record:
         status, message = "damaged", "a file of this run is not as its record says; run it again"
     elif status == "succeeded":
-        status, message = "interrupted", "ended before its record was written; run it again"
+        status, message = "interrupted", "its record was not written yet; run it again"
     found = record if record and record.task else None
     seconds = found.seconds if found else facts.get("seconds")
     whole = found if found and found.whole else None
@@ -138,11 +154,13 @@ def _made_by(facts: Mapping[str, Any], record: Verified | None) -> dict[str, str
     """What else than parameters may differ between two runs."""
     identity = facts.get("identity")
     identity = identity if isinstance(identity, dict) else {}
-    found = {
-        "notebook's code": _short(identity.get("notebook")),
-        "package": _short(identity.get("package")),
-        "lock file, torch": ", ".join(map(_short, identity.get("environment") or [])),
-    }
+    environment = identity.get("environment") or []
+    values = (
+        _short(identity.get("notebook")),
+        _short(identity.get("package")),
+        ", ".join(map(_short, environment if isinstance(environment, list) else [])),
+    )
+    found = dict(zip(CODE, values, strict=True))
     if record:
         sources = record.sources.items()
         found |= {f"{kind}'s content": _short(content) for kind, (_, content) in sources}
@@ -155,17 +173,17 @@ def _short(value: object) -> str:
     return value[:12] if isinstance(value, str) else ""
 
 
-def differing(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Names whose values are not the same in all that have them.
+def differing(rows: Iterable[Mapping[str, Any]], *, lacking: bool = True) -> list[str]:
+    """Names whose values are not the same in all, or, not counting `lacking` ones, in all with it.
 
-    >>> differing([{"seed": 0, "rank": 8}, {"seed": 1, "rank": 8}, {}])
-    ['seed']
+    >>> runs = [{"seed": 0, "rank": 8}, {"seed": 1, "rank": 8}, {"seed": 1}]
+    >>> differing(runs), differing(runs, lacking=False)
+    (['seed', 'rank'], ['seed'])
     """
-    values: dict[str, set[str]] = {}
-    for row in rows:
-        for name, value in row.items():
-            values.setdefault(name, set()).add(repr(value))
-    return [name for name, found in values.items() if len(found) > 1]
+    rows = list(rows)
+    names = dict.fromkeys(name for row in rows for name in row)
+    values = {n: {repr(row[n]) if n in row else None for row in rows} for n in names}
+    return [n for n, found in values.items() if len(found if lacking else found - {None}) > 1]
 
 
 def _labels(rows: Sequence[Row]) -> dict[str, list[str]]:
@@ -173,7 +191,7 @@ def _labels(rows: Sequence[Row]) -> dict[str, list[str]]:
     runs: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         runs.setdefault(row.notebook, []).append(row.parameters)
-    return {notebook: differing(parameters) for notebook, parameters in runs.items()}
+    return {notebook: differing(found, lacking=False) for notebook, found in runs.items()}
 
 
 def _labelled(row: Row, labels: Mapping[str, Sequence[str]]) -> Row:

@@ -82,7 +82,7 @@ def verified(reports: Path, directories: Sequence[Path]) -> dict[str, Verified]:
 def _files(directory: Path) -> tuple[str, int]:
     """Hash over what the system says of a run's files, and when the last of them changed.
 
-    State, lock and page are not part of a verified run: of them only the names count.
+    State, lock and page are no part of a verified run.
     """
     facts, changed_ns = [], 0
     with os.scandir(directory) as entries:

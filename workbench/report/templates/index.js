@@ -59,7 +59,13 @@ function makeSortable() {
 const texts = new WeakMap();
 
 function textOf(row) {
-  if (!texts.has(row)) texts.set(row, row.textContent.toLowerCase());
+  if (!texts.has(row)) {
+    const run = runData().runs[row.dataset.run];
+    const given = run ? runData().names[run[0]].map((name, place) => `${name}=${run[1][place]}`) : [];
+    const links = [...row.querySelectorAll("a")].map((link) => link.getAttribute("href"));
+    const board = row.closest(".board")?.querySelector("h3").textContent ?? "";
+    texts.set(row, [row.textContent, board, ...given, ...links].join(" ").toLowerCase());
+  }
   return texts.get(row);
 }
 
@@ -277,14 +283,17 @@ function obstacle(a, b) {
     if (!runs[id]) return `No comparison of items here: of ${name}, ${leftOut[id]}.`;
   }
   return runs[a][0] === runs[b][0] ? ""
-    : "No comparison of items here: A and B do not have all items in common.";
+    : "No comparison of items here: not all items, groups and labels of A and B are the same.";
 }
 
 function showItems(a, b) {
   const { runs, right } = pairData();
   const found = compare(runs[a], runs[b]);
   const said = verdictOf(found.difference);
-  const words = said === "cannot tell" ? "Cannot tell which is better" : `B is ${said}`;
+  const apart = found.counts.only_a + found.counts.only_b > 0;
+  const words = !apart ? "A and B have the same items right"
+    : said === "cannot tell" ? "Cannot tell which has more items right"
+      : `B is ${said}: ${said === "better" ? "more" : "fewer"} items right`;
   const counted = new Set([runs[a], runs[b]].map((run) => right[run[3]]));
   const unread = [["A", runs[a]], ["B", runs[b]]].filter(([, run]) => run[2]).map(([name, run]) =>
     `${number(run[2])} answers of ${name} name no label and count as wrong. `);
