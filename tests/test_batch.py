@@ -21,6 +21,7 @@ from workbench.batch import gpus, kernel, plan, runner, server, standing, suite
 from workbench.batch.execute import execute
 from workbench.batch.tally import Tally
 from workbench.errors import InterruptedRunError, MachineError, ParameterError
+from workbench.report import index
 from workbench.result import Result, is_whole
 
 START = 'import workbench as wb\n\ncfg = wb.start("template", globals())'
@@ -144,7 +145,7 @@ def test_cell_that_raises_leaves_its_page_and_the_finished_cells(carry_out, job)
     assert "before it broke" in page_of(run)
     assert "ZeroDivisionError" in page_of(run)
     assert not is_whole(run.directory)
-    assert "failed" in (paths.reports() / "index.html").read_text()
+    assert "failed" in index.write(paths.reports()).read_text()
 
 
 def test_error_of_ours_keeps_its_exit_code(carry_out, job, tmp_path):

@@ -124,12 +124,14 @@ def run(options: argparse.Namespace) -> int:
     if ranks.rank() == 0:
         _say(f"running {planned.run_id}; its log is {directory / 'run.log'}")
     if options.processes > 1:
-        outcome = together.launch(planned, options.processes, options.name, options.set)
+        outcome = together.launch(
+            planned, options.processes, options.name, options.set, again=options.force
+        )
     else:
         outcome = together.execute(planned, again=options.force)
     if ranks.rank() == 0:
         if outcome.exit_code:
-            _say(f"error: {outcome.message}")
+            _say(printable(f"error: {outcome.message}"))
         print(directory)
     return outcome.exit_code
 
@@ -148,7 +150,7 @@ def plan(options: argparse.Namespace) -> int:
     from workbench.batch import standing, suite
 
     standings = standing.judge(suite.read(options.suite))
-    print(standing.table(standings))
+    print(printable(standing.table(standings)))
     return max(found.exit_code for found in standings)
 
 

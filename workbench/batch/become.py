@@ -26,7 +26,8 @@ def kernel(orders: socket.socket) -> NoReturn:
     """Wait for one order, be a kernel until it is told to end, and exit.
 
     The order is a line of JSON: `arguments` of the kernel, its `environment`, `cwd` and module
-    search `path`. Without one, when the other end is closed, the process ends.
+    search `path`, and the `log` for what it says itself. Without one, when the other end is
+    closed, the process ends.
     """
     code = 1
     try:
@@ -79,6 +80,10 @@ def _start_anew(order: dict[str, Any]) -> None:
     """Set what a new process would take from its command line, its environment and chance."""
     import numpy
 
+    log = os.open(order["log"], os.O_WRONLY | os.O_APPEND)
+    for stream in (1, 2):  # what the process itself says; a cell's output takes another way
+        os.dup2(log, stream)
+    os.close(log)
     os.environ.clear()
     os.environ.update(order["environment"])
     os.chdir(order["cwd"])

@@ -75,7 +75,7 @@ class Board:
         table.add_column("time", justify="right", no_wrap=True)
         table.add_column("of about", justify="right", no_wrap=True)
         table.add_column("last line of its log", no_wrap=True, overflow="ellipsis", ratio=3)
-        for run in self.going.values():
+        for run in list(self.going.values()):
             table.add_row(
                 Text(printable(run.label)),
                 duration(time.monotonic() - run.began),

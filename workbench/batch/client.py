@@ -24,6 +24,8 @@ MAX_PRINTED = 2_000_000
 TAIL = 20_000
 MAX_SHOWN = 50_000_000
 """Characters of figures, tables and other displays kept of a cell."""
+MAX_ERROR, MAX_FRAMES = 20_000, 200
+"""Characters kept of an error's message and of each frame of its traceback, the last ones."""
 MAX_LOG = 50_000_000
 PART = 65_536
 """Printed text grows in outputs of this size, as to append to a long text copies it."""
@@ -163,6 +165,12 @@ class Client(PapermillNotebookClient):
 
     def output(self, outs: Any, msg: Any, display_id: str, cell_index: int) -> NotebookNode | None:
         """Keep an output within the caps."""
+        if self.clear_before_next_output:
+            self._printed = Printed()  # what it counted goes
+        if msg["msg_type"] == "error":
+            content = msg["content"]
+            content["evalue"] = content["evalue"][:MAX_ERROR]
+            content["traceback"] = [line[:MAX_ERROR] for line in content["traceback"][-MAX_FRAMES:]]
         if msg["msg_type"] == "stream":
             if self.clear_before_next_output:
                 outs[:] = []
@@ -176,6 +184,12 @@ class Client(PapermillNotebookClient):
             # Its place stays, as displays with a name are updated by their place.
             outs[-1] = new_output("display_data", data={"text/plain": "[left out]"})
         return output
+
+    def clear_output(self, outs: Any, msg: Any, cell_index: int) -> None:
+        """Clear a cell's outputs, and what was counted of them."""
+        super().clear_output(outs, msg, cell_index)
+        if not outs:
+            self._printed = Printed()
 
     def _log_printed(self, text: str) -> None:
         room = max(0, MAX_LOG - self._logged)

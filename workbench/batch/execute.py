@@ -14,7 +14,7 @@ import nbformat
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill import PapermillExecutionError
 
-from workbench import paths, state
+from workbench import state
 from workbench.batch import forked, kernel, scrub
 from workbench.batch.client import KernelStartError
 from workbench.batch.plan import Run
@@ -30,7 +30,7 @@ from workbench.errors import (
     exit_code_of,
 )
 from workbench.files import write_json
-from workbench.report import index, page
+from workbench.report import page
 from workbench.result import (
     DRAFT,
     LOCK,
@@ -38,12 +38,15 @@ from workbench.result import (
     NOTEBOOK,
     PARAMETERS,
     RESULT,
+    STATE,
     Result,
     artefacts,
     is_whole,
 )
 
 MIN_FREE_BYTES = 1 << 30
+MAX_MESSAGE = 4000
+"""Characters kept of why a run ended."""
 RETRIES = 2
 """Further attempts where a kernel does not start; nothing else is tried again."""
 OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError")
@@ -87,14 +90,25 @@ def execute(run: Run, *, attempt: int = 1, again: bool = False) -> Outcome:
         facts |= {"seconds": outcome.seconds, "exit_code": outcome.exit_code}
         facts |= {"peak_mb": round(watch.peak_mb, 1), "secrets": scrubber.found}
         facts |= {"kernel": forked.kind()}
-        state.write(run.directory, **facts)
+        _write_state(run.directory, facts)
         if outcome.record:
             write_json(run.directory / RESULT, outcome.record.model_dump(mode="json"))
             (run.directory / DRAFT).unlink()
         else:
             page.write(run.directory)
-    index.write(paths.reports())
     return outcome
+
+
+def _write_state(directory: Path, facts: dict[str, Any]) -> None:
+    """Write how the run ended; on a full disk what it made gives way to that."""
+    try:
+        state.write(directory, **facts)
+    except OSError:
+        for path in directory.iterdir():
+            if path.name not in {LOCK, STATE, PARAMETERS}:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        state.write(directory, **facts)
+        raise
 
 
 def _outcome(run: Run, facts: dict[str, Any], watch: Watch, scrubber: Scrubber) -> Outcome:
@@ -137,8 +151,10 @@ def _outcome(run: Run, facts: dict[str, Any], watch: Watch, scrubber: Scrubber) 
         message = f"{type(error).__name__}: {error}"
         with (run.directory / LOG).open("a", encoding="utf-8") as log:
             traceback.print_exc(file=log)
-    seconds = time.monotonic() - began
-    return Outcome(status, error_code, scrubber.shown(message), seconds, record)
+    message = scrubber.shown(message)
+    if len(message) > MAX_MESSAGE:
+        message = f"{message[:MAX_MESSAGE]}... and {len(message) - MAX_MESSAGE:,} more characters"
+    return Outcome(status, error_code, message, time.monotonic() - began, record)
 
 
 def _run_notebook(run: Run, facts: dict[str, Any], scrubber: Scrubber) -> None:

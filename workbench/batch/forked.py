@@ -25,6 +25,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from workbench.batch import become
 
 PRELOAD = "workbench.batch.preload"
+LAUNCHER = "ipykernel_launcher"
 START_S = 60.0
 """Time for a forked kernel to answer; it takes a tenth of a second."""
 POLL_S = 0.01
@@ -123,7 +124,9 @@ def traits() -> dict[str, Any]:
 
     That is so where a variable which libraries read as they are imported is not what it was then.
     """
-    if not _WAITING:
+    if not _WAITING or _WAITING[0].began or _WAITING[0].poll() is not None:
+        for used in _WAITING:
+            used.began = False
         return {}
     if early(os.environ) != early(sys.modules[PRELOAD].ENVIRONMENT):
         _WAITING[0].kill()
@@ -141,12 +144,15 @@ class Provisioner(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
         """Give the process what a new one would get of the command."""
+        if LAUNCHER not in cmd:
+            return await super().launch_kernel(cmd, **options)
         preload = sys.modules[PRELOAD]
         order = {
-            "arguments": cmd[cmd.index("ipykernel_launcher") + 1 :],
+            "arguments": cmd[cmd.index(LAUNCHER) + 1 :],
             "environment": preload.ADDED | options["env"] | {"JPY_PARENT_PID": str(os.getpid())},
             "cwd": str(options.get("cwd") or Path.cwd()),
             "path": preload.PATH,
+            "log": options["stderr"].name,
         }
         waiting: Any = _WAITING[0]
         if not waiting.begin(order):

@@ -15,7 +15,7 @@ from traitlets.config import Config as Traits
 from workbench.batch import forked
 from workbench.batch.client import ENGINE, SCHEME
 from workbench.batch.plan import Run
-from workbench.batch.scrub import Scrubber
+from workbench.batch.scrub import NAMES, Scrubber
 from workbench.files import write_text
 from workbench.result import LOG, NOTEBOOK
 from workbench.sources import HUB
@@ -49,8 +49,9 @@ def run_notebook(run: Run, scrubber: Scrubber) -> None:
     with (
         (run.directory / LOG).open("a", encoding="utf-8") as log,
         _environment(run),
-        # Sockets as files: no port can be taken by somebody else between choice and use.
-        tempfile.TemporaryDirectory(prefix="wb-") as sockets,
+        # Sockets as files: no port can be taken by somebody else between choice and use. In /tmp,
+        # as their names have to be short.
+        tempfile.TemporaryDirectory(prefix="wb-", dir="/tmp") as sockets,
     ):
         traits = Traits({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/k"}})
         traits.update(forked.traits())
@@ -98,7 +99,7 @@ def passed_on(environment: Mapping[str, str], *, hub: bool = False) -> dict[str,
     kept = {
         name: value
         for name, value in environment.items()
-        if PASSED_ON.fullmatch(name) and (hub or name not in TOKENS)
+        if PASSED_ON.fullmatch(name) and (hub if name in TOKENS else not NAMES.search(name))
     }
     return kept | {
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -5,6 +5,7 @@ Python's may be left, no GPU touched, no random number drawn: what is forked the
 process would.
 """
 
+import ctypes
 import gc
 import importlib
 import json
@@ -41,6 +42,8 @@ ENVIRONMENT = dict(os.environ)
 """What the libraries saw when they were imported."""
 ADDED: dict[str, str] = {}
 """Variables that they set then, as they would in a new kernel."""
+PR_SET_PDEATHSIG = 1
+"""Of Linux: the signal that a process gets when its parent ends."""
 PATH: list[str] = []
 """Where a new kernel would look for modules."""
 FAILURES: list[str] = []
@@ -115,6 +118,8 @@ def _look() -> None:
 def _prepare() -> None:
     # The keyboard's interrupt is for the first process; processes at a run set their own handler.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The server goes with the first process, also while it imports; what it forks does not.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
         PATH.extend(_search_path())
         _import_all()

@@ -27,7 +27,7 @@ from workbench.batch import plan, runner, standing
 from workbench.batch.execute import Outcome
 from workbench.batch.plan import Run
 from workbench.batch.tally import Tally
-from workbench.batch.watch import terminated_as_interrupted
+from workbench.batch.watch import alive, terminated_as_interrupted
 from workbench.errors import MachineError, ParameterError, WorkbenchError
 from workbench.result import is_whole
 
@@ -138,6 +138,7 @@ class _Cluster:
     def __init__(self, ray: Any, tally: Tally, jobs: int) -> None:
         self.ray, self.tally = ray, tally
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        self.most_gpus = max((node.get("GPU", 0) for node in nodes), default=0)
         # Each in a worker of its own, which ends with it: nothing of one run is left for another.
         options = share(nodes, jobs) | {"max_calls": 1, "max_retries": 0}
         self.task = ray.remote(**options)(attempt)
@@ -154,7 +155,7 @@ class _Cluster:
             while waiting or self.active:
                 while waiting and len(self.active) < self.at_once:
                     self._begin(waiting.popleft())
-                for task in self.ray.wait(list(self.active))[0]:
+                for task in self.ray.wait(list(self.active))[0] if self.active else ():
                     self._end(task)
         except KeyboardInterrupt:
             self._stop()
@@ -162,8 +163,15 @@ class _Cluster:
     def _begin(self, this: _Attempt) -> None:
         """Hand a run to the cluster."""
         share = this.run.job.gpus
+        if share is not None and share > self.most_gpus:
+            # Ray would wait for such a node, and not say so.
+            expected = f"at most the {self.most_gpus:g} of a node"
+            error = MachineError(f"a run asks for {share:g} GPUs", expected=expected)
+            self.tally.end(this.number, runner.outcome_of(error))
+            return
         task = self.task if share is None else self.task.options(num_gpus=share)
-        self.active[task.remote(this.run, self.variables, this.count)] = this
+        variables = self.variables | ({"CUDA_VISIBLE_DEVICES": ""} if share == 0 else {})
+        self.active[task.remote(this.run, variables, this.count)] = this
         self.tally.begin(this.number)
 
     def _end(self, task: Any) -> None:
@@ -237,21 +245,16 @@ def attempt(run: Run, variables: dict[str, str], count: int) -> Outcome:
     except (WorkbenchError, OSError) as error:
         return runner.outcome_of(error)
     raylet = psutil.Process().parent()
-    child = runner.Child.start(run, dict(os.environ), count)
+    child = runner.Child.start(run, dict(os.environ), attempt=count)
     try:
         # In short waits: Ray's cancelling is an interrupt of Python's, no signal that ends a wait.
         while not child.answer.poll(LOOK_S):
-            if raylet and not _alive(raylet):
+            if raylet and not alive(raylet):
                 runner.stop([child])
                 os._exit(MachineError.exit_code)  # no answer: the run goes on elsewhere
     except KeyboardInterrupt:
         runner.stop([child])
     return child.outcome()
-
-
-def _alive(process: psutil.Process) -> bool:
-    """Whether a process is there; one that ended may stay listed where nobody asks how."""
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def same_here(run: Run) -> Run:

@@ -4,19 +4,22 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import threading
+import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
 from typing import Any
 
+import psutil
+
 from workbench import paths
 from workbench.batch import forked, gpus, server, standing, suite
 from workbench.batch.execute import Outcome, execute
 from workbench.batch.plan import Run
 from workbench.batch.tally import Tally
-from workbench.batch.watch import terminated_as_interrupted
+from workbench.batch.watch import interrupted_after, terminated_as_interrupted
 from workbench.errors import (
     InterruptedRunError,
     KernelDiedError,
@@ -70,14 +73,16 @@ class Child:
 
     process: Any
     answer: connection.Connection
+    ended: bool = False
+    """Whether it was killed after an interrupt."""
 
     @classmethod
     def start(
-        cls, run: Run, environment: dict[str, str], attempt: int = 1, processes: Any = NEW
+        cls, run: Run, environment: dict[str, str], processes: Any = NEW, **options: Any
     ) -> "Child":
-        """Begin a run in a process with that environment."""
+        """Begin a run in a process with that environment; `options` are those of `execute`."""
         answer, end = processes.Pipe(duplex=False)
-        arguments = (run, environment, end, attempt)
+        arguments = (run, environment, end, options)
         process = processes.Process(target=_work, args=arguments, name=run.run_id)
         process.start()
         end.close()
@@ -87,32 +92,56 @@ class Child:
         """Wait for the run to end; a process that gave no answer has died."""
         try:
             outcome: Outcome = self.answer.recv()
-        except EOFError:
+        except (EOFError, OSError):  # nothing, or a part of it
             self.process.join()
             message = f"the run's own process ended with code {self.process.exitcode}"
             outcome = Outcome("killed", KernelDiedError.exit_code, message, 0.0)
+            if self.ended:
+                outcome = outcome_of(KeyboardInterrupt())
         self.process.join()
         self.answer.close()
         return outcome
 
-    def signal(self, number: int) -> None:
-        """Send a signal, if it is still there to get it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.process.pid, number)
+    def interrupt(self) -> None:
+        """Interrupt it, unless it has ended: its number may be another's by then."""
+        if not self.answer.poll(0):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGINT)
+
+    def kill(self) -> None:
+        """Kill it and all that it has started, unless it has ended."""
+        if not self.answer.poll(0):
+            self.ended = True
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(self.process.pid)
+                for each in [process, *process.children(recursive=True)]:
+                    with contextlib.suppress(psutil.Error):
+                        each.kill()
 
 
 def stop(children: Sequence[Child]) -> None:
     """Interrupt all processes; those that take too long, or a second interrupt, are killed."""
     for child in children:
-        child.signal(signal.SIGINT)
-    try:
+        child.interrupt()
+    end = time.monotonic() + GRACE_S
+    with contextlib.suppress(KeyboardInterrupt):
         for child in children:
-            child.answer.poll(GRACE_S)
-    except KeyboardInterrupt:
-        pass
+            child.answer.poll(max(0.0, end - time.monotonic()))
     for child in children:
-        if not child.answer.poll(0):
-            child.signal(signal.SIGKILL)
+        child.kill()
+
+
+def run_one(run: Run, *, again: bool = False) -> Outcome:
+    """Execute one run as a suite does: in a process that does not outlive this one."""
+    with terminated_as_interrupted():
+        child = Child.start(run, dict(os.environ), again=again)
+        try:
+            outcome = child.outcome()
+        except KeyboardInterrupt:
+            stop([child])
+            outcome = child.outcome()
+    index.write(paths.reports())
+    return outcome
 
 
 @dataclass
@@ -151,6 +180,8 @@ class _Crew:
                         waiting.popleft()
                     self._take_answers()
             except KeyboardInterrupt:
+                pass
+            finally:  # also where something of ours fails: no run is left alone
                 stop([seat.child for seat in self.active])
                 for seat in list(self.active):
                     self._end(seat)
@@ -167,7 +198,7 @@ class _Crew:
             return False
         self.tally.begin(number)
         environment = self._environment(names)
-        child = Child.start(run, environment, processes=self.processes)
+        child = Child.start(run, environment, self.processes)
         self.active.append(_Seat(child, number, names, share))
         return True
 
@@ -193,25 +224,27 @@ class _Crew:
         """Take a run's outcome, and its GPUs once they are free."""
         outcome = seat.child.outcome()
         self.active.remove(seat)
-        self.leases.give(seat.gpus, seat.share)
         self.tally.end(seat.number, outcome)
+        self.leases.give(seat.gpus, seat.share)
 
 
 def _work(
-    run: Run, environment: dict[str, str], end: connection.Connection, attempt: int = 1
+    run: Run, environment: dict[str, str], end: connection.Connection, options: dict[str, Any]
 ) -> None:
     """What a process does: one run in that environment; it says how the run ended."""
     forked.prepare()  # before there is a thread, or a signal's handler that is not a kernel's
     os.setsid()  # the keyboard's interrupt is for the first process, which passes it on
-    _end_with_parent()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    os.environ.clear()
-    os.environ.update(environment)
     try:
-        outcome = execute(run, attempt=attempt)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        interrupted_after(parent.join)
+        os.environ.clear()
+        os.environ.update(environment)
+        outcome = execute(run, **options)
         outcome = Outcome(outcome.status, outcome.exit_code, outcome.message, outcome.seconds)
-    except (WorkbenchError, OSError, KeyboardInterrupt) as error:
+    except BaseException as error:  # noqa: BLE001  whatever it is, the first process is told
         outcome = outcome_of(error)
     end.send(outcome)
 
@@ -220,17 +253,9 @@ def outcome_of(error: BaseException) -> Outcome:
     """How a run ended that was interrupted, or could not begin."""
     if isinstance(error, KeyboardInterrupt):
         return Outcome("interrupted", InterruptedRunError.exit_code, "interrupted", 0.0)
-    code = error.exit_code if isinstance(error, WorkbenchError) else MachineError.exit_code
-    return Outcome("failed", code, str(error), 0.0)
-
-
-def _end_with_parent() -> None:
-    """Be interrupted when the first process ends, however it ends: no run goes on without it."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def wait() -> None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=wait, name="parent", daemon=True).start()
+    if isinstance(error, WorkbenchError):
+        return Outcome("failed", error.exit_code, str(error), 0.0)
+    if isinstance(error, OSError):
+        return Outcome("failed", MachineError.exit_code, str(error), 0.0)
+    traceback.print_exception(error)  # a bug
+    return Outcome("failed", WorkbenchError.exit_code, f"{type(error).__name__}: {error}", 0.0)

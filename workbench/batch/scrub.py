@@ -1,12 +1,16 @@
 """Secrets out of what a run leaves: known values of the environment, and the shapes of tokens."""
 
 import contextlib
+import html
 import json
 import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+
+import nbformat
 
 from workbench.files import write_text
 
@@ -14,7 +18,8 @@ MASK = "***"
 MIN_LENGTH = 8
 """Shorter values, such as "true" or a port, would be found in harmless text."""
 NAMES = re.compile(
-    "(TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE)(?!.*(PATH|FILE|DIR)$)",
+    "(TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE)(?!.*(PATH|FILE|DIR)$)"
+    "|(^|_)(KEY|PWD|AUTH|DSN)$",
     re.IGNORECASE,
 )
 """Variables whose value is a secret; not those that say where one lies."""
@@ -35,8 +40,8 @@ class Scrubber:
     def __init__(self, values: Iterable[str] = ()) -> None:
         self.found = 0
         """Replacements so far."""
-        # A JSON file holds a value as JSON writes it; longer ones first, as one may hold another.
-        forms = {form for value in values for form in (value, json.dumps(value)[1:-1])}
+        # As a file of JSON, Python or HTML holds it; longer ones first, as one may hold another.
+        forms = {form for value in values for form in _forms(value)}
         ordered = sorted(filter(None, forms), key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, ordered))) if ordered else None
         home = str(Path.home())
@@ -77,13 +82,35 @@ class Scrubber:
         for path in directory.iterdir():
             if path.suffix in TEXT_FILES and path.is_file():
                 text = path.read_text(encoding="utf-8", errors="replace")
-                if (cleaned := self.secrets(text)) != text:
+                cleaned = self.secrets(text)
+                if path.suffix == ".ipynb":
+                    cleaned = self._joined(cleaned)
+                if cleaned != text:
                     write_text(path, cleaned)
+
+    def _joined(self, text: str) -> str:
+        """A notebook without secrets that go over several lines, which its file keeps apart."""
+        try:
+            content: Any = nbformat.reads(text, as_version=4)
+        except Exception:  # noqa: BLE001  nbformat's errors have no class in common
+            return text
+        before = self.found
+        for cell in content.cells:
+            cell.outputs = [nbformat.from_dict(self.message(o)) for o in cell.get("outputs", [])]
+            if cell.cell_type != "code":
+                del cell["outputs"]
+        return nbformat.writes(content) if self.found > before else text
+
+
+def _forms(value: str) -> tuple[str, ...]:
+    """How a value may be written."""
+    return value, json.dumps(value)[1:-1], repr(value)[1:-1], html.escape(value), quote(value)
 
 
 def of_environment() -> Scrubber:
     """A scrubber that knows this process's secrets, also the token that a Hub login left."""
     values = [value for name, value in os.environ.items() if NAMES.search(name)]
+    values += re.findall(r"\w://[^:/@\s]*:([^@/\s]+)@", "\n".join(os.environ.values()))
     folder = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
     token = Path(os.environ.get("HF_TOKEN_PATH", folder / "token"))
     with contextlib.suppress(OSError, ValueError):

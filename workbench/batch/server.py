@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from multiprocessing import forkserver
@@ -58,5 +59,9 @@ def start(environment: Mapping[str, str]) -> Any:
 def stop() -> None:
     """End the server, if there is one; its processes have to have ended."""
     started: Any = forkserver
+    if pid := started._forkserver._forkserver_pid:
+        # A run that was asked for while it imports must not begin.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
     started._forkserver._stop()
     _STARTED.clear()

@@ -11,7 +11,7 @@ from workbench import paths, state
 from workbench.batch.plan import Job, Run, resolve
 from workbench.errors import MachineError, WorkbenchError
 from workbench.report.planned import Planned
-from workbench.result import duration, is_whole
+from workbench.result import RESULT, duration, is_whole
 
 DONE, RUNNING, FAILED, STALE, NEW, IMPOSSIBLE = (
     "done", "running", "failed", "stale", "new", "impossible",
@@ -105,7 +105,9 @@ def _own(run: Run) -> tuple[str, str, float | None]:
     if status is None:
         return NEW, "never ran", None
     if status == "succeeded":
-        return FAILED, "a file of it is not as its record says", facts.get("seconds")
+        there = (run.directory / RESULT).exists()
+        why = "a file of it is not as its record says" if there else "its record was not written"
+        return FAILED, why, facts.get("seconds")
     return FAILED, message if status == "failed" else f"{status}: {message}".rstrip(": "), None
 
 

@@ -1,5 +1,6 @@
 """How the runs of a plan end, whatever carries them out: said at once, and kept for the table."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from workbench.batch.board import Board
 from workbench.batch.execute import Outcome
 from workbench.batch.plan import Run
 from workbench.batch.standing import Standing
-from workbench.errors import InterruptedRunError
+from workbench.errors import InterruptedRunError, printable
 from workbench.report import index
 from workbench.result import Result, duration
 
@@ -34,13 +35,17 @@ class Tally:
         self.plan = plan
         self.board = Board(len(plan))
         self.lines: dict[int, Line] = {}
+        self.begun = 0
+        self.index_due = 0.0
         self.to_do: list[tuple[int, Run]] = []
         """The other runs, by their number in the plan."""
         for number, found in enumerate(plan):
             if found.run is None:
                 self._add(number, "failed", found.exit_code, 0.0, found.why)
+                self.board.ended["failed"] += 1
             elif found.status == standing.DONE:
                 self._add(number, DONE_BEFORE, 0, 0.0, f"{found.why}; {_headline(found.run)}")
+                self.board.ended[DONE_BEFORE] += 1
             else:
                 self.to_do.append((number, found.run))
 
@@ -48,6 +53,7 @@ class Tally:
         """Say that a run begins."""
         found = self.plan[number]
         assert found.run is not None
+        self.begun += 1
         self.board.begin(number, found.job.label, found.run.directory, found.seconds)
 
     def end(self, number: int, outcome: Outcome, attempts: int = 1) -> None:
@@ -61,6 +67,15 @@ class Tally:
         self._add(number, outcome.status, outcome.exit_code, outcome.seconds, note)
         text = f"{outcome.status} after {duration(outcome.seconds)}; {note}"
         self.board.end(number, self.plan[number].job.label, outcome.status, text)
+        self._write_index()
+
+    def _write_index(self) -> None:
+        """Write the index anew, unless that would take more than a tenth of the time."""
+        began = time.monotonic()
+        if began >= self.index_due:
+            index.write(paths.reports())
+            ended = time.monotonic()
+            self.index_due = ended + 9 * (ended - began)
 
     def say(self, number: int, text: str) -> None:
         """Tell of one run."""
@@ -73,9 +88,10 @@ class Tally:
         print()
         for line in lines:
             took = duration(line.seconds)
-            print(f"{line.label:<{width}}  {line.status:<11} {took:>12}  {line.note}")
+            shown = f"{line.label:<{width}}  {line.status:<11} {took:>12}  {line.note}"
+            print(printable(shown))
         done = sum(line.status == DONE_BEFORE for line in lines)
-        print(f"{len(lines) - done} of {len(self.plan)} runs executed, {done} were done before")
+        print(f"{self.begun} of {len(self.plan)} runs executed, {done} were done before")
         print(index.write(paths.reports()))
         codes = [line.exit_code for line in lines]
         if len(lines) < len(self.plan):
@@ -89,5 +105,5 @@ class Tally:
 def _headline(run: Run) -> str:
     """The first headline metric in words."""
     record = Result.read_record(run.directory)
-    metric = record.metrics[record.headline[0]]
-    return f"{record.headline[0]} {metric}, n = {metric.n:,}"
+    known = [(name, record.metrics[name]) for name in record.headline if name in record.metrics]
+    return "; ".join(f"{name} {metric}, n = {metric.n:,}" for name, metric in known[:1])

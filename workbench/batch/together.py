@@ -2,40 +2,46 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Sequence
+from functools import partial
 
 import psutil
 
 from workbench import paths, ranks, state
 from workbench.batch import execute as single
+from workbench.batch import runner
 from workbench.batch.execute import Outcome
 from workbench.batch.plan import Run
-from workbench.batch.watch import terminated_as_interrupted
+from workbench.batch.watch import gone, interrupted_after, terminated_as_interrupted
 from workbench.errors import InterruptedRunError, MachineError
 
 SUPERVISOR = "WORKBENCH_SUPERVISOR"
 """Variable with the id of the process without which the others are to end."""
 
 
-def launch(run: Run, processes: int, name: str, settings: Sequence[str]) -> Outcome:
+def launch(
+    run: Run, processes: int, name: str, settings: Sequence[str], *, again: bool = False
+) -> Outcome:
     """Execute a run in so many processes of this machine, by `accelerate launch`.
 
-    Raises MachineError where they could not be started. Each has a GPU, or its share of the cores.
+    Each has a GPU, or its share of the cores. Raises MachineError where they could not be started,
+    InterruptedRunError where the run goes on elsewhere.
     """
     command = [sys.executable, "-m", "accelerate.commands.launch", f"--num_processes={processes}"]
     command += ["--num_machines=1", "--main_process_port=0", "--mixed_precision=no"]
     # Its name for several processes on a machine, with GPUs or without; with --cpu it starts one.
     command += ["--dynamo_backend=no", "--multi_gpu"]
-    command += ["-m", "workbench", "run", name, "--force"]
+    command += ["-m", "workbench", "run", name]
+    command += ["--force"] if again else []
     command += [word for text in settings for word in ("--set", text)]
     threads = str(max(1, (os.cpu_count() or 1) // processes))
     environment = {"OMP_NUM_THREADS": threads, **os.environ, SUPERVISOR: str(os.getpid())}
     before = state.read(run.directory)
+    if before.get("status") == "running":
+        raise InterruptedRunError(f"{run.run_id} is already running, since {before.get('started')}")
     said, code = _supervise(command, environment)
     facts = state.read(run.directory)
     if facts == before or "status" not in facts:
@@ -77,19 +83,12 @@ def execute(run: Run, *, again: bool = False) -> Outcome:
     All leave their runs to be begun again when the one that started them ends them.
     """
     if ranks.count() == 1:
-        with terminated_as_interrupted():
-            return single.execute(run, again=again)
+        return runner.run_one(run, again=again)
     supervisor = psutil.Process(int(os.environ.get(SUPERVISOR) or os.getppid()))
-    threading.Thread(target=_end_with, args=[supervisor], name="supervisor", daemon=True).start()
+    interrupted_after(partial(gone, supervisor))
     with terminated_as_interrupted():
         if ranks.rank() == 0:
             return single.execute(run, again=again)
         with tempfile.TemporaryDirectory(prefix="wb-rank-") as folder:
             os.environ["WORKBENCH_REPORTS"] = folder
             return single.execute(run, again=again)
-
-
-def _end_with(supervisor: psutil.Process) -> None:
-    """Be interrupted when it ends, however it ends: no process goes on without it."""
-    supervisor.wait()
-    os.kill(os.getpid(), signal.SIGINT)

@@ -2,15 +2,18 @@
 
 import contextlib
 import math
+import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
 
 EVERY_S = 0.5
 GRACE_S = 3.0
+AGAIN_S = 10.0
 CGROUP_EVENTS = Path("/sys/fs/cgroup/memory.events")
 
 
@@ -62,13 +65,11 @@ class Watch:
             self._look()
 
     def _look(self) -> None:
-        total = 0
-        for process in psutil.Process().children(recursive=True):
-            if process.pid in self._known:
-                continue
+        found = psutil.Process().children(recursive=True)
+        own = [process for process in found if process.pid not in self._known]
+        for process in own:
             self._seen.setdefault(process.pid, process)
-            with contextlib.suppress(psutil.Error):
-                total += process.memory_info().rss
+        total = _taken(own)
         self.peak_mb = max(self.peak_mb, total / (1 << 20))
         if total / (1 << 20) > self.limit_mb and not self._over.is_set():
             self.over_limit = True
@@ -85,6 +86,44 @@ def terminated_as_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def interrupted_after(wait: Callable[[], object]) -> None:
+    """Be interrupted once `wait` returns, and again until this process ends.
+
+    For those that are not to go on without another process, which `wait` waits for.
+    """
+
+    def interrupt() -> None:
+        wait()
+        while True:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(AGAIN_S)
+
+    threading.Thread(target=interrupt, name="end", daemon=True).start()
+
+
+def gone(process: psutil.Process) -> None:
+    """Wait for a process to end; one that ended may stay listed where nobody asks how."""
+    while alive(process):
+        time.sleep(EVERY_S)
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether a process is there and not only listed."""
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _taken(processes: Sequence[psutil.Process]) -> float:
+    """Resident memory of processes together, in bytes; pages that several share count once."""
+    total = 0.0
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            shared = len(processes) > 1 and psutil.LINUX
+            total += process.memory_full_info().pss if shared else process.memory_info().rss
+    return total
 
 
 def _out_of_memory_kills() -> int:
