@@ -202,6 +202,7 @@ def long_run(reports, tmp_path):
             left.kill()
 
 
+@pytest.mark.long
 def test_process_that_dies_ends_the_others(long_run, reports):
     process, started = long_run
     kernels = [one for one in started if "ipykernel" in " ".join(one.cmdline())]
@@ -215,7 +216,9 @@ def test_process_that_dies_ends_the_others(long_run, reports):
     assert state.read(directory)["status"] == "interrupted"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL]
+)
 def test_no_process_outlives_the_one_that_started_them(long_run, reports, number):
     process, started = long_run
     process.send_signal(number)

@@ -351,7 +351,11 @@ HOLDS = "import re\nre.match(r'(a|a)+$', 'a' * 40 + 'b')"
 @pytest.mark.fault(
     6, "endless loop; endless C call that holds the GIL", "exit 6 by deadline + 15 s"
 )
-@pytest.mark.parametrize("cell", ["while True: pass", HOLDS], ids=["loop", "C call"])
+@pytest.mark.parametrize(
+    "cell",
+    ["while True: pass", pytest.param(HOLDS, marks=pytest.mark.long)],
+    ids=["loop", "C call"],
+)
 def test_endless_cell(trial, seen, cell):
     trial.notebook("endless", f"import time; print(time.time())\n{cell}", "print('never')")
     path = trial.folder / "suite.yaml"
@@ -555,7 +559,7 @@ def test_no_network(trial, seen):
 
 @pytest.mark.skipif(bool(gpus.visible()), reason="there is a GPU here")
 @pytest.mark.fault(23, "no GPU; none visible; a driver that fails", "CPU, said; exit 9 if required")
-@pytest.mark.parametrize("visible", [None, "", "broken"])
+@pytest.mark.parametrize("visible", [None, pytest.param("", marks=pytest.mark.long), "broken"])
 def test_no_gpu(trial, seen, visible):
     trial.notebook("good", *GOOD)
     tools = trial.folder / "tools"
@@ -684,6 +688,7 @@ def test_planted_secrets(trial, seen):
          f"{found} places masked")  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.fault(
     36, "the clock jumps back an hour; TZ and LANG=C", "durations right, results equal"
 )
@@ -712,10 +717,58 @@ def test_clock_and_place(trial, seen):
     seen("durations monotonic, results equal")
 
 
+@pytest.mark.fault(
+    1, "the same in forked kernels: killed, endless, leaking", "each said, no orphan"
+)
+def test_faults_in_forked_kernels(trial, seen):
+    trial.notebook("killed", *KILL)
+    trial.notebook("endless", "while True: pass")
+    trial.notebook("leaky", "print('planted-' + 'value-0001')", "1 / 0")
+    trial.notebook("good", *GOOD)
+    names = ("killed", "endless", "leaky", "good")
+    suite = ", ".join(f"{{notebook: {name}, timeout_s: 8}}" for name in names)
+    path = trial.folder / "suite.yaml"
+    path.write_text(f"runs: [{suite}]")
+    code, said = trial.run("run-all", str(path), **SECRETS)
+    facts = [state.read(trial.directory(name)) for name in names]
+    assert [found["status"] for found in facts] == ["killed", "timeout", "failed", "succeeded"]
+    assert {found["kernel"] for found in facts} == {"forked"}
+    assert code == 7, said
+    log = (trial.directory("leaky") / "run.log").read_text()
+    assert "***" in log
+    assert "planted-value-0001" not in log
+    trial.wait_until_none_is_left(10)
+    seen("killed, timeout, failed, succeeded; no orphan; the secret masked")
+
+
+STARTING = (5, "the first process ends while the server of kernels starts", "no run begins")
+
+
+@pytest.mark.fault(*STARTING)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_end_while_the_server_starts(trial, seen, number):
+    trial.notebook("good", *GOOD)
+    path = trial.folder / "suite.yaml"
+    path.write_text("runs: [{notebook: good, seeds: [0, 1]}]")
+    process = trial.start("run-all", str(path))
+    began = time.monotonic()
+    while not any("forkserver" in " ".join(p.cmdline()) for p in trial.processes()):
+        assert process.poll() is None
+        assert time.monotonic() - began < 60
+        time.sleep(0.05)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == (8 if number == signal.SIGINT else -number)
+    trial.wait_until_none_is_left(20)
+    assert not list(trial.reports.glob("runs/*/state.json"))
+    seen(f"{signal.Signals(number).name}: no run began, no process left")
+
+
 FLOOD = "line = 'x' * 99\nfor _ in range(20):\n    print('\\n'.join([line] * 100_000))"
 PROGRESS = "for n in range(50_000):\n    print(f'\\rstep {n} of 50,000', end='', flush=True)"
 
 
+@pytest.mark.long
 @pytest.mark.fault(37, "a cell prints 200 MB; 50,000 progress updates", "under the caps, marked")
 def test_floods(trial, seen):
     trial.notebook("flood", FLOOD, "print('after')", PROGRESS, *GOOD)
@@ -758,6 +811,25 @@ def test_floods_of_papermill(trial, peer):
     assert size > 100
     peer(f"notebook of {size:.0f} MB, written again at each save; "
          f"{'stopped after' if took > 299 else 'done in'} {took:.0f} s")  # fmt: skip
+
+
+CLEARED = """
+from IPython.display import clear_output
+for n in range(3000):
+    clear_output(wait=True)
+    print("x" * 1000, n)
+"""
+
+
+def test_what_is_shown_in_place_of_another_is_not_cut(trial):
+    trial.notebook("live", CLEARED, "raise ValueError('y' * 1_000_000)")
+    code, said = trial.run("run", "live")
+    assert code == 5
+    assert len(said) < 10_000
+    notebook = nbformat.read(trial.directory("live") / "notebook.ipynb", as_version=4)
+    (cell,) = (cell for cell in notebook.cells if cell.source == CLEARED)
+    assert cell.outputs[0].text.rstrip().endswith("x 2999")
+    assert (trial.directory("live") / "notebook.ipynb").stat().st_size < 300_000
 
 
 def test_a_cell_that_prints_under_the_cap_keeps_everything():

@@ -297,13 +297,19 @@ def readable(soup: BeautifulSoup, texts: list[str]) -> None:
         assert "".join(visible(text).split()) in said, text
 
 
+HOSTILE = (27, "82 hostile strings in cells, outputs, data and labels", "none runs, all readable")
+
+
 def test_strings_are_many_and_each_says_something_else():
     assert len(set(STRINGS)) == len(STRINGS) >= 40
     assert all("CANARY" in text or "URL" in text for text in STRINGS)
 
 
+@pytest.mark.fault(*HOSTILE)
 @pytest.mark.parametrize("status", ["failed", "succeeded"])
-def test_nothing_in_a_page_runs_or_fetches_and_all_can_be_read(tmp_path, server, browse, status):
+def test_nothing_in_a_page_runs_or_fetches_and_all_can_be_read(
+    tmp_path, server, browse, status, record_property
+):
     address, asked = server
     texts = strings(address)
     folder = hostile_run(tmp_path / "run", texts, status=status)
@@ -319,9 +325,12 @@ def test_nothing_in_a_page_runs_or_fetches_and_all_can_be_read(tmp_path, server,
     (folder / "bare.html").write_text(bare, encoding="utf-8")
     harmless(browse(f"{address}/run/bare.html"))
     assert asked == ["/run/bare.html"]
+    record_property("seen", f"page of a {status} run: 0 of {len(texts)} run, 0 requests, with and "
+                    "without its policy")  # fmt: skip
 
 
-def test_nothing_in_the_index_runs_or_fetches(tmp_path, server, browse):
+@pytest.mark.fault(*HOSTILE)
+def test_nothing_in_the_index_runs_or_fetches(tmp_path, server, browse, record_property):
     address, asked = server
     texts = [text.replace("\ud800", "") for text in strings(address)]
     names = [
@@ -340,10 +349,14 @@ def test_nothing_in_the_index_runs_or_fetches(tmp_path, server, browse):
     said = "".join(soup.body.get_text().split())
     assert all("".join(name.split()) in said for name in names)
     assert asked == []
+    record_property("seen", f"index: 0 of {len(texts)} run, 0 requests")
 
 
+@pytest.mark.fault(*HOSTILE)
 @pytest.mark.filterwarnings("ignore")  # nbconvert's, of kinds that it does not show
-def test_the_same_strings_do_run_and_fetch_in_a_page_by_plain_nbconvert(tmp_path, server, browse):
+def test_the_same_strings_do_run_and_fetch_in_a_page_by_plain_nbconvert(
+    tmp_path, server, browse, record_property
+):
     """The tests above can fail: without cleaning and policy, most of it works as it was meant."""
     address, asked = server
     texts = [text.replace("\ud800", "") for text in strings(address)]
@@ -354,4 +367,6 @@ def test_the_same_strings_do_run_and_fetch_in_a_page_by_plain_nbconvert(tmp_path
     marks = BeautifulSoup(dom, "html.parser").html.attrs
     fired = [name for name in marks if name.startswith("data-canary")]
     assert len(fired) >= 10, fired
-    assert len({line for line in asked if "asked-" in line}) >= 5, asked
+    addresses = {line for line in asked if "asked-" in line}
+    assert len(addresses) >= 5, asked
+    record_property("peer", f"{len(fired)} run, {len(addresses)} addresses are asked")

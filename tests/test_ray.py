@@ -127,7 +127,10 @@ def wait_for(path, process) -> None:
         time.sleep(0.1)
 
 
-def test_lost_node_has_its_run_done_again_on_another(notebook, start, cluster, tmp_path, reports):
+@pytest.mark.fault(38, "a Ray node is lost, kill -9 of its raylet", "done again elsewhere")
+def test_lost_node_has_its_run_done_again_on_another(
+    notebook, start, cluster, tmp_path, reports, record_property
+):
     told = tmp_path / "told"
     notebook("91_slow", ONCE.format(told=str(told)), WORK)
     folder = notebook("92_good", WORK)
@@ -156,6 +159,7 @@ def test_lost_node_has_its_run_done_again_on_another(notebook, start, cluster, t
     again = start(folder, suite, "--address", cluster)
     said, _ = again.communicate(timeout=120)
     assert "0 of 3 runs executed, 3 were done before" in said
+    record_property("seen", "exit 0, one result, 2 attempts shown, no process left")
 
 
 def test_local_cluster_runs_a_suite_and_goes_with_it(notebook, start, reports):
@@ -172,6 +176,7 @@ def test_local_cluster_runs_a_suite_and_goes_with_it(notebook, start, reports):
     assert not psutil.wait_procs(nodes, timeout=20)[1]
 
 
+@pytest.mark.long
 def test_interrupt_ends_runs_on_ray_and_leaves_them_to_be_begun_again(
     notebook, start, tmp_path, reports
 ):

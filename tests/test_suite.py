@@ -52,6 +52,7 @@ runs:
     assert all(job.config.dataset == "tiny_ner" for job in jobs)
 
 
+@pytest.mark.fault(18, "broken JSON lines and suites", "exit 2 or 3, with the line in suites")
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -77,7 +78,8 @@ def test_what_is_wrong_is_named_with_its_line(write, text, says):
     assert says in str(caught.value)
 
 
-def test_bombs_and_giants_are_refused_at_once(write):
+@pytest.mark.fault(32, "YAML bomb, Python object, 10 MB suite", "exit 2 under 1 s")
+def test_bombs_and_giants_are_refused_at_once(write, record_property):
     laughs = ["a0: &a0 [x, x, x]"]
     laughs += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
     merged = ["b0: &b0 {x: 1}"]

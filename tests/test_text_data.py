@@ -221,6 +221,7 @@ def test_csv_json_lines_and_parquet_give_the_same_data(tmp_path):
         assert counts(other) == counts(first), ending
 
 
+@pytest.mark.fault(18, "broken JSON lines and suites", "exit 2 or 3, with the line in suites")
 @pytest.mark.parametrize(
     ("line", "says"),
     [
