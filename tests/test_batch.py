@@ -53,7 +53,7 @@ def carry_out(request):
     def forked(run):
         processes = server.start(os.environ)
         answer, end = processes.Pipe(duplex=False)
-        process = processes.Process(target=runner._work, args=(run, dict(os.environ), end))
+        process = processes.Process(target=runner._work, args=(run, dict(os.environ), end, {}))
         process.start()
         end.close()
         outcome = answer.recv()

@@ -27,7 +27,7 @@ print([signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGCHLD, signal.SIGH
 print(multiprocessing.current_process().name, multiprocessing.parent_process())
 print(multiprocessing.get_start_method(), sorted(os.environ), os.environ["MPLBACKEND"])
 print(sorted(re.sub("[0-9]", "", thread.name) for thread in threading.enumerate()))
-print(sys.modules["__main__"].cfg is cfg, os.environ["WORKBENCH_TOKEN_OF_MINE"])
+print(sys.modules["__main__"].cfg is cfg, os.environ["WORKBENCH_WORD_OF_MINE"])
 """
 FIGURE = "plt.plot([1, 2]);"
 WORKERS = """
@@ -56,7 +56,7 @@ def done(tmp_path_factory):
     found = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, "NOTEBOOKS", folder / "notebooks")
-        patch.setenv("WORKBENCH_TOKEN_OF_MINE", "kept")
+        patch.setenv("WORKBENCH_WORD_OF_MINE", "kept")
         write_notebooks(folder / "notebooks")
         jobs = [
             {"notebook": "probe"},
