@@ -79,6 +79,7 @@ def _default_signals() -> None:
 def _start_anew(order: dict[str, Any]) -> None:
     """Set what a new process would take from its command line, its environment and chance."""
     import numpy
+    import torch
 
     log = os.open(order["log"], os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):  # what the process itself says; a cell's output takes another way
@@ -89,7 +90,8 @@ def _start_anew(order: dict[str, Any]) -> None:
     os.chdir(order["cwd"])
     sys.argv = ["ipykernel_launcher", *order["arguments"]]
     sys.path[:] = order["path"]
-    numpy.random.seed()  # Python's own generator does so by itself; torch's is made when first used
+    numpy.random.seed()  # else all kernels of a server would draw the same; Python's does it itself
+    torch.seed()
     module: Any = multiprocessing.process
     module._current_process, module._parent_process, module._children = MAIN, None, set()
     MAIN.name, MAIN.authkey = "MainProcess", os.urandom(32)
