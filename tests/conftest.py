@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -136,8 +137,9 @@ def pytest_terminal_summary(terminalreporter, config):
                 if report.when == "call" or outcome != "passed":
                     row = rows.setdefault(fault, {"seen": [], "peer": []})
                     found = [(name, text) for name, text in report.user_properties if name in row]
-                    for name, text in found or [("seen", f"{outcome}: {report.head_line}")]:
-                        row[name].append(text if outcome == "passed" else f"{outcome}: {text}")
+                    for name, text in found or [("seen", "as expected")]:
+                        said = text if outcome == "passed" else f"{outcome}: {report.head_line}"
+                        row[name].append(said)
     if not config.getoption("--fault-table") or not rows:
         return
     lines = [
@@ -145,7 +147,9 @@ def pytest_terminal_summary(terminalreporter, config):
         "|---|---|---|---|---|",
     ]
     for (number, injected, expected), row in sorted(rows.items()):
-        cells = [str(number), injected, expected, *("; ".join(row[n]) for n in ("seen", "peer"))]
+        counts = (Counter(row[name]).items() for name in ("seen", "peer"))
+        said = ("; ".join(f"{t} ({n} times)" if n > 1 else t for t, n in each) for each in counts)
+        cells = [str(number), injected, expected, *said]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     terminalreporter.section("faults")
     terminalreporter.write_line("\n".join(lines))
