@@ -23,7 +23,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from workbench import notebooks, paths, state
-from workbench.batch import client, gpus, plan
+from workbench.batch import client, gpus, plan, scrub
 from workbench.batch.execute import execute
 from workbench.result import Result, is_whole
 
@@ -830,6 +830,13 @@ def test_what_is_shown_in_place_of_another_is_not_cut(trial):
     (cell,) = (cell for cell in notebook.cells if cell.source == CLEARED)
     assert cell.outputs[0].text.rstrip().endswith("x 2999")
     assert (trial.directory("live") / "notebook.ipynb").stat().st_size < 300_000
+
+
+def test_where_one_stands_is_no_secret(monkeypatch):
+    monkeypatch.setenv("PWD", "/srv/research/project")
+    monkeypatch.setenv("MYSQL_PWD", "not-to-be-seen")
+    shown = scrub.of_environment().shown("in /srv/research/project with not-to-be-seen")
+    assert shown == "in /srv/research/project with ***"
 
 
 def test_a_cell_that_prints_under_the_cap_keeps_everything():

@@ -71,7 +71,7 @@ def _close_all_but(kept: int) -> None:
 def _default_signals() -> None:
     """The handlers of a new Python process."""
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -19,7 +19,7 @@ MIN_LENGTH = 8
 """Shorter values, such as "true" or a port, would be found in harmless text."""
 NAMES = re.compile(
     "(TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE)(?!.*(PATH|FILE|DIR)$)"
-    "|(^|_)(KEY|PWD|AUTH|DSN)$",
+    "|(^|_)(KEY|AUTH|DSN)$|_PWD$",  # but PWD, which is where one stands
     re.IGNORECASE,
 )
 """Variables whose value is a secret; not those that say where one lies."""
