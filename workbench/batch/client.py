@@ -4,6 +4,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any, TextIO
 
+import zmq
 from jupyter_core.utils import run_sync
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
@@ -129,6 +130,8 @@ class Client(PapermillNotebookClient):
 
     async def async_start_new_kernel_client(self) -> Any:
         """Wait for the kernel's first answer; KernelStartError where it dies before."""
+        # Else, behind by a thousand messages, it would lose some, the one of a cell's end as well.
+        self.km.context.setsockopt(zmq.RCVHWM, 0)
         try:
             return await super().async_start_new_kernel_client()
         except Exception as error:
