@@ -832,6 +832,34 @@ def test_what_is_shown_in_place_of_another_is_not_cut(trial):
     assert (trial.directory("live") / "notebook.ipynb").stat().st_size < 300_000
 
 
+BEHIND = """
+import time
+from workbench.batch import client
+real = client.Client.process_message
+def process_message(self, *message):
+    time.sleep(0.001)
+    return real(self, *message)
+client.Client.process_message = process_message
+"""
+AHEAD = """
+import zmq
+from IPython.display import clear_output
+for n in range(5000):
+    clear_output(wait=True)
+    print(n, flush=True)
+print(get_ipython().kernel.iopub_thread.socket.getsockopt(zmq.SNDHWM))
+"""
+
+
+def test_a_kernel_far_ahead_of_its_reader_loses_no_message(trial):
+    trial.notebook("ahead", AHEAD, *GOOD)
+    code, said = trial.run("run", "ahead", before=BEHIND)
+    assert code == 0, said
+    notebook = nbformat.read(trial.directory("ahead") / "notebook.ipynb", as_version=4)
+    (cell,) = (cell for cell in notebook.cells if cell.source == AHEAD)
+    assert cell.outputs[0].text.split() == ["4999", "0"]
+
+
 def test_where_one_stands_is_no_secret(monkeypatch):
     monkeypatch.setenv("PWD", "/srv/research/project")
     monkeypatch.setenv("MYSQL_PWD", "not-to-be-seen")

@@ -48,11 +48,11 @@ def kernel(orders: socket.socket) -> NoReturn:
 
 
 def _be_kernel(order: dict[str, Any], orders: socket.socket) -> None:
-    from ipykernel.kernelapp import IPKernelApp
+    from workbench.batch.application import Application
 
     _start_anew(order)
     early = _handlers_to_the_screen()
-    app: Any = IPKernelApp.instance(parent_handle=os.getppid())
+    app: Any = Application.instance(parent_handle=os.getppid())
     app.initialize(order["arguments"])
     for handler in early:
         handler.setStream(sys.stderr)

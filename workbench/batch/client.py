@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import zmq
+from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
@@ -30,6 +31,19 @@ MAX_ERROR, MAX_FRAMES = 20_000, 200
 MAX_LOG = 50_000_000
 PART = 65_536
 """Printed text grows in outputs of this size, as to append to a long text copies it."""
+
+
+LAUNCHER, OWN_LAUNCHER = "ipykernel_launcher", "workbench.batch.application"
+"""Modules that are a kernel: ipykernel's, and ours in its place."""
+
+
+class Manager(AsyncKernelManager):
+    """Starts a kernel that loses no message, where ipykernel's is asked for."""
+
+    def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
+        """The command that starts the kernel."""
+        command = super().format_kernel_cmd(extra_arguments)
+        return [OWN_LAUNCHER if word == LAUNCHER else word for word in command]
 
 
 class KernelStartError(MachineError):
@@ -130,7 +144,7 @@ class Client(PapermillNotebookClient):
 
     async def async_start_new_kernel_client(self) -> Any:
         """Wait for the kernel's first answer; KernelStartError where it dies before."""
-        # Else, behind by a thousand messages, it would lose some, the one of a cell's end as well.
+        # As in `application`: a reader that is a thousand messages behind would lose some.
         self.km.context.setsockopt(zmq.RCVHWM, 0)
         try:
             return await super().async_start_new_kernel_client()

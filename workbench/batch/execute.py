@@ -52,6 +52,8 @@ RETRIES = 2
 OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError")
 NO_MEMORY = "can't allocate memory"
 """What torch says of a processor's memory, in an error without a class of its own."""
+UNHEARD = "waiting for IOPub output"
+"""In nbclient's error of a cell that has ended, where messages of it do not come."""
 NO_SPACE = os.strerror(errno.ENOSPC)
 
 
@@ -134,9 +136,12 @@ def _outcome(run: Run, facts: dict[str, Any], watch: Watch, scrubber: Scrubber) 
             message += f"\n{_memory(watch)}"
         elif NO_SPACE in error.evalue:
             error_code = MachineError.exit_code
-    except CellTimeoutError:
+    except CellTimeoutError as error:
         status, error_code = "timeout", RunTimeoutError.exit_code
         message = f"{_where(run)}took longer than {run.job.timeout_s} s"
+        if UNHEARD in str(error):
+            status, error_code = "failed", MachineError.exit_code
+            message = f"{_where(run)}ended, but not all that the kernel says of it arrived"
     except DeadKernelError:
         error_code = KernelDiedError.exit_code
         status, message = _death(watch)

@@ -19,13 +19,12 @@ from queue import Empty
 from typing import Any
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
-from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-from workbench.batch import become
+from workbench.batch import become, client
+from workbench.batch.client import OWN_LAUNCHER
 
 PRELOAD = "workbench.batch.preload"
-LAUNCHER = "ipykernel_launcher"
 START_S = 60.0
 """Time for a forked kernel to answer; it takes a tenth of a second."""
 POLL_S = 0.01
@@ -119,19 +118,19 @@ def kind() -> str:
     return "forked" if any(process.began for process in _WAITING) else "new"
 
 
-def traits() -> dict[str, Any]:
-    """Settings that make nbclient use the waiting process; none where a new kernel has to be.
+def ready() -> bool:
+    """Whether the waiting process can be the next kernel; else a new one has to be.
 
-    That is so where a variable which libraries read as they are imported is not what it was then.
+    Not where a variable which libraries read as they are imported is not what it was then.
     """
     if not _WAITING or _WAITING[0].began or _WAITING[0].poll() is not None:
         for used in _WAITING:
             used.began = False
-        return {}
+        return False
     if early(os.environ) != early(sys.modules[PRELOAD].ENVIRONMENT):
         _WAITING[0].kill()
-        return {}
-    return {"NotebookClient": {"kernel_manager_class": f"{__name__}.Manager"}}
+        return False
+    return True
 
 
 def early(environment: Mapping[str, str]) -> dict[str, str]:
@@ -144,11 +143,11 @@ class Provisioner(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
         """Give the process what a new one would get of the command."""
-        if LAUNCHER not in cmd:
+        if OWN_LAUNCHER not in cmd:
             return await super().launch_kernel(cmd, **options)
         preload = sys.modules[PRELOAD]
         order = {
-            "arguments": cmd[cmd.index(LAUNCHER) + 1 :],
+            "arguments": cmd[cmd.index(OWN_LAUNCHER) + 1 :],
             "environment": preload.ADDED | options["env"] | {"JPY_PARENT_PID": str(os.getpid())},
             "cwd": str(options.get("cwd") or Path.cwd()),
             "path": preload.PATH,
@@ -201,7 +200,7 @@ class Client(AsyncKernelClient):
         return False
 
 
-class Manager(AsyncKernelManager):
+class Manager(client.Manager):
     """A kernel manager that has the waiting process become the kernel."""
 
     def __init__(self, **settings: Any) -> None:

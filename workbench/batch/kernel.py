@@ -12,8 +12,7 @@ import nbformat
 from papermill import execute_notebook
 from traitlets.config import Config as Traits
 
-from workbench.batch import forked
-from workbench.batch.client import ENGINE, SCHEME
+from workbench.batch import client, forked
 from workbench.batch.plan import Run
 from workbench.batch.scrub import NAMES, Scrubber
 from workbench.files import write_text
@@ -53,13 +52,18 @@ def run_notebook(run: Run, scrubber: Scrubber) -> None:
         # as their names have to be short.
         tempfile.TemporaryDirectory(prefix="wb-", dir="/tmp") as sockets,
     ):
-        traits = Traits({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/k"}})
-        traits.update(forked.traits())
+        manager = f"{forked.__name__ if forked.ready() else client.__name__}.Manager"
+        traits = Traits(
+            {
+                "KernelManager": {"transport": "ipc", "ip": f"{sockets}/k"},
+                "NotebookClient": {"kernel_manager_class": manager},
+            }
+        )
         try:
             execute_notebook(
                 _literal(run.job.notebook.path),
-                SCHEME + _literal(target),
-                engine_name=ENGINE,
+                client.SCHEME + _literal(target),
+                engine_name=client.ENGINE,
                 parameters=changed,
                 kernel_name="python3",
                 language="python",
