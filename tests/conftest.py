@@ -1,15 +1,18 @@
 """Fixtures shared by all tests. Tests reach no network: the Hub is off, or a stand-in of ours."""
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
+import psutil
 import pytest
 import torch
 
@@ -43,6 +46,37 @@ def workbench():
         )
 
     return call
+
+
+@pytest.fixture
+def wait_for():
+    """Wait until something is so while a process goes on."""
+
+    def wait(so, process: subprocess.Popen, seconds: float = 180) -> None:
+        deadline = time.monotonic() + seconds
+        while not so():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    return wait
+
+
+@pytest.fixture
+def until_training(reports, wait_for):
+    """Wait until so many runs of a process train; return all that it has started."""
+    started = []
+
+    def wait(process: subprocess.Popen, runs: int) -> list[psutil.Process]:
+        wait_for(lambda: len(list(reports.glob("runs/*/metrics.jsonl"))) >= runs, process)
+        own = psutil.Process(process.pid)
+        started.extend([own, *own.children(recursive=True)])
+        return started[1:]
+
+    yield wait
+    for left in started:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            left.kill()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Runs in batch: ids, what is skipped, what a failure leaves, and the truth of a run's status."""
 
-import contextlib
 import json
 import os
 import re
@@ -8,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import nbformat
@@ -381,7 +379,7 @@ def test_every_suite_of_the_project_can_be_read():
 
 
 @pytest.fixture
-def long_runs(reports, tmp_path):
+def long_runs(reports, tmp_path, until_training):
     """Start a suite of three runs that take minutes, two at once; wait until two are training."""
     data = tmp_path / "many.conll"
     data.write_text("-DOCSTART- O\n\nAda B-PER\n\n" * 400 + "\n".join(
@@ -399,15 +397,7 @@ def long_runs(reports, tmp_path):
         [sys.executable, "-c", code, "run-all", path, "--jobs", "2"],
         cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline and len(list(reports.glob("runs/*/metrics.jsonl"))) < 2:
-        assert process.poll() is None, process.stdout.read()
-        time.sleep(0.2)
-    started = psutil.Process(process.pid).children(recursive=True)
-    yield process, started
-    for left in [process, *started]:
-        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-            left.kill()
+    return process, until_training(process, 2)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

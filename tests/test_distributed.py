@@ -1,13 +1,11 @@
 """Several processes that train one run: gradients, numbers, one run directory, exit codes."""
 
-import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas
@@ -181,7 +179,7 @@ def test_failure_keeps_its_exit_code(workbench, reports, tmp_path):
 
 
 @pytest.fixture
-def long_run(reports, tmp_path):
+def long_run(reports, tmp_path, until_training):
     """Start a run of minutes in two processes; wait until they are training."""
     data = tmp_path / "many.conll"
     documents = (f"-DOCSTART- O\n\nword{number} B-PER\n" for number in range(3000))
@@ -191,15 +189,7 @@ def long_run(reports, tmp_path):
         [*command, "--set", f"dataset={data}", "--set", "epochs=100"],
         cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline and not list(reports.glob("runs/*/metrics.jsonl")):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.2)
-    started = psutil.Process(process.pid).children(recursive=True)
-    yield process, started
-    for left in [process, *started]:
-        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-            left.kill()
+    return process, until_training(process, 1)
 
 
 @pytest.mark.long

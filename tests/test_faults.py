@@ -269,12 +269,12 @@ THREE = ("print('first')", "print('second')", "print('third')", *GOOD)
 
 
 @pytest.mark.fault(4, "kill -9 while the notebook is saved", "the copy before is readable")
-def test_killed_while_saving(trial, seen):
+def test_killed_while_saving(trial, seen, wait_for):
     ready = trial.folder / "ready"
     trial.notebook("three", *THREE)
     before = HALF.format(mark=MARK, ready=str(ready))
     process = trial.start("run", "three", before=before)
-    wait_for(ready, process)
+    wait_for(ready.exists, process)
     process.kill()
     process.communicate()
     trial.wait_until_none_is_left(10)
@@ -282,14 +282,6 @@ def test_killed_while_saving(trial, seen):
     assert "second" in found.cells[3].outputs[0].text
     assert not trial.torn()
     seen("notebook readable, with the outputs of every earlier save")
-
-
-def wait_for(path: Path, process: subprocess.Popen, seconds: float = 60) -> None:
-    began = time.monotonic()
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() - began < seconds
-        time.sleep(0.02)
 
 
 PEER_HALF = """
@@ -312,12 +304,12 @@ execute_notebook(sys.argv[1], sys.argv[2], progress_bar=False)
 
 @pytest.mark.long
 @pytest.mark.fault(4, "kill -9 while the notebook is saved", "the copy before is readable")
-def test_papermill_killed_while_saving(trial, peer):
+def test_papermill_killed_while_saving(trial, peer, wait_for):
     ready, target = trial.folder / "ready", trial.folder / "out.ipynb"
     code = PEER_HALF.format(mark=MARK, ready=str(ready))
     command = [sys.executable, "-c", code, str(trial.notebook("three", *THREE)), str(target)]
     process = subprocess.Popen(command, cwd=trial.notebooks)
-    wait_for(ready, process)
+    wait_for(ready.exists, process)
     process.kill()
     process.wait()
     with pytest.raises(ValueError, match="JSON"):
@@ -327,12 +319,12 @@ def test_papermill_killed_while_saving(trial, peer):
 
 @pytest.mark.fault(5, "SIGTERM, SIGINT, SIGINT twice", "exit 8, interrupted, under 25 s")
 @pytest.mark.parametrize("signals", [["SIGTERM"], ["SIGINT"], ["SIGINT", "SIGINT"]])
-def test_signals_to_one_run(trial, seen, signals):
+def test_signals_to_one_run(trial, seen, signals, wait_for):
     ready = trial.folder / "ready"
     wait = f"from pathlib import Path; Path({str(ready)!r}).touch(); import time; time.sleep(600)"
     trial.notebook("long", wait, *GOOD)
     process = trial.start("run", "long")
-    wait_for(ready, process)
+    wait_for(ready.exists, process)
     began = time.monotonic()
     for name in signals:
         process.send_signal(getattr(signal, name))

@@ -119,24 +119,16 @@ def kill(pids):
                 process.kill()
 
 
-def wait_for(path, process) -> None:
-    deadline = time.monotonic() + 120
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 @pytest.mark.fault(38, "a Ray node is lost, kill -9 of its raylet", "done again elsewhere")
 def test_lost_node_has_its_run_done_again_on_another(
-    notebook, start, cluster, tmp_path, reports, record_property
+    notebook, start, cluster, tmp_path, reports, wait_for, record_property
 ):
     told = tmp_path / "told"
     notebook("91_slow", ONCE.format(told=str(told)), WORK)
     folder = notebook("92_good", WORK)
     suite = "runs: [{notebook: slow}, {notebook: good, seeds: [0, 1]}]"
     driver = start(folder, suite, "--address", cluster)
-    wait_for(told, driver)
+    wait_for(told.exists, driver)
     supervisor, kernel = (psutil.Process(int(pid)) for pid in told.read_text().split())
     raylet = next(p for p in supervisor.parents() if p.name() == "raylet")
     lost = [supervisor, kernel, *raylet.children(recursive=True)]
@@ -178,12 +170,12 @@ def test_local_cluster_runs_a_suite_and_goes_with_it(notebook, start, reports):
 
 @pytest.mark.long
 def test_interrupt_ends_runs_on_ray_and_leaves_them_to_be_begun_again(
-    notebook, start, tmp_path, reports
+    notebook, start, tmp_path, reports, wait_for
 ):
     told = tmp_path / "told"
     folder = notebook("91_slow", ONCE.format(told=str(told)), WORK)
     driver = start(folder, "runs: [{notebook: slow, seeds: [0, 1]}]", "--jobs", "1")
-    wait_for(told, driver)
+    wait_for(told.exists, driver)
     began = family(driver)
     assert {ip.removeprefix("::ffff:") for ip in listening(began)} == {"127.0.0.1"}
     driver.send_signal(signal.SIGINT)

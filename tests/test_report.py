@@ -287,11 +287,11 @@ def test_success_without_a_record_is_an_interruption(tmp_path):
     assert "ended before its record was written" in soup.find(class_="ending").get_text()
 
 
-@pytest.mark.parametrize(("attempts", "says"), [(2, "attempts 2"), (["one", "two"], "one; two")])
-def test_attempts_are_said_where_there_were_several(tmp_path, attempts, says):
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_attempts_are_said_where_there_were_several(tmp_path, attempts):
     facts = {"status": "killed", "attempts": attempts}
     panel = page_of(run_directory(tmp_path / "run", FIRST, **facts)).find(class_="ending")
-    assert says in panel.get_text()
+    assert ("attempts 2" in panel.get_text()) == (attempts == 2)
 
 
 def test_command_can_be_pasted_into_a_shell_whatever_the_values_are():

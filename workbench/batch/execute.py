@@ -31,6 +31,7 @@ from workbench.errors import (
 )
 from workbench.files import write_json
 from workbench.report import page
+from workbench.report.cells import last_begun
 from workbench.result import (
     DRAFT,
     LOCK,
@@ -222,18 +223,8 @@ def _where(run: Run) -> str:
         cells: Any = nbformat.read(run.directory / NOTEBOOK, as_version=4).cells
     except (OSError, ValueError):
         return ""
-    own = [
-        cell
-        for cell in cells
-        if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
-    ]
-    # Its start is papermill's own note; the kernel's count is lost where the kernel dies at once.
-    starts = [cell.metadata.get("papermill", {}).get("start_time") for cell in own]
-    begun = [number for number, start in enumerate(starts, 1) if start]
-    if not begun:
-        return ""
-    first_line = own[begun[-1] - 1].source.strip().partition("\n")[0]
-    return f"code cell {begun[-1]} ({first_line}): "
+    place = last_begun(cells)
+    return f"code cell {place.number} ({place.first_line}): " if place else ""
 
 
 def _clear(directory: Path) -> None:

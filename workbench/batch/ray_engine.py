@@ -39,7 +39,7 @@ RELEASE_S = 60.0
 """Time for what is left of a lost attempt to let go of the run's lock."""
 LOOK_S = 0.5
 REACH_S = 10.0
-PASSED_ON = re.compile(r"WORKBENCH_(?!RUN_DIRECTORY)\w+|HF_HUB_OFFLINE")
+TAKEN_ALONG = re.compile(r"WORKBENCH_(?!RUN_DIRECTORY)\w+|HF_HUB_OFFLINE")
 """Variables that a node takes from here; all others are its own, tokens among them."""
 
 
@@ -143,7 +143,7 @@ class _Cluster:
         options = share(nodes, jobs) | {"max_calls": 1, "max_retries": 0}
         self.task = ray.remote(**options)(attempt)
         self.at_once = jobs or len(tally.to_do)
-        self.variables = {k: v for k, v in os.environ.items() if PASSED_ON.fullmatch(k)}
+        self.variables = {k: v for k, v in os.environ.items() if TAKEN_ALONG.fullmatch(k)}
         if not options["num_gpus"]:
             self.variables["CUDA_VISIBLE_DEVICES"] = ""  # whether Ray hides GPUs has changed
         self.active: dict[Any, _Attempt] = {}

@@ -74,19 +74,35 @@ def read(path: Path, status: str) -> Shown:
     return Shown(title, body, _contents(body), _changed(cells), ended)
 
 
-def _mark(cells: list[Any], status: str) -> Place | None:
-    """Note in each cell what the template asks for; return where the run ended, if in a cell.
+def last_begun(cells: list[Any]) -> Place | None:
+    """The code cell of an executed notebook that was the last to begin; None where none did.
 
     A cell began if it has papermill's start, a count or an output. papermill's own status of cells
     is not asked: it calls those of a dead kernel completed.
     """
-    code = [cell for cell in cells if cell.cell_type == "code"]
-    own = [cell for cell in code if INJECTED not in cell.metadata.get("tags", [])]
+    own = _own(cells)
     begun = [number for number, cell in enumerate(own, 1) if _began(cell)]
-    last = begun[-1] if begun else 0
-    ended = _ended(own, last, status)
+    if not begun:
+        return None
+    cell = own[begun[-1] - 1]
+    error = next((each for each in cell.outputs if each.output_type == "error"), None)
+    line = f"{error.ename}: {error.evalue}" if error else ""
+    return Place(begun[-1], cell.source.strip().partition("\n")[0], line)
+
+
+def _own(cells: list[Any]) -> list[Any]:
+    """The notebook's own code cells."""
+    code = (cell for cell in cells if cell.cell_type == "code")
+    return [cell for cell in code if INJECTED not in cell.metadata.get("tags", [])]
+
+
+def _mark(cells: list[Any], status: str) -> Place | None:
+    """Note in each cell what the template asks for; return where the run ended, if in a cell."""
+    own, place = _own(cells), last_begun(cells)
+    last = place.number if place else 0
+    ended = place if place and _ended_there(place, len(own), status) else None
     numbers = {id(cell): number for number, cell in enumerate(own, 1)}
-    unrun = status in UNFINISHED and not begun
+    unrun = status in UNFINISHED and not place
     for cell in cells:
         number = numbers.get(id(cell), 0)
         at_end = number == last and (ended is not None or status == "running")
@@ -96,16 +112,11 @@ def _mark(cells: list[Any], status: str) -> Place | None:
     return ended
 
 
-def _ended(own: list[Any], last: int, status: str) -> Place | None:
-    """The place of the last cell that began, if the run of that status ended there."""
-    if not last or status not in UNFINISHED or status == "running":
-        return None
-    cell = own[last - 1]
-    error = next((each for each in cell.outputs if each.output_type == "error"), None)
-    if not error and status not in STOPPED and last == len(own):
-        return None
-    line = f"{error.ename}: {error.evalue}" if error else ""
-    return Place(last, cell.source.strip().partition("\n")[0], line)
+def _ended_there(place: Place, cells: int, status: str) -> bool:
+    """Whether a run of that status and so many cells ended in the last cell that began."""
+    if status not in UNFINISHED or status == "running":
+        return False
+    return bool(place.error) or status in STOPPED or place.number < cells
 
 
 def _began(cell: Any) -> bool:

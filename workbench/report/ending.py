@@ -48,7 +48,8 @@ def explain(
         return None
     title = RAISED if status == "failed" and place and place.error else TITLES[status]
     message, advice = _split(facts.get("message") or "", place, said=(title, status))
-    known = {"attempts": _attempts(facts.get("attempts"))}
+    attempts = facts.get("attempts")
+    known = {"attempts": str(attempts) if isinstance(attempts, int) and attempts > 1 else ""}
     if facts.get("seconds") is not None:
         known["ran for"] = duration(facts["seconds"])
     if facts.get("peak_mb") and "peak memory" not in message:
@@ -81,13 +82,6 @@ def _split(message: str, place: Place | None, said: tuple[str, ...]) -> tuple[st
         elif line.casefold() not in {text.casefold() for text in said}:
             lines.append(line)
     return "\n".join(lines), " ".join(advice)
-
-
-def _attempts(found: Any) -> str:
-    """How often it was tried: a count, or a list with what became of each."""
-    if isinstance(found, list):
-        return "; ".join(str(each) for each in found)
-    return str(found) if isinstance(found, int) and found > 1 else ""
 
 
 def command(notebook: str, changed: dict[str, Any]) -> str:
