@@ -112,7 +112,11 @@ def equal(run: Path, other: Path) -> bool:
     record, draft = (json.loads(path.read_text()) for path in (run / RESULT, other / DRAFT))
     same = [record[part] == draft[part] for part in ("metrics", "losses", "parameters")]
     same += [(run / ITEMS).read_bytes() == (other / ITEMS).read_bytes()]
-    return all(same) and outputs(run) == outputs(other)
+    for ours, theirs in itertools.zip_longest(outputs(run), outputs(other)):
+        same.append(ours == theirs)
+        if ours != theirs:
+            print(f"differs: {ours!r:.2000}\nfrom {theirs!r:.2000}")
+    return all(same)
 
 
 def by_seed(folder: Path) -> dict[int, Path]:
