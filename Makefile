@@ -33,7 +33,7 @@ test: setup  ## run all tests, every notebook among them
 
 test-faults: setup  ## inject every fault, the long ones too, and write the table of docs/faults.md
 	@$(BIN)/workbench fetch
-	@$(BIN)/python -m pytest -m "fault or long" --fault-table docs/faults.md
+	@$(BIN)/python -m pytest -m "fault or long" --fault-table=docs/faults.md
 
 run: setup  ## run one notebook: make run NB=ner SET="epochs=1 seed=2"
 	@$(BIN)/workbench run $(NB) $(foreach pair,$(SET),--set $(pair))
