@@ -44,8 +44,8 @@ ARROWS = {
     "report": {"comparison", "result", "state"},
     "batch": {"config", "notebooks", "ranks", "report", "result", "sources", "state"},
     "cli": {
-        "assets", "batch", "comparison", "config", "notebooks", "ranks", "report", "result",
-        "runs",
+        "assets", "batch", "comparison", "config", "data", "notebooks", "ranks", "report", "result",
+        "runs", "tasks",
     },
     "__main__": {"cli"},
     "__init__": {"config", "figures", "flow", "result", "tables"},

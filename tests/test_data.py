@@ -18,6 +18,15 @@ def write(path, content):
     return path
 
 
+CONLL = (
+    16,
+    "CoNLL files: a column missing or too many, an unknown tag, Latin-1, BOM, CRLF, 0 bytes",
+    "exit 3 with file and line, or read as documented",
+)
+EMPTY = (19, "a split without entities; one class alone", "exit 3, no NaN")
+LABELS = (21, "labels that training lacks", "exit 3, they are listed")
+
+
 def test_sentences_documents_and_lines(tmp_path):
     found = conll.read(write(tmp_path / "a.txt", GOOD + "\n-DOCSTART- O\n\nEnd O\n"))
     assert found.tokens == [["Ada", "runs"], ["Tarvik"], ["End"]]
@@ -31,6 +40,7 @@ def test_without_marks_each_sentence_is_its_own_document(tmp_path):
     assert found.documents == [0, 1]
 
 
+@pytest.mark.fault(*CONLL)
 @pytest.mark.parametrize(
     "content",
     [
@@ -53,6 +63,7 @@ def test_other_spaces_stay_inside_words(tmp_path):
     assert found.tokens == [["10\u00a0000", "next\u2028line"]]
 
 
+@pytest.mark.fault(*CONLL)
 @pytest.mark.parametrize(
     ("content", "line", "says"),
     [
@@ -72,12 +83,14 @@ def test_broken_line_is_named(tmp_path, content, line, says):
     assert f"{path}:{line}:" in str(error.value)
 
 
+@pytest.mark.fault(*CONLL)
 @pytest.mark.parametrize("content", ["", "\n\n", "-DOCSTART- O\n\n"])
 def test_no_sentences_is_an_error(tmp_path, content):
     with pytest.raises(DataError, match="no sentences"):
         conll.read(write(tmp_path / "empty.txt", content))
 
 
+@pytest.mark.fault(*CONLL)
 def test_unknown_type_is_refused_where_types_are_known(tmp_path):
     path = write(tmp_path / "a.txt", "Ada B-PERSON\n")
     with pytest.raises(DataError, match=r"a.txt:1: unknown tag 'B-PERSON'(.|\n)*LOC, PER"):
@@ -104,11 +117,13 @@ def test_test_sentences_seen_in_training_are_counted(tmp_path):
     assert (data.losses["test_in_train"].count, data.losses["test_in_train"].of) == (2, 3)
 
 
+@pytest.mark.fault(*LABELS)
 def test_type_that_training_lacks_is_an_error(tmp_path):
     with pytest.raises(DataError, match="test split has entities of type ORG"):
         ner.load(str(folder_with(tmp_path, test="Hale B-ORG\n")))
 
 
+@pytest.mark.fault(*EMPTY)
 def test_split_without_entities_is_an_error(tmp_path):
     with pytest.raises(DataError, match="test split has no entity"):
         ner.load(str(folder_with(tmp_path, test="nothing O\n")))

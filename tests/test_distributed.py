@@ -195,7 +195,7 @@ def long_run(reports, tmp_path, until_training):
 @pytest.mark.long
 def test_process_that_dies_ends_the_others(long_run, reports):
     process, started = long_run
-    kernels = [one for one in started if "ipykernel" in " ".join(one.cmdline())]
+    kernels = [one for one in started if "batch.application" in " ".join(one.cmdline())]
     (second,) = (kernel for kernel in kernels if kernel.environ()["RANK"] == "1")
     second.kill()
     _, steps = process.communicate(timeout=90)

@@ -438,6 +438,7 @@ def test_many_at_once(trial, seen):
     finally:
         for process in load:
             process.kill()
+            process.wait()
     assert good == 40
     seen(f"{good} of 40, every core busy with something else as well")
 

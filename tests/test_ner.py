@@ -6,13 +6,16 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from nervaluate import Evaluator
 from sklearn.metrics import accuracy_score
 
 from workbench import figures, paths, tables
 from workbench.data import ner as data
+from workbench.models.encoder import TokenClassifier
 from workbench.result import Metric, Result
 from workbench.tasks import ner, ner_scores
+from workbench.tasks.tagging import tag_scores
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +158,19 @@ def test_windows_never_exceed_the_model(tiny_bert):
         {"model": str(tiny_bert), "dataset": "tiny_ner", "epochs": 1, "window_pieces": 5000}
     )
     assert ner.run(config, ner.load_model(config), ner.load_data(config)).metrics
+
+
+@pytest.mark.fault(
+    20, "text of 100,000 words; an empty word, one of spaces, one of 10,000 characters",
+    "every word gets a label",
+)  # fmt: skip
+def test_every_word_of_odd_texts_gets_scores(tiny_bert):
+    config = ner.Config.check({"model": str(tiny_bert), "dataset": "tiny_ner"})
+    tagger = TokenClassifier(ner.load_model(config), ["O", "B-LOC", "I-LOC"])
+    sentences = [["Tarvik"] * 100_000, ["", " ", "\u200b"], ["x" * 10_000], ["one"]]
+    scores = tag_scores(tagger, sentences, [0, 0, 0, 1], window_pieces=40, dtype=torch.float32)
+    assert [score.shape for score in scores] == [(len(words), 3) for words in sentences]
+    assert all(np.isfinite(score).all() for score in scores)
 
 
 def cut_off() -> list[str]:

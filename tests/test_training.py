@@ -4,14 +4,20 @@ import json
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
-from workbench import machine, sources
+from workbench import machine, sources, training
 from workbench.data import ner
 from workbench.errors import ParameterError, TrainingError
 from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.models.windows import batches, pack
-from workbench.training import Log, Recipe, fit, parameter_groups, step
+from workbench.result import CHECKPOINTS, HISTORY, STATE
+from workbench.tasks import ner as ner_task
+from workbench.training import Log, Recipe, checkpoints, fit
+from workbench.training.checkpoints import PROGRESS, TENSORS
+from workbench.training.log import FAILED_BATCH
+from workbench.training.steps import parameter_groups, step
 
 GOLDEN = Path(__file__).parent / "golden" / "ner_step.json"
 RECIPE = Recipe(epochs=1, learning_rate=1e-3)
@@ -50,7 +56,7 @@ def test_golden_step(tagger):
     found = {
         "words": len(batch.words),
         "pieces": batch.pieces,
-        "loss_before": round(float(before), 5),
+        "loss_before": round(float(before[0]), 5),
         "gradient_norm": round(float(norm), 5),
         "loss_after": round(float(loss(batch).detach()), 5),
     }
@@ -81,18 +87,128 @@ def test_training_lowers_the_loss_and_keeps_the_best_epoch(tagger, capsys):
     assert "validation score 0.9000" in capsys.readouterr().out
 
 
-def test_loss_that_is_not_finite_stops_training(tagger):
+def poisoned(loss, step, poison):
+    """A loss that goes wrong in its `step`-th call."""
+    calls = iter(range(1, 1000))
+    return lambda batch: poison(loss(batch)) if next(calls) == step else loss(batch)
+
+
+NOT_FINITE = (22, "the loss becomes NaN at step 7", "exit 5, step and items said, checkpoint kept")
+
+
+@pytest.mark.fault(*NOT_FINITE)
+def test_loss_that_is_not_finite_is_found_and_its_batch_named(run, tagger):
     model, batch, loss = tagger
-    with pytest.raises(TrainingError, match="loss is nan in epoch 1"):
-        fit(
-            model,
-            lambda _: [batch],
-            lambda b: loss(b) * float("nan"),
-            size,
-            float,
-            RECIPE,
-            Log(None),
-        )
+    loss = poisoned(loss, 7, lambda value: value * float("nan"))
+    with pytest.raises(TrainingError, match="the loss is nan in epoch 2, step 2") as error:
+        fit(model, lambda _: [batch] * 5, loss, size, lambda: 0.5, Recipe(3, 1e-3), Log(run))
+    assert error.value.exit_code == 5
+    failed = json.loads((run / FAILED_BATCH).read_text())
+    assert failed["items"] == sorted(set(batch.sentences))
+    assert (failed["epoch"], failed["step"]) == (2, 2)
+    (kept, _) = sorted((run / CHECKPOINTS / "1").iterdir(), reverse=True)
+    weights = safetensors.torch.load_file(kept / TENSORS)
+    assert all(value.isfinite().all() for value in weights.values())
+    assert "NaN" not in (run / HISTORY).read_text()
+
+
+@pytest.mark.fault(*NOT_FINITE)
+def test_gradient_that_is_not_finite_is_found_at_its_own_step(tagger):
+    model, batch, loss = tagger
+    bad = poisoned(loss, 2, lambda value: value + (value - value.detach()).sqrt())
+    with pytest.raises(TrainingError, match=r"a gradient is (nan|inf) in epoch 1, step 2"):
+        fit(model, lambda _: [batch] * 5, bad, size, None, RECIPE, Log(None))
+
+
+@pytest.mark.fault(24, "the GPU's memory is full", "exit 5, with advice")
+def test_full_memory_of_a_gpu_is_explained(tagger):
+    model, batch, _ = tagger
+
+    def loss(_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(TrainingError, match="memory is full in a batch of 1,146 pieces") as error:
+        fit(model, lambda _: [batch], loss, size, None, RECIPE, Log(None))
+    assert "lower batch_pieces" in str(error.value)
+    assert error.value.exit_code == 5
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """The directory of a run in batch whose training keeps a checkpoint after each step."""
+    monkeypatch.setattr(checkpoints, "EVERY_S", 0.0)
+    (tmp_path / STATE).write_text("{}")
+    return tmp_path
+
+
+def learn(model, directory, monkeypatch, *, cut_at=10**6):
+    """A run of the task over a few sentences, cut off before a step."""
+    steps = iter(range(1, 10**6))
+
+    def counted(*arguments):
+        if next(steps) == cut_at:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    monkeypatch.setattr(training, "step", counted)
+    config = ner_task.Config.check(
+        {"model": str(model), "dataset": "tiny_ner", "epochs": 3, "batch_pieces": 300}
+    )
+    config._directory = directory
+    machine.seed(0)
+    return ner_task.run(config, ner_task.load_model(config), ner_task.load_data(config))
+
+
+def half(place):
+    path = place / TENSORS
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def no_progress(place):
+    (place / PROGRESS).unlink()
+
+
+@pytest.mark.fault(13, "a checkpoint cut in half; one without its record", "the one before, said")
+@pytest.mark.parametrize("damage", [None, half, no_progress])
+@pytest.mark.parametrize("cut_at", [4, 8, 11])
+def test_training_goes_on_and_ends_as_if_never_cut_off(
+    run, tiny_bert, tmp_path_factory, monkeypatch, capsys, cut_at, damage
+):
+    undisturbed = tmp_path_factory.mktemp("undisturbed")
+    whole = learn(tiny_bert, undisturbed, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        learn(tiny_bert, run, monkeypatch, cut_at=cut_at)
+    kept = sorted((run / CHECKPOINTS / "1").iterdir())
+    assert [int(place.name) for place in kept] == [cut_at - 2, cut_at - 1]
+    if damage:
+        damage(kept[-1])
+    (run / HISTORY).unlink()
+    capsys.readouterr()
+    again = learn(tiny_bert, run, monkeypatch)
+    said = capsys.readouterr().out
+    assert f"going on after step {cut_at - (2 if damage else 1)}, from a checkpoint" in said
+    assert (f"the checkpoint after step {cut_at - 1} is damaged" in said) == bool(damage)
+    assert again.items.equals(whole.items)
+    assert again.metrics == whole.metrics
+    assert again.cost.trained_pieces == whole.cost.trained_pieces
+    epochs = [[r for r in found.history if r["event"] == "epoch"] for found in (again, whole)]
+    for ours, theirs in zip(*epochs, strict=True):
+        assert ours == theirs | {"train_loss": pytest.approx(theirs["train_loss"])}
+    assert len((run / HISTORY).read_text().splitlines()) == len(again.history)
+
+
+def test_checkpoint_that_cannot_be_written_does_not_end_the_training(
+    run, tiny_bert, monkeypatch, capsys
+):
+    (run / CHECKPOINTS).write_text("in the way")
+    assert learn(tiny_bert, run, monkeypatch).metrics
+    assert "no checkpoint could be written" in capsys.readouterr().out
+
+
+def test_run_by_hand_keeps_no_checkpoint(tmp_path, tiny_bert, monkeypatch):
+    monkeypatch.setattr(checkpoints, "EVERY_S", 0.0)
+    learn(tiny_bert, tmp_path, monkeypatch)
+    assert not (tmp_path / CHECKPOINTS).exists()
 
 
 def test_of_epochs_without_a_score_the_last_line_stays(capsys):

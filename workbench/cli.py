@@ -1,6 +1,7 @@
 """Command line: parse, call, print, exit code. Progress goes to stderr, results to stdout."""
 
 import argparse
+import json
 import os
 import sys
 import traceback
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         help="one of both runs, or one each; else each run's own",
     )  # fmt: skip
     both.add_argument("--json", action="store_true", help="the same as one JSON object")
+    _add_predict(add("predict", predict, "What a run's model says of new text, as JSON lines."))
     shown = add("params", params, "Show a notebook's parameters.")
     shown.add_argument("name", help="notebook, such as ner")
     got = add("fetch", fetch, "Download and verify models and data sets of the catalogue.")
@@ -78,6 +80,15 @@ def _parser() -> argparse.ArgumentParser:
     served.add_argument("--no-browser", action="store_true", help="print the address only")
     served.add_argument("--allow-root", action="store_true", help="start it as root")
     return parser
+
+
+def _add_predict(asked: argparse.ArgumentParser) -> None:
+    """The arguments of `predict`."""
+    asked.add_argument("run", metavar="RUN", help="id, beginning of one, or directory")
+    asked.add_argument(
+        "file", metavar="FILE", help="text, a line each; .csv, .jsonl or .parquet; - reads stdin"
+    )
+    asked.add_argument("--column", default="text", help="of a table; default: text")
 
 
 def _add_run_all(many: argparse.ArgumentParser) -> None:
@@ -162,6 +173,18 @@ def compare(options: argparse.Namespace) -> int:
     a, b = (runs.read(name) for name in options.runs)
     found = comparison.compare(a, b, methods=options.method)
     print(text.as_json(found) if options.json else text.as_text(found))
+    return 0
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Print one JSON object for each line or row of a file."""
+    from workbench import runs
+    from workbench.data import lines
+    from workbench.tasks import predicting
+
+    texts = lines.read(options.file, options.column)
+    for found in predicting.predict(runs.find(options.run), texts):
+        print(json.dumps(found, ensure_ascii=False))
     return 0
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 RESULT, ITEMS, HISTORY = "result.json", "items.parquet", "metrics.jsonl"
 NOTEBOOK, PAGE, LOG, PARAMETERS = "notebook.ipynb", "report.html", "run.log", "params.json"
 STATE, LOCK = "state.json", "lock"
+CHECKPOINTS = "checkpoints"
+"""Where a run in batch keeps what its trainings can go on from, until it is done."""
 DRAFT = "result.draft.json"
 """What a notebook in batch writes, for the supervisor to complete."""
 ITEM_COLUMNS = ("item", "split", "method", "cluster", "input", "gold", "predicted", "loss")

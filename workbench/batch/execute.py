@@ -33,6 +33,7 @@ from workbench.files import write_json
 from workbench.report import page
 from workbench.report.cells import last_begun
 from workbench.result import (
+    CHECKPOINTS,
     DRAFT,
     LOCK,
     LOG,
@@ -81,7 +82,7 @@ def execute(run: Run, *, attempt: int = 1, again: bool = False) -> Outcome:
     with state.held(run.directory), Watch(run.job.memory_mb, own=forked.pid()) as watch:
         if is_whole(run.directory) and not again:
             return Outcome("succeeded", 0, "another process has done it meanwhile", 0.0)
-        _clear(run.directory)
+        _clear(run.directory, again=again)
         started = datetime.now().astimezone().isoformat(timespec="seconds")
         config, scrubber = run.job.config, scrub.of_environment()
         facts: dict[str, Any] = {"notebook": run.job.notebook.name, "task": config.task}
@@ -227,10 +228,11 @@ def _where(run: Run) -> str:
     return f"code cell {place.number} ({place.first_line}): " if place else ""
 
 
-def _clear(directory: Path) -> None:
-    """Remove what an earlier, unfinished attempt left."""
+def _clear(directory: Path, *, again: bool) -> None:
+    """Remove what an earlier, unfinished attempt left, but what its training can go on from."""
+    kept = {LOCK} if again else {LOCK, CHECKPOINTS}
     for path in directory.iterdir():
-        if path.name != LOCK:
+        if path.name not in kept:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
@@ -246,5 +248,6 @@ def _complete(run: Run, started: str, seconds: float) -> Result:
             "cost": record.cost.model_copy(update={"seconds": seconds}),
         }
     )
+    shutil.rmtree(run.directory / CHECKPOINTS, ignore_errors=True)
     page.write(run.directory, record)
     return record.model_copy(update={"artefacts": artefacts(run.directory)})

@@ -61,6 +61,10 @@ class Encoder(nn.Module):
             inputs = self.network.get_input_embeddings()
             self.shapes = nn.Embedding(len(SHAPES), inputs.embedding_dim)
             nn.init.zeros_(self.shapes.weight)
+            if getattr(self.network.config, "word_shapes", False):
+                # Learned before and written into the token types, of which row 0 is always added.
+                types = self.network.get_submodule("embeddings.token_type_embeddings").weight
+                self.shapes.weight.data = (types - types[:1]).detach().clone()
 
     @property
     def width(self) -> int:
@@ -96,11 +100,14 @@ class Encoder(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Hidden states [W, H] of each word's first piece."""
+        return self.states(batch).flatten(0, 1)[batch.positions]
+
+    def states(self, batch: Batch) -> Tensor:
+        """Hidden states [B, T, H] of all pieces, padding among them."""
         embedded = self.network.get_input_embeddings()(batch.input_ids)
         if self.shapes is not None:
             embedded = embedded + self.shapes(batch.shapes)
-        states = self._read(inputs_embeds=embedded, attention_mask=batch.attention_mask)
-        return states.flatten(0, 1)[batch.positions]
+        return self._read(inputs_embeds=embedded, attention_mask=batch.attention_mask)
 
     def encode(self, texts: Sequence[str], max_pieces: int) -> tuple[list[list[int]], int]:
         """Token ids of texts with this model's special tokens, and how many texts were cut.

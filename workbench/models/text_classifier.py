@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
 from workbench.models.encoder import Encoder
@@ -24,6 +25,11 @@ class TextBatch:
     rows: list[int]  # [B], index of each text in the data
     pieces: int
     """Pieces without padding."""
+
+    @property
+    def items(self) -> list[int]:
+        """The index of each text among the different texts of the data."""
+        return self.rows
 
     def part(self, index: int, count: int) -> "TextBatch | None":
         """The texts `index`, `index + count`, ...; None where there are none."""
@@ -89,6 +95,19 @@ def _linear(encoder: Encoder) -> list[str]:
         for name, module in encoder.network.named_modules()
         if isinstance(module, nn.Linear) and "pooler" not in name
     ]
+
+
+def merged(network: nn.Module) -> nn.Module:
+    """A copy of a network on the processor, with the updates of its adapters added to its weights.
+
+    Source: Hu et al. 2022, "LoRA", section 4.1: no cost is left at inference.
+    """
+    network = copy.deepcopy(network).cpu()
+    for name, module in list(network.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            module.merge()
+            network.set_submodule(name, module.get_base_layer())
+    return network
 
 
 def features(encoder: Encoder, batch: TextBatch) -> Tensor:

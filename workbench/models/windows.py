@@ -49,6 +49,11 @@ class Batch:
     pieces: int
     """Pieces without padding."""
 
+    @property
+    def items(self) -> list[int]:
+        """The sentence of each word."""
+        return self.sentences
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch with its tensors on `device`."""
         names = ("input_ids", "attention_mask", "shapes", "positions")

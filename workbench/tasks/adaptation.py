@@ -61,6 +61,8 @@ class Answer:
     """Most memory while learning, in MiB, the loaded models included; None if not measured."""
     pieces: int = 0
     """Word pieces trained on, over all epochs."""
+    model: TextClassifier | None = None
+    """What was fine-tuned."""
 
     def chosen(self, labels: Sequence[str]) -> list[str]:
         """The most probable label of each text."""
@@ -81,6 +83,7 @@ class _Learned:
     predict: Predict
     trainable: int
     pieces: int = 0
+    model: TextClassifier | None = None
 
 
 def learn(method: str, train: Labelled, texts: Sequence[str], setting: Setting) -> Answer:
@@ -93,7 +96,8 @@ def learn(method: str, train: Labelled, texts: Sequence[str], setting: Setting) 
     learned = METHODS[method](train, setting)
     seconds = time.monotonic() - began
     memory = machine.part_memory_mb(place) if measured else None
-    return Answer(learned.predict(texts), learned.trainable, seconds, memory, learned.pieces)
+    answers = learned.predict(texts)
+    return Answer(answers, learned.trainable, seconds, memory, learned.pieces, learned.model)
 
 
 def _majority(train: Labelled, setting: Setting) -> _Learned:
@@ -133,7 +137,7 @@ def _tuned(train: Labelled, setting: Setting, recipe: Recipe, lora_rank: int) ->
         seed=setting.seed,
     )
     predict = lambda texts: classifiers.predict(model, texts, setting.reading)  # noqa: E731
-    return _Learned(predict, model.trainable, fit.pieces)
+    return _Learned(predict, model.trainable, fit.pieces, model)
 
 
 METHODS: dict[str, Callable[[Labelled, Setting], _Learned]] = {

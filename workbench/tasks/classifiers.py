@@ -121,9 +121,9 @@ def fine_tune(
     encoded, _ = model.encoder.encode(texts, reading.max_pieces)
     lengths = [len(row) for row in encoded]
     weights = torch.from_numpy(counts).to(model.encoder.device)
-    chance = random.Random(seed)
 
-    def epoch_batches(_epoch: int) -> list[TextBatch]:
+    def epoch_batches(epoch: int) -> list[TextBatch]:
+        chance = random.Random(f"{seed}/{epoch}")
         groups = group_by_length(lengths, batch_pieces, shuffle=chance)
         return [model.collate(encoded, rows) for rows in groups]
 

@@ -10,6 +10,8 @@ from workbench.config import Config as BaseConfig
 from workbench.result import Cost, Loss, Result
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from workbench.data.text import TextData
     from workbench.models.encoder import Encoder
     from workbench.tasks.adaptation import Answer, Setting
@@ -80,8 +82,8 @@ def load_model(config: Config) -> "Encoder":
 def run(config: Config, model: "Encoder", data: "TextData") -> Result:
     """Adapt the encoder in three ways beside two baselines, and score all on the same texts."""
     from workbench import machine
-    from workbench.tasks import reliability, risk
-    from workbench.tasks.adaptation import FULL, METHODS, learn
+    from workbench.tasks import exported, reliability, risk
+    from workbench.tasks.adaptation import FULL
     from workbench.tasks.classifiers import labelled
 
     began = time.monotonic()
@@ -89,15 +91,12 @@ def run(config: Config, model: "Encoder", data: "TextData") -> Result:
     train = labelled(data, "train").first(config.train_texts)
     test = labelled(data, "test").first(config.test_texts)
     setting = _setting(config, model, data)
-    answers = {}
-    for method in METHODS:
-        setting.log.method = method
-        answers[method] = learn(method, train, test.texts, setting)
+    answers = _learn_all(train, test.texts, setting)
     rows = data.splits["test"][: len(test.texts)]
     compared = _compare(answers, rows, data)
     curve, fewer = _curve(train, rows, setting, answers, data.unit)
     learned = [*answers.values(), *fewer]
-    return Result(
+    result = Result(
         task=config.task,
         parameters=config.model_dump(mode="json"),
         sources={"model": model.source.record(), "dataset": data.source.record()},
@@ -118,7 +117,12 @@ def run(config: Config, model: "Encoder", data: "TextData") -> Result:
             ),
             "risk": risk.check(model, data.labels, train.first(32)),
         },
-    ).with_details(directory=config.directory, items=compared.items, history=setting.log.records)
+    )
+    tuned = answers[FULL].model
+    result = exported.keep(tuned, result, config.directory, max_pieces=config.max_pieces)
+    return result.with_details(
+        directory=config.directory, items=compared.items, history=setting.log.records
+    )
 
 
 def _setting(config: Config, model: "Encoder", data: "TextData") -> "Setting":
@@ -138,6 +142,20 @@ def _setting(config: Config, model: "Encoder", data: "TextData") -> "Setting":
         seed=config.seed,
         log=Log(config.directory),
     )
+
+
+def _learn_all(
+    train: "Labelled", texts: "Sequence[str]", setting: "Setting"
+) -> "dict[str, Answer]":
+    """What each method says of the texts; only full fine-tuning's model is held on to."""
+    from workbench.tasks.adaptation import FULL, METHODS, learn
+
+    answers = {}
+    for method in METHODS:
+        setting.log.method = method
+        answer = learn(method, train, texts, setting)
+        answers[method] = answer if method == FULL else replace(answer, model=None)
+    return answers
 
 
 def _compare(
@@ -183,7 +201,7 @@ def _curve(
             if divisor == 1:
                 answer = whole[method]
             else:
-                answer = learn(method, part, test["text"], quiet)
+                answer = replace(learn(method, part, test["text"], quiet), model=None)
                 fewer.append(answer)
             metric = class_scores.accuracy_metric(
                 test["label"],

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 SMOKE: dict[str, object] = {"dataset": "tiny_ner", "epochs": 1}
 """Overrides for tests: the real encoder on the project's own few sentences."""
 
-EVALUATION_PIECES = 4096
-
 
 class Config(BaseConfig):
     """Parameters of a named-entity run."""
@@ -77,7 +75,7 @@ def run(config: Config, model: "Encoder", data: "NerData") -> Result:
     """Fine-tune a copy of the encoder, keep its best epoch on validation, score the test split."""
     from workbench import machine
     from workbench.models.encoder import TokenClassifier
-    from workbench.tasks import ner_scores
+    from workbench.tasks import exported, ner_scores
     from workbench.training import Log
 
     began = time.monotonic()
@@ -88,7 +86,7 @@ def run(config: Config, model: "Encoder", data: "NerData") -> Result:
     tested = predict(tagger, data, "test", config)
     scores = ner_scores.metrics(data, "test", tested.tags, tested.argmax)
     scores |= ner_scores.metrics(data, "validation", validated.tags, validated.argmax)
-    return Result(
+    result = Result(
         task=config.task,
         parameters=config.model_dump(mode="json"),
         sources={"model": model.source.record(), "dataset": data.source.record()},
@@ -106,11 +104,10 @@ def run(config: Config, model: "Encoder", data: "NerData") -> Result:
         ),
         environment=machine.environment(),
         tables=ner_scores.tables(data, tested.tags) | {"best_epoch": fit.best_epoch},
-    ).with_details(
-        directory=config.directory,
-        items=ner_scores.items(data, "test", tested.tags, tested.losses),
-        history=log.records,
     )
+    result = exported.keep(tagger, result, config.directory, window_pieces=config.window_pieces)
+    items = ner_scores.items(data, "test", tested.tags, tested.losses)
+    return result.with_details(directory=config.directory, items=items, history=log.records)
 
 
 @dataclass(frozen=True)
@@ -127,32 +124,19 @@ class Prediction:
 
 def predict(tagger: "TokenClassifier", data: "NerData", split: str, config: Config) -> Prediction:
     """Tag every word of a split. Raises RuntimeError if any word was left without."""
-    import torch
-
     from workbench import iob
-    from workbench.machine import autocast
-    from workbench.models.windows import batches, pack
+    from workbench.tasks.tagging import tag_scores
 
     rows = data.splits[split]
     labels = {label: index for index, label in enumerate(tagger.labels)}
-    segments = tagger.encoder.segments(list(rows["tokens"]), list(rows["document"]))
-    scores = [np.full((len(words), len(labels)), np.nan, np.float32) for words in rows["tokens"]]
-    dtype = _dtype(config, tagger.encoder)
-    grouped = batches(
-        pack(segments, min(config.window_pieces, tagger.encoder.capacity)), EVALUATION_PIECES
+    scores = tag_scores(
+        tagger,
+        list(rows["tokens"]),
+        list(rows["document"]),
+        window_pieces=config.window_pieces,
+        dtype=_dtype(config, tagger.encoder),
+        progress=f"scoring {split}",
     )
-    for number, windows in enumerate(grouped, 1):
-        print(
-            f"\rscoring {split}: {number} of {len(grouped)} batches".ljust(80), end="", flush=True
-        )
-        batch = tagger.encoder.collate(windows)
-        with torch.inference_mode(), autocast(dtype, tagger.encoder.device):
-            found = tagger(batch).float().log_softmax(-1).cpu().numpy()
-        for sentence, word, row in zip(batch.sentences, batch.words, found, strict=True):
-            scores[sentence][word] = row
-    print("\r".ljust(81) + "\r", end="", flush=True)
-    if any(np.isnan(score).any() for score in scores):
-        raise RuntimeError(f"a word of the {split} split was not predicted")
     losses = [
         -float(np.mean([row[labels[tag]] for row, tag in zip(score, tags, strict=True)]))
         for score, tags in zip(scores, rows["ner_tags"], strict=True)
@@ -179,12 +163,12 @@ def _train(
     labels = {label: index for index, label in enumerate(tagger.labels)}
     segments = tagger.encoder.segments(list(rows["tokens"]), list(rows["document"]))
     windows = pack(segments, min(config.window_pieces, tagger.encoder.capacity))
-    chance = random.Random(config.seed)
-    validated: list[Prediction] = []
+    validated: dict[float | None, Prediction] = {}
     embeddings = tagger.encoder.network.get_input_embeddings()
     embeddings.requires_grad_(config.train_embeddings)
 
-    def epoch_batches(_epoch: int) -> list[Batch]:
+    def epoch_batches(epoch: int) -> list[Batch]:
+        chance = random.Random(f"{config.seed}/{epoch}")
         shuffled = batches(windows, config.batch_pieces, shuffle=chance)
         return [tagger.encoder.collate(group) for group in shuffled]
 
@@ -195,8 +179,10 @@ def _train(
         return torch.nn.functional.cross_entropy(tagger(batch).float(), target)
 
     def validate() -> float:
-        validated.append(predict(tagger, data, "validation", config))
-        return EntityScores().compute(predictions=validated[-1].tags, references=gold)["f1"]
+        found = predict(tagger, data, "validation", config)
+        score = EntityScores().compute(predictions=found.tags, references=gold)["f1"]
+        validated.setdefault(score, found)
+        return score
 
     recipe = Recipe(
         epochs=config.epochs,
@@ -207,7 +193,8 @@ def _train(
     )
     weight = lambda batch: len(batch.words)  # noqa: E731
     done = fit(tagger, epoch_batches, loss, weight, validate, recipe, log)
-    return done, validated[done.best_epoch - 1]
+    best = validated.get(done.best_score)  # not there where another process trained that epoch
+    return done, best or predict(tagger, data, "validation", config)
 
 
 def _dtype(config: Config, model: "Encoder") -> "torch.dtype":

@@ -1,0 +1,230 @@
+"""A run's model: kept, loaded by plain transformers, asked for new text."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+from workbench import machine, paths, sources
+from workbench.errors import DataError, IntegrityError, ParameterError
+from workbench.models.encoder import Encoder, TokenClassifier, word_shape
+from workbench.models.text_classifier import TextClassifier, merged
+from workbench.result import Result
+from workbench.tasks import exported, fine_tuning, ner, predicting
+
+TEXTS = [
+    "Ada Lund runs the harbour of Tarvik.",
+    "",
+    "   ",
+    "The council of Tarvik met on Monday; nobody came.",
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def models_are_kept():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(exported.VARIABLE, raising=False)
+        yield
+
+
+@pytest.fixture(scope="module")
+def tagged(tmp_path_factory):
+    """A run of the real encoder that learned a few sentences by heart, its model kept."""
+    folder, run = tmp_path_factory.mktemp("same"), tmp_path_factory.mktemp("run")
+    for split in ("train", "validation", "test"):
+        shutil.copy(paths.FIXTURES / "tiny_ner" / "train.txt", folder / f"{split}.txt")
+    config = ner.Config.check(
+        {"dataset": str(folder), "epochs": 12, "batch_pieces": 128, "window_pieces": 40}
+    )
+    config._directory = run
+    result = ner.run(config, ner.load_model(config), ner.load_data(config))
+    result.save()
+    return run, result
+
+
+@pytest.fixture(scope="module")
+def classified(tmp_path_factory):
+    """A run of full fine-tuning on a few reviews, its model kept."""
+    run = tmp_path_factory.mktemp("run")
+    config = fine_tuning.Config.check(fine_tuning.SMOKE)
+    config._directory = run
+    result = fine_tuning.run(config, fine_tuning.load_model(config), fine_tuning.load_data(config))
+    result.save()
+    return run, result
+
+
+def test_sentences_learned_by_heart_are_tagged_the_same_from_raw_text(tagged):
+    run, result = tagged
+    rows = result.items[result.items["predicted"].map(len) > 4].head(8)
+    texts = [" ".join(words) for words in rows["input"]]
+    found = list(predicting.predict(run, texts))
+    assert [answer["text"] for answer in found] == texts
+    names = {(entity["type"], entity["text"]) for answer in found for entity in answer["entities"]}
+    wanted = {
+        (tag[2:], word)
+        for words, tags in zip(rows["input"], rows["gold"], strict=True)
+        for place, (word, tag) in enumerate(zip(words, tags, strict=True))
+        if tag.startswith("B-") and not [*tags, "O"][place + 1].startswith("I-")
+    }
+    assert len(wanted & names) > 0.8 * len(wanted)
+
+
+def test_places_are_those_of_the_text_and_nothing_is_left_out(tagged):
+    run, _ = tagged
+    long = " ".join(["Ada Lund went to Tarvik."] * 300)
+    found = list(predicting.predict(run, [*TEXTS, long]))
+    assert [answer["text"] for answer in found] == [*TEXTS, long]
+    assert found[1]["entities"] == found[2]["entities"] == []
+    for answer in found:
+        for entity in answer["entities"]:
+            assert answer["text"][entity["start"] : entity["end"]] == entity["text"]
+            assert 0 < entity["probability"] <= 1
+    assert max(entity["end"] for entity in found[-1]["entities"]) > 0.9 * len(long)
+
+
+def test_plain_transformers_tags_the_same(tagged):
+    """The model card's recipe: the model, its tokenizer, and letter case as token types."""
+    run, result = tagged
+    model, _ = exported.load(run / exported.FOLDER, result.tables["model_files"])
+    plain = AutoModelForTokenClassification.from_pretrained(run / exported.FOLDER)
+    tokenizer = AutoTokenizer.from_pretrained(run / exported.FOLDER)
+    for words in list(result.items["input"])[:10]:
+        inputs = tokenizer(list(words), is_split_into_words=True, return_tensors="pt")
+        owners = inputs.word_ids()
+        shapes = [0 if owner is None else word_shape(words[owner]) for owner in owners]
+        inputs["token_type_ids"] = torch.tensor([shapes])
+        first = [owners.index(word) for word in range(len(words))]
+        (segment,) = model.encoder.segments([list(words)], [0])
+        with torch.inference_mode():
+            theirs = plain(**inputs).logits[0, first]
+            ours = model(model.encoder.collate([[segment]]))
+        assert torch.allclose(ours, theirs, atol=1e-4)
+    assert plain.config.id2label[1] == "B-LOC"
+
+
+def test_kept_model_is_the_trained_one_and_can_be_trained_on(tagged):
+    run, result = tagged
+    source = sources.resolve(str(run / exported.FOLDER), "model")
+    again = Encoder(source)
+    assert again.shapes.weight.abs().max() > 0
+    settings = {"model": str(run / exported.FOLDER), "dataset": "tiny_ner", "epochs": 1}
+    config = ner.Config.check(settings)
+    assert ner.run(config, ner.load_model(config), ner.load_data(config)).metrics
+    assert result.tables["model_files"].keys() >= {"model.safetensors", "config.json"}
+    card = (run / exported.FOLDER / "README.md").read_text()
+    assert str(result.metrics["test/entity_f1"]) in card
+
+
+def test_texts_get_the_probabilities_of_the_run(classified):
+    run, result = classified
+    rows = result.items[result.items["method"] == "full fine-tuning"]
+    short = rows[rows["input"].map(lambda text: len(text[0].split()) < 12)]
+    found = list(predicting.predict(run, [text[0] for text in short["input"]]))
+    assert [answer["label"] for answer in found] == [label[0] for label in short["predicted"]]
+    gold = [label[0] for label in short["gold"]]
+    losses = [-np.log(a["probabilities"][label]) for a, label in zip(found, gold, strict=True)]
+    assert losses == pytest.approx(list(short["loss"]), abs=0.02)
+    nothing, longer = predicting.predict(run, ["", "good " * 900])
+    assert nothing["label"] is None
+    assert sum(longer["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_plain_transformers_classifies_the_same(classified):
+    run, result = classified
+    model, _ = exported.load(run / exported.FOLDER, result.tables["model_files"])
+    plain = AutoModelForTokenClassification.from_pretrained(run / exported.FOLDER)
+    tokenizer = AutoTokenizer.from_pretrained(run / exported.FOLDER)
+    encoded, _ = model.encoder.encode(TEXTS[:1], 100)
+    with torch.inference_mode():
+        theirs = plain(**tokenizer(TEXTS[0], return_tensors="pt")).logits.mean(1)
+        ours = model(model.collate(encoded, [0]))
+    assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+def test_merged_adapter_gives_what_the_adapter_gave(tiny_bert, tmp_path):
+    machine.seed(0)
+    encoder = Encoder(sources.resolve(str(tiny_bert), "model"), casing=False)
+    model = TextClassifier(encoder, ["a", "b"], lora_rank=4).eval()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(std=0.1)
+    encoded, _ = model.encoder.encode(TEXTS[:1], 100)
+    batch = model.collate(encoded, [0])
+    with torch.inference_mode():
+        before = model(batch)
+        untouched = TextClassifier(encoder, ["a", "b"]).eval()
+        untouched.head.load_state_dict(model.head.state_dict())
+        assert not torch.allclose(untouched(batch), before, atol=1e-3)
+        untouched.encoder.network = merged(model.encoder.network)
+        assert torch.allclose(untouched(batch), before, atol=1e-5)
+    files = exported.save(model, tmp_path / "model", {"max_pieces": 10})
+    again, _ = exported.load(tmp_path / "model", files)
+    with torch.inference_mode():
+        assert torch.allclose(again(batch), before, atol=1e-5)
+
+
+def test_damaged_and_missing_models_are_refused(tagged, tmp_path):
+    run, _ = tagged
+    copy = shutil.copytree(run, tmp_path / "copy")
+    weights = copy / exported.FOLDER / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(IntegrityError, match="model.safetensors is missing or not as"):
+        list(predicting.predict(copy, TEXTS))
+    record = Result.read_record(run)
+    record.model_copy(update={"tables": {}}).save(tmp_path / "none")
+    with pytest.raises(ParameterError, match="kept no model"):
+        list(predicting.predict(tmp_path / "none", TEXTS))
+
+
+def test_model_is_not_kept_where_transformers_could_not_load_it(
+    tagged, tiny_bert, tmp_path, monkeypatch, capsys
+):
+    _, result = tagged
+    encoder = Encoder(sources.resolve(str(tiny_bert), "model"))
+    tagger = TokenClassifier(encoder, ["O", "B-LOC", "I-LOC"])
+    monkeypatch.setenv(exported.VARIABLE, "none")
+    assert exported.keep(tagger, result, tmp_path, window_pieces=9) is result
+    monkeypatch.delenv(exported.VARIABLE)
+    tagger.head = torch.nn.Linear(encoder.width, 4)
+    assert exported.keep(tagger, result, tmp_path, window_pieces=9) is result
+    assert "the model is not kept: a classifier of model_type 'bert'" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+def command(*arguments, text=None):
+    return subprocess.run(
+        [sys.executable, "-m", "workbench", "predict", *map(str, arguments)],
+        cwd=paths.ROOT, capture_output=True, text=True, input=text, check=False, timeout=120,
+    )  # fmt: skip
+
+
+def test_command_answers_each_line_of_a_file_of_standard_input_and_of_a_table(tagged, tmp_path):
+    run, _ = tagged
+    file = tmp_path / "text.txt"
+    file.write_text("\n".join(TEXTS) + "\n", encoding="utf-8")
+    done = command(run, file)
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["text"] for answer in answers] == TEXTS
+    table = tmp_path / "table.csv"
+    table.write_text("id,body\n" + "".join(f'1,"{text}"\n' for text in TEXTS))
+    assert command(run, table, "--column", "body").stdout.count("\n") == len(TEXTS)
+    alone = json.loads(command(run, "-", text=TEXTS[0]).stdout)
+    assert alone["text"] == TEXTS[0]
+
+
+def test_command_says_what_is_wrong_with_a_file(tagged, tmp_path):
+    run, _ = tagged
+    (tmp_path / "table.csv").write_text("id,body\n1,x\n")
+    done = command(run, tmp_path / "table.csv")
+    assert done.returncode == DataError.exit_code
+    assert "no column 'text'; its columns: id, body" in done.stderr
+    assert command(run, tmp_path / "none.txt").returncode == DataError.exit_code
+    (tmp_path / "empty.txt").write_text("\n\n")
+    assert "holds no text" in command(run, tmp_path / "empty.txt").stderr

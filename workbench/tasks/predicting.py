@@ -1,0 +1,115 @@
+"""What a run's model says of new text: entities with places, or a label for each text.
+
+Nothing is cut: a long text is read in windows.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from workbench import iob, machine
+from workbench.errors import ParameterError
+from workbench.machine import autocast
+from workbench.models.encoder import TokenClassifier
+from workbench.models.text_classifier import TextClassifier
+from workbench.models.windows import group_by_length
+from workbench.result import Result
+from workbench.tasks import exported
+from workbench.tasks.tagging import EVALUATION_PIECES, tag_scores
+
+WORD = re.compile(r"(?:[^\W\d_]\.){2,}|\d+(?:[.,:/-]\d+)*|\w+(?:-\w+)*|'s\b|\S")
+"""A word as CoNLL parts them: initials with their stops, numbers, hyphenated words, else signs."""
+
+
+def predict(directory: Path, texts: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """What the model kept in a run's directory says of each text, in order.
+
+    Of a tagger: `entities`, each with `start` and `end` (characters, end not included), `type`,
+    `text` and `probability`, the least of its words'. Neighbouring texts are each other's context.
+    Of a classifier: `label` and `probabilities`; None of a text without any word piece. Raises
+    ParameterError for a run that kept no model, IntegrityError for a damaged one.
+    """
+    record = Result.read_record(directory)
+    files = record.tables.get("model_files")
+    if not files:
+        raise ParameterError(
+            f"the run {record.run_id!r} kept no model",
+            expected="a run of ner or fine_tuning",
+            do="run it again with --force, and not with WORKBENCH_MODELS=none",
+        )
+    model, settings = exported.load(directory / exported.FOLDER, files)
+    model.to(machine.device())
+    if isinstance(model, TokenClassifier):
+        return _entities(model, texts, settings)
+    return _labels(model, texts, settings)
+
+
+def _entities(
+    model: TokenClassifier, texts: Sequence[str], settings: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    found = [list(WORD.finditer(text)) for text in texts]
+    full = [row for row, words in enumerate(found) if words]
+    scores = tag_scores(
+        model,
+        [[word.group() for word in found[row]] for row in full],
+        [0] * len(full),
+        window_pieces=settings["window_pieces"],
+        dtype=machine.precision("auto", model.encoder.device),
+    )
+    by_row = dict(zip(full, scores, strict=True))
+    for row, text in enumerate(texts):
+        entities = _spans(model.labels, text, found[row], by_row[row]) if row in by_row else []
+        yield {"text": text, "entities": entities}
+
+
+def _spans(
+    labels: Sequence[str], text: str, words: Sequence[re.Match[str]], scores: NDArray[np.float32]
+) -> list[dict[str, Any]]:
+    tags = iob.decode(scores, labels)
+    chosen = np.exp([row[labels.index(tag)] for row, tag in zip(scores, tags, strict=True)])
+    entities = []
+    for kind, first, end in sorted(iob.spans(tags), key=lambda span: span[1]):
+        start, stop = words[first].start(), words[end - 1].end()
+        place = {"start": start, "end": stop, "type": kind, "text": text[start:stop]}
+        entities.append(place | {"probability": round(float(chosen[first:end].min()), 4)})
+    return entities
+
+
+def _labels(
+    model: TextClassifier, texts: Sequence[str], settings: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """A text's logits are the mean over all its pieces, window by window."""
+    encoder = model.encoder
+    pieces = encoder.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    size = min(settings["max_pieces"], encoder.capacity)
+    start, end = encoder.tokenizer.cls_token_id, encoder.tokenizer.sep_token_id
+    windows, owners = [], []
+    for row, ids in enumerate(pieces):
+        for first in range(0, len(ids), size):
+            windows.append([start, *ids[first : first + size], end])
+            owners.append(row)
+    sums, shares = np.zeros((len(texts), len(model.labels))), np.zeros(len(texts))
+    dtype = machine.precision("auto", encoder.device)
+    lengths = np.array([len(window) for window in windows], float)
+    for rows in group_by_length(lengths.astype(int).tolist(), EVALUATION_PIECES):
+        with torch.inference_mode(), autocast(dtype, encoder.device):
+            logits = model(model.collate(windows, rows)).float().cpu().numpy()
+        np.add.at(sums, np.array(owners)[rows], logits * lengths[rows, None])
+        np.add.at(shares, np.array(owners)[rows], lengths[rows])
+    for row, text in enumerate(texts):
+        if not shares[row]:
+            yield {"text": text, "label": None, "probabilities": None}
+            continue
+        mean = sums[row] / shares[row]
+        odds = np.exp(mean - mean.max())
+        named = zip(model.labels, (odds / odds.sum()).round(4).tolist(), strict=True)
+        yield {
+            "text": text,
+            "label": model.labels[int(odds.argmax())],
+            "probabilities": dict(named),
+        }

@@ -1,0 +1,34 @@
+"""How to train: numbers that say all, and the learning rate that follows from them."""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. Shares are of all steps."""
+
+    epochs: int
+    learning_rate: float
+    warmup_share: float = 0.1
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.98)
+    """Of AdamW; a short memory of squares suits runs of some hundred steps."""
+    max_grad_norm: float = 1.0
+    dtype: torch.dtype = torch.float32
+
+    def rate_at(self, progress: float) -> float:
+        """The learning rate at `progress` 0..1 of all steps."""
+        return self.learning_rate * learning_rate_scale(progress, self.warmup_share)
+
+
+def learning_rate_scale(progress: float, warmup_share: float) -> float:
+    """Share of the full learning rate at `progress` 0..1: linear up, then linear down to 0.
+
+    >>> [learning_rate_scale(progress, 0.5) for progress in (0.25, 0.5, 0.75, 1.0)]
+    [0.5, 1.0, 0.5, 0.0]
+    """
+    if progress < warmup_share:
+        return progress / warmup_share
+    return (1 - progress) / (1 - warmup_share)
