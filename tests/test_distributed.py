@@ -18,6 +18,7 @@ from workbench.data import ner
 from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.models.text_classifier import TextClassifier
 from workbench.models.windows import pack
+from workbench.training import steps
 
 RECIPE = training.Recipe(epochs=1, learning_rate=1e-3)
 # One of several processes: gradients of some windows, each process on its part of them.
@@ -58,7 +59,7 @@ def words(model: TokenClassifier, count: int):
 def gradients(model: TokenClassifier, count: int) -> dict[str, torch.Tensor]:
     """Loss and gradients of a batch, by parameter; only of those that have one."""
     model.zero_grad()
-    value = training.gradients(model, *words(model, count), RECIPE, torch.device("cpu"))
+    value = steps.gradients(model, *words(model, count), RECIPE, torch.device("cpu"))
     named = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     return {"loss": value} | named
 
