@@ -121,11 +121,13 @@ def fine_tune(
     encoded, _ = model.encoder.encode(texts, reading.max_pieces)
     lengths = [len(row) for row in encoded]
     weights = torch.from_numpy(counts).to(model.encoder.device)
+    chance = random.Random(seed)
+    drawn: list[list[list[int]]] = []
 
     def epoch_batches(epoch: int) -> list[TextBatch]:
-        chance = random.Random(f"{seed}/{epoch}")
-        groups = group_by_length(lengths, batch_pieces, shuffle=chance)
-        return [model.collate(encoded, rows) for rows in groups]
+        while len(drawn) < epoch:  # in order, so that a training that goes on draws the same
+            drawn.append(group_by_length(lengths, batch_pieces, shuffle=chance))
+        return [model.collate(encoded, rows) for rows in drawn[epoch - 1]]
 
     def loss(batch: TextBatch) -> torch.Tensor:
         each = weights[batch.rows]

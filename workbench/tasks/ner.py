@@ -155,7 +155,7 @@ def _train(
     import torch
 
     from workbench.metrics import EntityScores
-    from workbench.models.windows import Batch, batches, pack
+    from workbench.models.windows import Batch, Window, batches, pack
     from workbench.training import Recipe, fit
 
     rows = data.splits["train"]
@@ -163,14 +163,16 @@ def _train(
     labels = {label: index for index, label in enumerate(tagger.labels)}
     segments = tagger.encoder.segments(list(rows["tokens"]), list(rows["document"]))
     windows = pack(segments, min(config.window_pieces, tagger.encoder.capacity))
+    chance = random.Random(config.seed)
+    drawn: list[list[list[Window]]] = []
     validated: dict[float | None, Prediction] = {}
     embeddings = tagger.encoder.network.get_input_embeddings()
     embeddings.requires_grad_(config.train_embeddings)
 
     def epoch_batches(epoch: int) -> list[Batch]:
-        chance = random.Random(f"{config.seed}/{epoch}")
-        shuffled = batches(windows, config.batch_pieces, shuffle=chance)
-        return [tagger.encoder.collate(group) for group in shuffled]
+        while len(drawn) < epoch:  # in order, so that a training that goes on draws the same
+            drawn.append(batches(windows, config.batch_pieces, shuffle=chance))
+        return [tagger.encoder.collate(group) for group in drawn[epoch - 1]]
 
     def loss(batch: Batch) -> torch.Tensor:
         places = zip(batch.sentences, batch.words, strict=True)
