@@ -165,11 +165,13 @@ def _train(
     windows = pack(segments, min(config.window_pieces, tagger.encoder.capacity))
     chance = random.Random(config.seed)
     drawn: list[list[list[Window]]] = []
-    validated: dict[float | None, Prediction] = {}
+    asked: list[int] = []
+    validated: dict[int, Prediction] = {}
     embeddings = tagger.encoder.network.get_input_embeddings()
     embeddings.requires_grad_(config.train_embeddings)
 
     def epoch_batches(epoch: int) -> list[Batch]:
+        asked.append(epoch)
         while len(drawn) < epoch:  # in order, so that a training that goes on draws the same
             drawn.append(batches(windows, config.batch_pieces, shuffle=chance))
         return [tagger.encoder.collate(group) for group in drawn[epoch - 1]]
@@ -181,10 +183,8 @@ def _train(
         return torch.nn.functional.cross_entropy(tagger(batch).float(), target)
 
     def validate() -> float:
-        found = predict(tagger, data, "validation", config)
-        score = EntityScores().compute(predictions=found.tags, references=gold)["f1"]
-        validated.setdefault(score, found)
-        return score
+        found = validated[asked[-1]] = predict(tagger, data, "validation", config)
+        return EntityScores().compute(predictions=found.tags, references=gold)["f1"]
 
     recipe = Recipe(
         epochs=config.epochs,
@@ -195,7 +195,7 @@ def _train(
     )
     weight = lambda batch: len(batch.words)  # noqa: E731
     done = fit(tagger, epoch_batches, loss, weight, validate, recipe, log)
-    best = validated.get(done.best_score)  # not there where another process trained that epoch
+    best = validated.get(done.best_epoch)  # not there where a process before trained that epoch
     return done, best or predict(tagger, data, "validation", config)
 
 
