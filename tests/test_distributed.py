@@ -19,6 +19,7 @@ from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.models.text_classifier import TextClassifier
 from workbench.models.windows import pack
 from workbench.training import steps
+from workbench.training.checkpoints import Checkpoints, Progress
 
 RECIPE = training.Recipe(epochs=1, learning_rate=1e-3)
 # One of several processes: gradients of some windows, each process on its part of them.
@@ -30,6 +31,17 @@ with torch.no_grad():
     model.head.bias += here.ranks.rank()  # overwritten by the first process's
 here.ranks.join(model)
 torch.save([here.gradients(model, count) for count in here.WINDOWS], sys.argv[2])
+"""
+# One of two processes: of its folder only the first's holds a checkpoint.
+RESUMING = """
+import sys, torch
+from pathlib import Path
+from tests import test_distributed as here
+model, optimizer = here.stepped(sys.argv[1], 0)
+here.ranks.join(model)
+progress, best = here.Checkpoints(Path(sys.argv[2])).load(model, optimizer)
+state = optimizer.state_dict()["state"][0]["exp_avg"]
+torch.save([progress.steps, model.state_dict(), best, state], Path(sys.argv[2] + ".found"))
 """
 WINDOWS = (5, 1)
 """Windows in a batch: an uneven share of each of two processes, and nothing for the second."""
@@ -101,19 +113,46 @@ def test_parts_of_texts_make_up_a_batch_and_its_gradient(tiny_bert):
     assert batch.part(4, 5) is None
 
 
-def test_gradients_added_up_are_those_of_the_whole_batch(tiny_bert, tmp_path):
+def two_processes(script, model, folder):
+    """Run a script in two that know of each other, each with a path of its own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", PROCESS, str(tiny_bert), str(tmp_path / rank)],
+            [sys.executable, "-c", script, str(model), str(folder / rank)],
             env=os.environ | common | {"RANK": rank, "LOCAL_RANK": rank},
         )
         for rank in ("0", "1")
     ]
     assert [process.wait(timeout=120) for process in processes] == [0, 0]
+
+
+def stepped(folder, count):
+    """A tagger and its optimiser after so many steps."""
+    model = tagger(folder)
+    optimizer = torch.optim.AdamW(steps.parameter_groups(model, RECIPE), lr=1e-3, fused=True)
+    for _ in range(count):
+        steps.step(model, optimizer, *words(model, 3), RECIPE, torch.device("cpu"))
+    return model, optimizer
+
+
+def test_all_processes_go_on_from_the_checkpoint_of_the_first(tiny_bert, tmp_path):
+    model, optimizer = stepped(tiny_bert, 2)
+    Checkpoints(tmp_path / "0").save(Progress(epoch=2, steps=2), model, optimizer, {})
+    assert not (tmp_path / "1").exists()
+    two_processes(RESUMING, tiny_bert, tmp_path)
+    moments = optimizer.state_dict()["state"][0]["exp_avg"]
+    for rank in ("0", "1"):
+        done, weights, best, state = torch.load(tmp_path / f"{rank}.found", weights_only=True)
+        assert (done, best) == (2, {})
+        assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
+        assert torch.equal(state, moments)
+
+
+def test_gradients_added_up_are_those_of_the_whole_batch(tiny_bert, tmp_path):
+    two_processes(PROCESS, tiny_bert, tmp_path)
     model = tagger(tiny_bert)
     first, second = (torch.load(tmp_path / rank, weights_only=True) for rank in ("0", "1"))
     for count, one, other in zip(WINDOWS, first, second, strict=True):

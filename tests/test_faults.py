@@ -443,6 +443,52 @@ def test_many_at_once(trial, seen):
     seen(f"{good} of 40, every core busy with something else as well")
 
 
+MORTAL = """
+import os
+from pathlib import Path
+from workbench.training import checkpoints
+
+checkpoints.EVERY_S, save = 0.0, checkpoints.Checkpoints.save
+
+def mortal(*arguments):
+    save(*arguments)
+    died = Path(os.environ["WORKBENCH_TRIAL"])
+    if arguments[1].steps == 5 and not died.exists():
+        died.touch()
+        os.kill(os.getpid(), 9)
+
+checkpoints.Checkpoints.save = mortal
+"""
+
+
+@pytest.mark.fault(13, "kill -9 while a run in batch trains", "it goes on, equal result")
+def test_training_killed_in_batch_goes_on_from_its_checkpoint(trial, seen):
+    path = trial.notebook("mortal", MORTAL, *GOOD)
+    content = nbformat.read(path, as_version=4)
+    content.cells[0].source = notebooks.parameters_source(notebooks.tasks.TASKS["ner"].Config)
+    content.cells[1].source = START.replace('"template"', '"ner"')
+    nbformat.write(content, path)
+    asked = ["run", "mortal"]
+    for setting in ("dataset=tiny_ner", "epochs=2", "batch_pieces=300"):
+        asked += ["--set", setting]
+    whole = trial.folder / "whole"
+    died = {"WORKBENCH_TRIAL": str(trial.folder / "died")}
+    code, said = trial.run(*asked, **died)
+    assert code == 7, said
+    directory = trial.directory("mortal")
+    assert state.read(directory)["status"] == "killed"
+    assert (directory / "checkpoints").is_dir()
+    code, said = trial.run(*asked, **died)
+    assert code == 0, said
+    assert "going on after step 5, from a checkpoint" in (directory / "run.log").read_text()
+    assert not (directory / "checkpoints").exists()
+    code, said = trial.run(*asked, **died, WORKBENCH_REPORTS=str(whole))
+    assert code == 0, said
+    (undisturbed,) = (whole / "runs").iterdir()
+    assert_equal(Result.read(directory), Result.read(undisturbed))
+    seen("killed after step 5, went on there; equal to an undisturbed run, to the bit")
+
+
 @contextlib.contextmanager
 def small_disk(folder: Path, options: str):
     folder.mkdir(exist_ok=True)

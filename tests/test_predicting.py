@@ -1,16 +1,19 @@
 """A run's model: kept, loaded by plain transformers, asked for new text."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from workbench import machine, paths, sources
+from workbench.data import lines
 from workbench.errors import DataError, IntegrityError, ParameterError
 from workbench.models.encoder import Encoder, TokenClassifier, word_shape
 from workbench.models.text_classifier import TextClassifier, merged
@@ -23,6 +26,9 @@ TEXTS = [
     "   ",
     "The council of Tarvik met on Monday; nobody came.",
 ]
+
+
+LONG = "The harbour was quiet, the food arrived late and cold, nobody smiled, " * 2
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -134,6 +140,24 @@ def test_texts_get_the_probabilities_of_the_run(classified):
     assert sum(longer["probabilities"].values()) == pytest.approx(1, abs=1e-3)
 
 
+def test_text_longer_than_a_window_has_the_mean_logits_of_all_its_pieces(classified):
+    """By hand, in float32: two windows, the second shorter."""
+    run, result = classified
+    model, settings = exported.load(run / exported.FOLDER, result.tables["model_files"])
+    size = settings["max_pieces"]
+    pieces = model.encoder.tokenizer(LONG, add_special_tokens=False)["input_ids"]
+    assert size < len(pieces) < 2 * size
+    first, last = model.encoder.tokenizer.cls_token_id, model.encoder.tokenizer.sep_token_id
+    windows = [[first, *part, last] for part in (pieces[:size], pieces[size:])]
+    with torch.inference_mode():
+        logits = [model(model.collate([window], [0]))[0] for window in windows]
+    lengths = [len(window) for window in windows]
+    mean = sum(n * each for n, each in zip(lengths, logits, strict=True)) / sum(lengths)
+    (found,) = predicting.predict(run, [LONG])
+    wanted = mean.softmax(-1).tolist()
+    assert list(found["probabilities"].values()) == pytest.approx(wanted, abs=0.01)
+
+
 def test_plain_transformers_classifies_the_same(classified):
     run, result = classified
     model, _ = exported.load(run / exported.FOLDER, result.tables["model_files"])
@@ -217,6 +241,54 @@ def test_command_answers_each_line_of_a_file_of_standard_input_and_of_a_table(ta
     assert command(run, table, "--column", "body").stdout.count("\n") == len(TEXTS)
     alone = json.loads(command(run, "-", text=TEXTS[0]).stdout)
     assert alone["text"] == TEXTS[0]
+
+
+def test_rows_of_a_table_are_read_without_their_neighbours(tagged, tmp_path):
+    run, _ = tagged
+
+    def places(texts):
+        table = tmp_path / "rows.jsonl"
+        table.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+        found = [json.loads(line) for line in command(run, table).stdout.splitlines()]
+        return {answer["text"]: str(answer["entities"]) for answer in found}
+
+    several = ["Ada Lund runs the harbour of Tarvik.", "The council met.", "Berlin", "Ada Lund"]
+    alone = {}
+    for text in several:
+        alone |= places([text])
+    assert {text: re.sub(r"0\.\d+", "", found) for text, found in places(several).items()} == {
+        text: re.sub(r"0\.\d+", "", found) for text, found in alone.items()
+    }
+
+
+def test_odd_cells_are_read_or_replaced(tmp_path):
+    broken = tmp_path / "half.jsonl"
+    broken.write_text('{"text": "half \\ud800 a pair"}\n{"text": null}\n')
+    assert lines.read(str(broken), "text") == (["half ? a pair", ""], False)
+    numbers = tmp_path / "numbers.parquet"
+    pandas.DataFrame({"text": [1.5, None]}).to_parquet(numbers)
+    assert lines.read(str(numbers), "text") == (["1.5", ""], False)
+
+
+def test_reader_that_has_enough_is_no_error(tagged):
+    run, _ = tagged
+    script = f"yes 'Ada Lund' | head -300 | {sys.executable} -m workbench predict {run} - | head -1"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {script}"],
+        cwd=paths.ROOT, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "error" not in done.stderr.lower()
+
+
+def test_run_in_batch_keeps_its_model_and_answers_by_the_beginning_of_its_id(workbench, reports):
+    settings = ["--set", "dataset=tiny_ner", "--set", "epochs=1"]
+    assert workbench("run", "ner", *settings, WORKBENCH_MODELS="").returncode == 0
+    (directory,) = (reports / "runs").iterdir()
+    assert (directory / exported.FOLDER / "model.safetensors").exists()
+    (directory.parent.parent / "text.txt").write_text(TEXTS[0])
+    done = workbench("predict", "50-ner", str(reports / "text.txt"))
+    assert json.loads(done.stdout)["text"] == TEXTS[0], done.stderr
 
 
 def test_command_says_what_is_wrong_with_a_file(tagged, tmp_path):

@@ -182,9 +182,14 @@ def predict(options: argparse.Namespace) -> int:
     from workbench.data import lines
     from workbench.tasks import predicting
 
-    texts = lines.read(options.file, options.column)
-    for found in predicting.predict(runs.find(options.run), texts):
-        print(json.dumps(found, ensure_ascii=False))
+    texts, consecutive = lines.read(options.file, options.column)
+    answers = predicting.predict(runs.find(options.run), texts, consecutive=consecutive)
+    try:
+        for found in answers:
+            print(json.dumps(found, ensure_ascii=False))
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads has enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

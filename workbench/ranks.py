@@ -80,8 +80,8 @@ def add_up(parameters: "Sequence[nn.Parameter]", value: "Tensor") -> "Tensor":
     return flat[0]
 
 
-def agreed(value: float) -> float:
-    """What the first process says of a number: a choice made by it must be the same everywhere."""
+def agreed(value: Any) -> Any:
+    """What the first process says: a choice made by it must be the same everywhere."""
     if count() == 1:
         return value
     from torch import distributed

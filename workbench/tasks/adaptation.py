@@ -62,7 +62,7 @@ class Answer:
     pieces: int = 0
     """Word pieces trained on, over all epochs."""
     model: TextClassifier | None = None
-    """What was fine-tuned."""
+    """What was fine-tuned, where it is kept."""
 
     def chosen(self, labels: Sequence[str]) -> list[str]:
         """The most probable label of each text."""
@@ -86,8 +86,10 @@ class _Learned:
     model: TextClassifier | None = None
 
 
-def learn(method: str, train: Labelled, texts: Sequence[str], setting: Setting) -> Answer:
-    """Learn by one of METHODS from `train`, and answer for `texts`."""
+def learn(
+    method: str, train: Labelled, texts: Sequence[str], setting: Setting, *, keep: bool = False
+) -> Answer:
+    """Learn by one of METHODS from `train`, and answer for `texts`; `keep` the model as well."""
     print(f"{method}: learning from {len(train.texts):,} texts", flush=True)
     machine.seed(setting.seed)
     place = setting.encoder.device
@@ -96,8 +98,8 @@ def learn(method: str, train: Labelled, texts: Sequence[str], setting: Setting) 
     learned = METHODS[method](train, setting)
     seconds = time.monotonic() - began
     memory = machine.part_memory_mb(place) if measured else None
-    answers = learned.predict(texts)
-    return Answer(answers, learned.trainable, seconds, memory, learned.pieces, learned.model)
+    answers, model = learned.predict(texts), learned.model if keep else None
+    return Answer(answers, learned.trainable, seconds, memory, learned.pieces, model)
 
 
 def _majority(train: Labelled, setting: Setting) -> _Learned:

@@ -24,6 +24,7 @@ from workbench.result import Result
 from workbench.sources import Source
 
 VARIABLE = "WORKBENCH_MODELS"
+"""Set to "none", no model is kept."""
 FOLDER = "model"
 """In the run directory."""
 CARD_FILE = "README.md"
@@ -79,7 +80,8 @@ def load(folder: Path, files: dict[str, str]) -> tuple[Classifier, dict[str, Any
             do="run it again",
         )
     settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    source = Source(str(folder), folder, files["model.safetensors"], "a model of a run")
+    fingerprint = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+    source = Source(str(folder), folder, fingerprint, "a model of a run")
     encoder = Encoder(source, casing=settings["casing"])
     plain = AutoModelForTokenClassification.from_pretrained(folder)
     labels = [plain.config.id2label[index] for index in range(plain.config.num_labels)]

@@ -153,8 +153,7 @@ def _learn_all(
     answers = {}
     for method in METHODS:
         setting.log.method = method
-        answer = learn(method, train, texts, setting)
-        answers[method] = answer if method == FULL else replace(answer, model=None)
+        answers[method] = learn(method, train, texts, setting, keep=method == FULL)
     return answers
 
 
@@ -201,7 +200,7 @@ def _curve(
             if divisor == 1:
                 answer = whole[method]
             else:
-                answer = replace(learn(method, part, test["text"], quiet), model=None)
+                answer = learn(method, part, test["text"], quiet)
                 fewer.append(answer)
             metric = class_scores.accuracy_metric(
                 test["label"],

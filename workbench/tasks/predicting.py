@@ -26,11 +26,13 @@ WORD = re.compile(r"(?:[^\W\d_]\.){2,}|\d+(?:[.,:/-]\d+)*|\w+(?:-\w+)*|'s\b|\S")
 """A word as CoNLL parts them: initials with their stops, numbers, hyphenated words, else signs."""
 
 
-def predict(directory: Path, texts: Sequence[str]) -> Iterator[dict[str, Any]]:
+def predict(
+    directory: Path, texts: Sequence[str], *, consecutive: bool = True
+) -> Iterator[dict[str, Any]]:
     """What the model kept in a run's directory says of each text, in order.
 
     Of a tagger: `entities`, each with `start` and `end` (characters, end not included), `type`,
-    `text` and `probability`, the least of its words'. Neighbouring texts are each other's context.
+    `text` and `probability`, the least of its words'. Consecutive texts are each other's context.
     Of a classifier: `label` and `probabilities`; None of a text without any word piece. Raises
     ParameterError for a run that kept no model, IntegrityError for a damaged one.
     """
@@ -45,19 +47,19 @@ def predict(directory: Path, texts: Sequence[str]) -> Iterator[dict[str, Any]]:
     model, settings = exported.load(directory / exported.FOLDER, files)
     model.to(machine.device())
     if isinstance(model, TokenClassifier):
-        return _entities(model, texts, settings)
+        return _entities(model, texts, settings, consecutive=consecutive)
     return _labels(model, texts, settings)
 
 
 def _entities(
-    model: TokenClassifier, texts: Sequence[str], settings: dict[str, Any]
+    model: TokenClassifier, texts: Sequence[str], settings: dict[str, Any], *, consecutive: bool
 ) -> Iterator[dict[str, Any]]:
     found = [list(WORD.finditer(text)) for text in texts]
     full = [row for row, words in enumerate(found) if words]
     scores = tag_scores(
         model,
         [[word.group() for word in found[row]] for row in full],
-        [0] * len(full),
+        [0] * len(full) if consecutive else full,
         window_pieces=settings["window_pieces"],
         dtype=machine.precision("auto", model.encoder.device),
     )

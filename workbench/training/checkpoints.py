@@ -92,18 +92,23 @@ class Checkpoints:
     def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Progress, Weights]:
         """Put the newest whole one into model and optimiser; return its progress and best weights.
 
-        One that is damaged is named and passed over; without any a new training begins.
+        One that is damaged is named and passed over; without any a new training begins. Several
+        processes all go on from what the first finds: the others have no run directory to keep.
         """
+        found = ranks.agreed(self._newest())
+        if found is None:
+            return Progress(), {}
+        progress, tensors = found
+        print(f"going on after step {progress.steps:,}, from a checkpoint")
+        return progress, _restore(tensors, model, optimizer)
+
+    def _newest(self) -> tuple[Progress, Weights] | None:
         for place in self._there():
             try:
-                progress, tensors = _read(place)
+                return _read(place)
             except (OSError, ValueError, TypeError) as error:
                 print(f"the checkpoint after step {int(place.name):,} is damaged ({error})")
-                continue
-            best = _restore(tensors, model, optimizer)
-            print(f"going on after step {progress.steps:,}, from a checkpoint")
-            return progress, best
-        return Progress(), {}
+        return None
 
     def _there(self) -> list[Path]:
         """The checkpoints, newest first."""
