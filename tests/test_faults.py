@@ -469,7 +469,7 @@ def test_training_killed_in_batch_goes_on_from_its_checkpoint(trial, seen):
     content.cells[1].source = START.replace('"template"', '"ner"')
     nbformat.write(content, path)
     asked = ["run", "mortal"]
-    for setting in ("dataset=tiny_ner", "epochs=2", "batch_pieces=300"):
+    for setting in ("dataset=tiny_ner", "epochs=2", "batch_pieces=100"):
         asked += ["--set", setting]
     whole = trial.folder / "whole"
     died = {"WORKBENCH_TRIAL": str(trial.folder / "died")}
