@@ -178,10 +178,14 @@ def compare(options: argparse.Namespace) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """Print one JSON object for each line or row of a file."""
+    from transformers.utils import logging
+
     from workbench import runs
     from workbench.data import lines
     from workbench.tasks import predicting
 
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     texts, consecutive = lines.read(options.file, options.column)
     answers = predicting.predict(runs.find(options.run), texts, consecutive=consecutive)
     try:
