@@ -11,7 +11,7 @@ from workbench.data import text
 from workbench.models.encoder import Encoder
 from workbench.models.text_classifier import LORA_ALPHA, TextClassifier
 from workbench.result import Cost, Metric, Result
-from workbench.tasks import adaptation, classifiers, reliability, risk
+from workbench.tasks import adaptation, attribution, classifiers, reliability, risk
 from workbench.tasks.classifiers import Labelled, Reading
 from workbench.training import Log, Recipe
 
@@ -246,10 +246,13 @@ def test_texts_longer_than_the_limit_are_cut_and_counted(tiny):
 def test_what_is_beyond_the_limit_is_not_read(tiny):
     model = TextClassifier(tiny, ["a", "b"])
     torch.nn.init.normal_(model.head.weight)
-    start = "ada berg runs " * 20
-    found = classifiers.predict(model, [start, start + "and more", "else"], READING)
-    assert (found[0] == found[1]).all()
-    assert (found[0] != found[2]).any()
+    start = "ada berg runs " * 9
+    found = classifiers.predict(model, [start, start + "and more"], READING)
+    # Rows of one product may be summed in another order, by processor and place in the batch.
+    assert np.allclose(found[0], found[1], rtol=0, atol=1e-6)
+    longer = Reading(10**6, torch.float32)
+    whole = classifiers.predict(model, [start, start + "and more"], longer)
+    assert not np.allclose(whole[0], whole[1], rtol=0, atol=1e-5), "it would have been seen"
 
 
 @pytest.mark.parametrize("words", ODD, ids=lambda words: repr(words[:12]))
@@ -371,6 +374,57 @@ def test_the_reliability_figure_says_what_the_numbers_say():
         "less confident than it is right"
         in figures.reliability(shown(reliability=doubting)).caption
     )
+
+
+def test_temperature_mends_logits_that_are_too_large():
+    """Labels drawn from known probabilities, which are then sharpened threefold."""
+    chance = np.random.default_rng(0)
+    honest = chance.dirichlet([1, 1], 6000)
+    gold = ["ab"[row] for row in (chance.random(6000) > honest[:, 0]).astype(int)]
+    sharp = honest**3 / (honest**3).sum(axis=1, keepdims=True)
+    validation, test = (Labelled([""] * 3000, part) for part in (gold[:3000], gold[3000:]))
+    found = reliability.temper(sharp[3000:], test, sharp[:3000], validation, ["a", "b"])
+    before = reliability.measure(sharp[3000:], test.labels, ["a", "b"])
+    assert found["temperature"] == pytest.approx(3, rel=0.1)
+    assert found["expected_calibration_error"] < before["expected_calibration_error"] / 3
+    assert found["accuracy"] == before["accuracy"]
+    assert found["loss"]["high"] < 0
+    drawn = figures.reliability(shown(reliability=before, tempered=found))
+    assert f"temperature of {found['temperature']:.2f}" in drawn.caption
+
+
+def test_temperature_without_validation_texts_is_one():
+    half, none = np.full((30, 2), 0.5), np.zeros((0, 2))
+    texts = Labelled([""] * 30, ["a", "b"] * 15)
+    found = reliability.temper(half, texts, none, Labelled([], []), ["a", "b"])
+    assert found["temperature"] == 1
+
+
+def test_words_add_up_to_the_change_of_the_logit(minilm):
+    machine.seed(0)
+    model = TextClassifier(minilm, ["a", "b"])
+    torch.nn.init.normal_(model.head.weight)
+    reading = Reading(64, torch.float32)
+    text = "the ferry to Tarvik was awfully late , and nobody said sorry"
+    words, scores, gap = attribution.attribute(model, text, 1, reading)
+    assert words == text.split()
+    assert gap < 0.05 * max(map(abs, scores))
+    _, other, _ = attribution.attribute(model, text, 0, reading)
+    assert not np.allclose(scores, other, atol=0.01)
+
+
+def test_a_word_that_the_head_alone_reads_gets_all(tiny):
+    """Of a model linear in its embeddings each piece's share is known exactly."""
+    model = TextClassifier(tiny, ["a", "b"])
+    table = model.encoder.network.get_input_embeddings()
+    model.encoder.pooled = lambda ids, _: table(ids).mean(dim=1)
+    encoded, _ = tiny.encode(["ada runs"], 64)
+    words, scores, gap = attribution.attribute(model, "ada runs", 0, READING)
+    weight, pad = model.head.weight[0], table.weight[tiny.tokenizer.pad_token_id]
+    each = ((table.weight[encoded[0]] - pad) @ weight / len(encoded[0])).tolist()
+    assert gap < 1e-5
+    assert sum(scores) == pytest.approx(sum(each[1:-1]), abs=1e-5)
+    assert len(words) == 2
 
 
 @pytest.fixture(scope="module")

@@ -39,9 +39,9 @@ from pathlib import Path
 from tests import test_distributed as here
 model, optimizer = here.stepped(sys.argv[1], 0)
 here.ranks.join(model)
-progress, best = here.Checkpoints(Path(sys.argv[2])).load(model, optimizer)
+progress, kept = here.Checkpoints(Path(sys.argv[2])).load(model, optimizer)
 state = optimizer.state_dict()["state"][0]["exp_avg"]
-torch.save([progress.steps, model.state_dict(), best, state], Path(sys.argv[2] + ".found"))
+torch.save([progress.steps, model.state_dict(), kept, state], Path(sys.argv[2] + ".found"))
 """
 WINDOWS = (5, 1)
 """Windows in a batch: an uneven share of each of two processes, and nothing for the second."""
@@ -140,13 +140,15 @@ def stepped(folder, count):
 
 def test_all_processes_go_on_from_the_checkpoint_of_the_first(tiny_bert, tmp_path):
     model, optimizer = stepped(tiny_bert, 2)
-    Checkpoints(tmp_path / "0").save(Progress(epoch=2, steps=2), model, optimizer, {})
+    Checkpoints(tmp_path / "0").save(
+        Progress(epoch=2, steps=2), model, optimizer, {"best": {}, "average": {}}
+    )
     assert not (tmp_path / "1").exists()
     two_processes(RESUMING, tiny_bert, tmp_path)
     moments = optimizer.state_dict()["state"][0]["exp_avg"]
     for rank in ("0", "1"):
-        done, weights, best, state = torch.load(tmp_path / f"{rank}.found", weights_only=True)
-        assert (done, best) == (2, {})
+        done, weights, kept, state = torch.load(tmp_path / f"{rank}.found", weights_only=True)
+        assert (done, kept) == (2, {"best": {}, "average": {}})
         assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
         assert torch.equal(state, moments)
 

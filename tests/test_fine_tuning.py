@@ -102,6 +102,16 @@ def test_only_what_is_trained_has_a_history_and_costs(result):
     assert all(cost["seconds"] >= 0 for cost in costs.values())
 
 
+def test_words_of_some_sure_answers_are_shown(result):
+    rows = result.tables["attributions"]
+    own = result.items[result.items["method"] == FULL]
+    right = {bool(row["predicted"] == row["gold"]) for row in rows}
+    assert right == set((own["predicted"] == own["gold"]).tolist())
+    texts = {" ".join(" ".join(words).split()) for words in own["input"]}
+    assert all(any(t.startswith(" ".join(row["words"])) for t in texts) for row in rows)
+    assert "wb-for-4" in tables.attributions(result).body
+
+
 def test_figures_and_tables_say_what_the_numbers_say(result):
     drawn = [
         figures.methods(result, "test/accuracy"),

@@ -1,5 +1,6 @@
 """The named-entity task from data to record, and what is drawn from it."""
 
+import random
 import shutil
 import subprocess
 import sys
@@ -10,11 +11,16 @@ import torch
 from nervaluate import Evaluator
 from sklearn.metrics import accuracy_score
 
-from workbench import figures, paths, tables
+from workbench import figures, notebooks, paths, tables
 from workbench.data import ner as data
-from workbench.models.encoder import TokenClassifier
+from workbench.errors import ParameterError
+from workbench.iob import spans
+from workbench.models.augmentation import masked, recased
+from workbench.models.encoder import SHAPES, TokenClassifier
+from workbench.models.windows import pack
 from workbench.result import Metric, Result
-from workbench.tasks import ner, ner_scores
+from workbench.tasks import ner, ner_errors, ner_scores, ner_transfer
+from workbench.tasks.extras import EXTRAS
 from workbench.tasks.tagging import tag_scores
 
 
@@ -129,11 +135,151 @@ def test_confusion_counts_overlaps_missed_and_spurious(learned):
     rows["input"] = [np.array(list("abcdef"))]
     rows["gold"] = [np.array(["B-PER", "I-PER", "O", "B-LOC", "O", "O"])]
     rows["predicted"] = [np.array(["O", "B-ORG", "O", "O", "O", "B-LOC"])]
-    pairs, kinds = figures.ner._aligned(
+    pairs, kinds = figures.ner._pairs(
         result.model_copy().with_details(directory=None, items=rows, history=[])
     )
     assert pairs == {("PER", "ORG"): 1, ("LOC", "none"): 1, ("none", "LOC"): 1}
     assert kinds == ["LOC", "ORG", "PER"]
+
+
+def tagged(folder, test):
+    """tiny_ner with a test split of (words, gold) sentences, each a document of its own."""
+    shutil.copytree(paths.FIXTURES / "tiny_ner", folder, dirs_exist_ok=True)
+    lines = []
+    for words, tags in test:
+        pairs = zip(words.split(), tags.split(), strict=True)
+        lines += ["-DOCSTART- O", "", *(f"{word} {tag}" for word, tag in pairs), ""]
+    (folder / "test.txt").write_text("\n".join(lines))
+    return data.load(str(folder))
+
+
+def test_kinds_of_error_and_what_mending_them_gains(tmp_path):
+    test = [
+        ("Zorna met Kell Voss", "B-PER O B-PER I-PER"),  # found; boundary
+        ("in Zorna , Kell", "O B-LOC O B-PER"),  # type; missed
+        ("Kell Voss ran", "B-PER I-PER O"),  # type and boundary
+        ("nobody ran", "O O"),  # spurious
+    ]
+    loaded = tagged(tmp_path, test)
+    predicted = [
+        ["B-PER", "O", "B-PER", "O"], ["O", "B-ORG", "O", "O"], ["B-LOC", "O", "O"], ["B-PER", "O"]
+    ]  # fmt: skip
+    sureness = [[1.0] * len(tags) for tags in predicted]
+    sureness[3] = [0.5, 1.0]
+    found = ner_errors.study(loaded, predicted, sureness)
+    counts = {row["kind"]: row["count"] for row in found["errors"]}
+    assert counts == dict.fromkeys(ner_errors.MENDED, 1)
+    before = ner_scores.metrics(loaded, "test", predicted)["test/entity_f1"].value
+    assert before == pytest.approx(2 * 1 / (5 + 5))
+    after = {row["kind"]: before + row["gain"]["value"] for row in found["errors"]}
+    assert after["type"] == after["boundary"] == pytest.approx(2 * 2 / 10)
+    assert after["missed"] == pytest.approx(2 * 2 / 11)
+    assert after["spurious"] == pytest.approx(2 * 1 / 9)
+    assert found["disputed"]["errors"] == 5
+    assert [row["sentence"] for row in found["disputed"]["rows"]] == [0, 1, 1, 2]
+
+
+def test_parts_hold_every_entity_once(tmp_path, learned):
+    _, loaded = learned
+    marked = [
+        " ".join(words[start:end])
+        for words, tags in zip(loaded.splits["train"]["tokens"], loaded.splits["train"]["ner_tags"],
+                               strict=True)
+        for kind, start, end in spans(tags)
+        if kind == "PER"
+    ]  # fmt: skip
+    word = next(name for name in marked if " " not in name)
+    test = [
+        (f"{word} ran", "B-PER O"),
+        (f"{word.upper()} RAN", "B-PER O"),
+        ("Xyzzy Plugh met Quux", "B-PER I-PER O B-LOC"),
+    ]
+    loaded = tagged(tmp_path, test)
+    gold = list(loaded.splits["test"]["ner_tags"])
+    found = ner_errors.study(loaded, gold, [[1.0] * len(tags) for tags in gold])["parts"]
+    sizes = {(row["by"], row["part"]): row["f1"]["n"] for row in found}
+    assert sizes["form in training", "not seen"] == 2
+    assert sizes["sentence", "all capitals"] == 1
+    assert sizes["words", "2"] == 1
+    assert sizes["entities in the sentence", "1"] == 2
+    for by in {row["by"] for row in found}:
+        assert sum(n for (way, _), n in sizes.items() if way == by) == 4
+    assert all(row["f1"]["value"] == 1 for row in found)
+
+
+def test_study_is_shown(learned):
+    result, _ = learned
+    assert figures.errors(result).caption.endswith(".")
+    assert figures.parts(result).png.startswith(b"\x89PNG")
+    assert "errors the model is sure of" in tables.disputed(result).body
+
+
+def test_transfer_is_scored_in_the_types_both_have(tmp_path, learned):
+    """Equal text under other names of its types: what is found must be as good."""
+    result, loaded = learned
+    names = {"PER": "person", "LOC": "geo-loc", "ORG": "company", "MISC": "product"}
+    for split in ("train", "validation", "test"):
+        text = (paths.FIXTURES / "tiny_ner" / "train.txt").read_text()
+        for ours, theirs in names.items():
+            text = text.replace(f"-{ours}", f"-{theirs}")
+        (tmp_path / f"{split}.txt").write_text(text)
+    config = ner.Config.check(
+        {"dataset": str(loaded.source.path), "transfer": str(tmp_path), "epochs": 1}
+    )
+    tagger = TokenClassifier(ner.load_model(config), loaded.labels)
+    gold = list(loaded.splits["test"]["ner_tags"])
+    found = ner_transfer.scores(tagger, loaded, gold, config).metrics
+    inside = found["test/entity_f1_common_types"]
+    assert inside.value == 1
+    assert inside.n == found["transfer/entity_f1_common_types"].n < result.metrics[
+        "test/entity_f1"
+    ].n  # fmt: skip
+
+
+def test_transfer_to_data_of_other_types_is_refused(tmp_path, learned):
+    _, loaded = learned
+    for split in ("train", "validation", "test"):
+        (tmp_path / f"{split}.txt").write_text("Ada B-GENE\nruns O\n")
+    config = ner.Config.check({"dataset": "tiny_ner", "transfer": str(tmp_path)})
+    with pytest.raises(ParameterError, match="no entity type in common"):
+        ner_transfer.scores(None, loaded, [], config)
+
+
+def test_unknown_extra_is_refused_with_the_known_ones():
+    with pytest.raises(ParameterError, match="unknown extra 'crowns'; known: casing, capitals"):
+        ner.Config.check({"extras": "casing, crowns"})
+
+
+def test_notebook_names_every_extra():
+    text = notebooks.find("ner").path.read_text()
+    assert all(f"| `{name}` | " in text for name in EXTRAS)
+
+
+def test_words_are_hidden_and_recased_at_the_shares_asked_for(tiny_bert):
+    config = ner.Config.check({"model": str(tiny_bert), "dataset": "tiny_ner"})
+    encoder, loaded = ner.load_model(config), ner.load_data(config)
+    rows = loaded.splits["train"]
+    windows = pack(encoder.segments(list(rows["tokens"]), list(rows["document"])), 40) * 50
+    words = [word for window in windows for segment in window for word in segment.pieces]
+    changed = masked(windows, 0.25, 4, random.Random(0))
+    hidden = [word for window in changed for segment in window for word in segment.pieces]
+    assert [len(word) for word in hidden] == [len(word) for word in words]
+    share = np.mean([set(word) == {4} for word in hidden])
+    assert share == pytest.approx(0.25, abs=0.02)
+    assert all(new == old or set(new) == {4} for new, old in zip(hidden, words, strict=True))
+
+    changed = recased(windows, 0.5, 0.25, random.Random(0))
+    pairs = [
+        (old.shapes, new.shapes)
+        for before, after in zip(windows, changed, strict=True)
+        for old, new in zip(before, after, strict=True)
+        if set(old.shapes) >= {0, 1, 2}  # marks, small letters, a capitalised word
+    ]
+    upper, lower = SHAPES.index("upper"), SHAPES.index("lower")
+    for case, wanted in ((upper, 0.5), (lower, 0.25)):
+        share = np.mean([set(new) <= {0, case} for _, new in pairs])
+        assert share == pytest.approx(wanted, abs=0.05)
+    assert all([s == 0 for s in old] == [s == 0 for s in new] for old, new in pairs)
 
 
 def test_reference_table_stands_beside_ours_with_the_difference(learned):

@@ -39,16 +39,18 @@ runs:
   - notebook: ner
     parameters: {dataset: tiny_ner}
     cases: [{epochs: 1, learning_rate: 0.001}, {epochs: 2, learning_rate: 1.0e-4}]
-    grid: {casing: [true, false], window_pieces: [32, 64]}
+    grid: {extras: [casing, ""], window_pieces: [32, 64]}
     seeds: [3, 5]
   - notebook: ner
     parameters: {dataset: tiny_ner, epochs: 1, learning_rate: 0.001, window_pieces: 32, seed: 3}
 """
     jobs = suite.read(write(text))
-    names = ("epochs", "learning_rate", "casing", "window_pieces", "seed")
+    names = ("epochs", "learning_rate", "extras", "window_pieces", "seed")
     found = [tuple(getattr(job.config, name) for name in names) for job in jobs]
     assert len(found) == len(set(found)) == 2 * 2 * 2 * 2
-    assert found[:3] == [(1, 0.001, True, 32, 3), (1, 0.001, True, 32, 5), (1, 0.001, True, 64, 3)]
+    assert found[:3] == [
+        (1, 0.001, "casing", 32, 3), (1, 0.001, "casing", 32, 5), (1, 0.001, "casing", 64, 3)
+    ]  # fmt: skip
     assert all(job.config.dataset == "tiny_ner" for job in jobs)
 
 

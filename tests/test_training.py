@@ -14,6 +14,7 @@ from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.models.windows import batches, pack
 from workbench.result import CHECKPOINTS, HISTORY, STATE
 from workbench.tasks import ner as ner_task
+from workbench.tasks.extras import EXTRAS
 from workbench.training import Log, Recipe, checkpoints, fit
 from workbench.training.checkpoints import PROGRESS, TENSORS
 from workbench.training.log import FAILED_BATCH
@@ -87,6 +88,49 @@ def test_training_lowers_the_loss_and_keeps_the_best_epoch(tagger, capsys):
     assert "validation score 0.9000" in capsys.readouterr().out
 
 
+def test_mean_of_the_weights_is_scored_and_kept(tagger):
+    model, batch, loss = tagger
+    weight, seen, scored = model.head.weight, [], []
+    rate = 1e-2
+    recipe = Recipe(1, rate, averaging=0.5)
+    mean = weight.detach().clone()
+
+    def watched(value):
+        seen.append(weight.detach().clone())
+        return loss(value)
+
+    def evaluate():
+        scored.append(weight.detach().clone())
+        return 0.5
+
+    fit(model, lambda _: [batch] * 4, watched, size, evaluate, recipe, Log(None))
+    # The weights after steps 1 to 3 are seen at the beginning of the next; the fourth is not.
+    for steps, after in enumerate(seen[1:]):
+        share = min(0.5, (1 + steps) / (10 + steps))
+        mean = share * mean + (1 - share) * after
+    assert torch.equal(scored[0], weight)
+    assert not torch.allclose(scored[0], seen[-1], atol=1e-4)
+    share = min(0.5, 4 / 13)
+    last = (scored[0] - share * mean) / (1 - share)
+    assert float((last - seen[-1]).abs().max()) < 2 * rate, "one step of AdamW away"
+
+
+def test_lower_layers_learn_more_slowly_with_layer_decay(tagger):
+    model, _, _ = tagger
+    groups = parameter_groups(model, Recipe(1, 1e-3, layer_decay=0.5, new_scale=3))
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    scales = {names[id(p)]: group["scale"] for group in groups for p in group["params"]}
+    assert set(scales) == {name for name, p in model.named_parameters() if p.requires_grad}
+    layers = model.encoder.network.config.num_hidden_layers
+    assert scales["head.weight"] == scales["encoder.shapes.weight"] == 3
+    last = f"encoder.network.encoder.layer.{layers - 1}.output.dense.weight"
+    assert scales[last] == 1
+    assert scales["encoder.network.encoder.layer.0.output.dense.bias"] == 0.5 ** (layers - 1)
+    words = "encoder.network.embeddings.word_embeddings.weight"
+    assert scales[words] == 0.5**layers
+    assert len(parameter_groups(model, RECIPE)) == 2
+
+
 def poisoned(loss, step, poison):
     """A loss that goes wrong in its `step`-th call."""
     calls = iter(range(1, 1000))
@@ -141,7 +185,7 @@ def run(tmp_path, monkeypatch):
     return tmp_path
 
 
-def learn(model, directory, monkeypatch, *, cut_at=10**6):
+def learn(model, directory, monkeypatch, *, cut_at=10**6, extras="casing"):
     """A run of the task over a few sentences, cut off before a step."""
     steps = iter(range(1, 10**6))
 
@@ -152,8 +196,11 @@ def learn(model, directory, monkeypatch, *, cut_at=10**6):
 
     monkeypatch.setattr(training, "step", counted)
     config = ner_task.Config.check(
-        {"model": str(model), "dataset": "tiny_ner", "epochs": 3, "batch_pieces": 300}
-    )
+        {
+            "model": str(model), "dataset": "tiny_ner", "epochs": 3, "batch_pieces": 300,
+            "extras": extras, "transfer": "",
+        }
+    )  # fmt: skip
     config._directory = directory
     machine.seed(0)
     return ner_task.run(config, ner_task.load_model(config), ner_task.load_data(config))
@@ -195,6 +242,19 @@ def test_training_goes_on_and_ends_as_if_never_cut_off(
     for ours, theirs in zip(*epochs, strict=True):
         assert ours == theirs | {"train_loss": pytest.approx(theirs["train_loss"])}
     assert len((run / HISTORY).read_text().splitlines()) == len(again.history)
+
+
+def test_training_with_all_extras_goes_on_as_if_never_cut_off(
+    run, tiny_bert, tmp_path_factory, monkeypatch
+):
+    everything = ", ".join(EXTRAS)
+    whole = learn(tiny_bert, tmp_path_factory.mktemp("whole"), monkeypatch, extras=everything)
+    with pytest.raises(KeyboardInterrupt):
+        learn(tiny_bert, run, monkeypatch, cut_at=8, extras=everything)
+    again = learn(tiny_bert, run, monkeypatch, extras=everything)
+    assert again.items.equals(whole.items)
+    plain = learn(tiny_bert, tmp_path_factory.mktemp("plain"), monkeypatch, extras="")
+    assert not plain.items.equals(whole.items)
 
 
 def test_checkpoint_that_cannot_be_written_does_not_end_the_training(

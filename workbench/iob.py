@@ -50,6 +50,28 @@ def spans(tags: Sequence[str], *, lenient: bool = False) -> set[Span]:
     return found
 
 
+def aligned(gold: set[Span], predicted: set[Span]) -> list[tuple[Span | None, Span | None]]:
+    """Each gold entity, in order, with the predicted one that it shares most words with.
+
+    None stands for what has no partner: a missed entity, or at the end a spurious one.
+
+    >>> aligned({("PER", 0, 2), ("LOC", 3, 4)}, {("ORG", 1, 2), ("LOC", 5, 6)})
+    [(('PER', 0, 2), ('ORG', 1, 2)), (('LOC', 3, 4), None), (None, ('LOC', 5, 6))]
+    """
+    pairs: list[tuple[Span | None, Span | None]] = []
+    free = set(predicted)
+    for kind, start, end in sorted(gold, key=lambda span: span[1]):
+        overlaps = {
+            span: min(end, span[2]) - max(start, span[1])
+            for span in free
+            if min(end, span[2]) > max(start, span[1])
+        }
+        best = max(overlaps, key=lambda span: (overlaps[span], span), default=None)
+        free.discard(best)
+        pairs.append(((kind, start, end), best))
+    return pairs + [(None, span) for span in sorted(free, key=lambda span: span[1])]
+
+
 def decode(scores: NDArray[np.floating], labels: Sequence[str]) -> list[str]:
     """The best valid IOB2 tags for scores [words, labels], by the Viterbi algorithm.
 

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from workbench.figures.canvas import (
@@ -92,21 +93,42 @@ def reliability(result: Result) -> Figure:
     """How often the own method is right, by how sure it says it is."""
     found = result.tables["reliability"]
     bins = found["bins"]
-    sure = np.array([part["confidence"] for part in bins])
-    right = np.array([part["accuracy"] for part in bins])
+    cooled = result.tables.get("tempered")
     canvas = Canvas(figsize=(4.2, 3.8))
     axes = canvas.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as sure as right")
-    spread = [right - [p["low"] for p in bins], [p["high"] for p in bins] - right]
-    axes.errorbar(sure, right, yerr=np.maximum(spread, 0), color=COLOURS[0], marker="o", ls="")
-    low = min(0.95, float(min(sure.min(), *(part["low"] for part in bins)))) - 0.05
+    _dots(axes, bins, COLOURS[0], "as trained" if cooled else "")
+    if cooled:
+        _dots(axes, cooled["bins"], COLOURS[1], f"temperature {cooled['temperature']:.2f}")
+        bins = bins + cooled["bins"]
+    low = min(0.95, *(min(part["low"], part["confidence"]) for part in bins)) - 0.05
     axes.set(
         xlabel="mean confidence in the chosen label", ylabel="share right, with 95 % interval",
         xlim=(low, 1.02), ylim=(low, 1.02),
     )  # fmt: skip
     axes.set_title(f"Reliability, n = {found['n']:,}")
     axes.legend(loc="lower right")
-    return Figure(canvas, "Accuracy by confidence", _trust(found))
+    caption = _trust(found) + (_cooled(cooled) if cooled else "")
+    return Figure(canvas, "Accuracy by confidence", caption)
+
+
+def _dots(axes: Axes, bins: list[dict], colour: str, label: str) -> None:
+    """Accuracy over confidence of each bin, with its interval."""
+    sure, right, low, high = (
+        np.array([part[key] for part in bins]) for key in ("confidence", "accuracy", "low", "high")
+    )
+    spread = np.maximum([right - low, high - right], 0)
+    axes.errorbar(sure, right, yerr=spread, color=colour, marker="o", ls="", label=label)
+
+
+def _cooled(cooled: dict) -> str:
+    """What dividing the logits by a temperature does to the error and the loss."""
+    loss = Metric(**cooled["loss"])
+    return (
+        f" Divided by a temperature of {cooled['temperature']:.2f}, which validation chose, the "
+        f"logits give an error of {cooled['expected_calibration_error']:.3f}; the loss changes by "
+        f"{loss:+} nats a text."
+    )
 
 
 def _trust(found: dict) -> str:

@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from workbench.figures.canvas import Figure, forest, grid_of_counts, styled
-from workbench.iob import spans
+from workbench.figures.canvas import Figure, forest, grid_of_counts, styled, with_intervals
+from workbench.iob import aligned, spans
 from workbench.result import Metric, Result
 
 NONE = "none"
@@ -15,7 +15,7 @@ NONE = "none"
 @styled
 def confusion(result: Result) -> Figure:
     """Gold types against predicted types of entities that overlap; `none` where none does."""
-    pairs, kinds = _aligned(result)
+    pairs, kinds = _pairs(result)
     names = [*kinds, NONE]
     grid = np.array([[pairs[gold, predicted] for predicted in names] for gold in names])
     canvas = Canvas(figsize=(4.4, 3.8))
@@ -26,26 +26,13 @@ def confusion(result: Result) -> Figure:
     return Figure(canvas, "Confusion of entity types", _worst_confusion(pairs))
 
 
-def _aligned(result: Result) -> tuple[Counter[tuple[str, str]], list[str]]:
+def _pairs(result: Result) -> tuple[Counter[tuple[str, str]], list[str]]:
     """Count (gold type, predicted type) of each entity and the one it overlaps most."""
     pairs: Counter[tuple[str, str]] = Counter()
-    for gold_tags, predicted_tags in zip(
-        result.items["gold"], result.items["predicted"], strict=True
-    ):
-        gold, free = spans(gold_tags), spans(predicted_tags)
-        for kind, start, end in sorted(gold, key=lambda span: span[1]):
-            overlaps = {
-                span: min(end, span[2]) - max(start, span[1])
-                for span in free
-                if min(end, span[2]) > max(start, span[1])
-            }
-            if overlaps:
-                best = max(overlaps, key=lambda span: (overlaps[span], span))
-                free.discard(best)
-                pairs[kind, best[0]] += 1
-            else:
-                pairs[kind, NONE] += 1
-        pairs.update((NONE, kind) for kind, _, _ in free)
+    for gold, predicted in zip(result.items["gold"], result.items["predicted"], strict=True):
+        for pair in aligned(spans(gold), spans(predicted)):
+            wanted, found = (span[0] if span else NONE for span in pair)
+            pairs[wanted, found] += 1
     return pairs, sorted({kind for pair in pairs for kind in pair} - {NONE})
 
 
@@ -83,6 +70,65 @@ def f1_by_type(result: Result) -> Figure:
     axes.set(xlabel="entity F1, with 95 % interval")
     axes.set_title("Test entity F1 by type")
     return Figure(canvas, "Test entity F1 by type with 95 % intervals", _spread(metrics))
+
+
+@styled
+def errors(result: Result) -> Figure:
+    """What entity F1 would gain were all errors of a kind mended, with 95 % intervals."""
+    found = {row["kind"]: row for row in result.tables["errors"] if row["gain"]}
+    ordered = sorted(found.values(), key=lambda row: row["gain"]["value"], reverse=True)
+    rows = {f"{row['kind']}\n(n = {row['count']:,})": Metric(**row["gain"]) for row in ordered}
+    canvas = Canvas(figsize=(6.4, 0.55 * len(rows) + 1.2))
+    axes = canvas.subplots()
+    forest(axes, rows)
+    axes.set(xlabel=f"gain in entity F1, were all of them mended{with_intervals(rows.values())}")
+    axes.set_title("Errors by kind")
+    return Figure(canvas, "What each kind of error costs in entity F1", _costliest(ordered))
+
+
+def _costliest(rows: list[dict]) -> str:
+    total = sum(row["count"] for row in rows)
+    if not total:
+        return "There are no errors."
+    worst = rows[0]
+    return (
+        f"Of {total:,} errors {worst['count']:,} ({worst['count'] / total:.0%}) are of the kind "
+        f"{worst['kind']}; mending all of them would add {worst['gain']['value']:.3f} to entity F1."
+    )
+
+
+@styled
+def parts(result: Result) -> Figure:
+    """Entity F1 on parts of the test split: by form, length, letter case and density."""
+    found = result.tables["parts"]
+    ways = list(dict.fromkeys(row["by"] for row in found))
+    counts = [sum(row["by"] == way for row in found) for way in ways]
+    canvas = Canvas(figsize=(6.8, 0.5 * len(found) + 0.7 * len(ways) + 0.6))
+    grids = canvas.subplots(len(ways), sharex=True, squeeze=False, height_ratios=counts)[:, 0]
+    for axes, way in zip(grids, ways, strict=True):
+        rows = {
+            f"{row['part']}  (n = {row['f1']['n']:,})": Metric(**row["f1"])
+            for row in found
+            if row["by"] == way
+        }
+        forest(axes, rows)
+        axes.set_title(way, loc="left")
+    shown = [Metric(**row["f1"]) for row in found]
+    grids[-1].set(xlabel=f"entity F1{with_intervals(shown)}")
+    return Figure(canvas, "Entity F1 by part of the test split", _new_names(found))
+
+
+def _new_names(rows: list[dict]) -> str:
+    """How much harder entities are that training lacks."""
+    seen = {row["part"]: Metric(**row["f1"]) for row in rows if row["by"] == "form in training"}
+    if not {"seen", "not seen"} <= set(seen):
+        return "Entities are counted in the part that their own words or sentence belong to."
+    new, known = seen["not seen"], seen["seen"]
+    return (
+        f"Entities whose words training never marked are found with F1 {new.value:.3f} "
+        f"(n = {new.n:,}), those it marked with the same type alone with {known.value:.3f} "
+        f"(n = {known.n:,}): {known.value - new.value:+.3f}."
+    )
 
 
 def _spread(metrics: dict[str, Metric]) -> str:

@@ -1,9 +1,9 @@
 """Tables of results as HTML. Everything that comes from data is escaped."""
 
-from workbench.tables.classes import methods, risk_check, worst_texts
+from workbench.tables.classes import attributions, methods, risk_check, worst_texts
 from workbench.tables.finance import folds, verdict
 from workbench.tables.html import Html
-from workbench.tables.ner import token_report, worst_sentences
+from workbench.tables.ner import disputed, token_report, worst_sentences
 from workbench.tables.pretraining import domains, parts, probes, surprising
 from workbench.tables.prompting import answers, prompts
 from workbench.tables.scores import scores
@@ -11,6 +11,8 @@ from workbench.tables.scores import scores
 __all__ = [
     "Html",
     "answers",
+    "attributions",
+    "disputed",
     "domains",
     "folds",
     "methods",

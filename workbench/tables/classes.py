@@ -1,5 +1,7 @@
 """Tables of methods that give each item one label."""
 
+from html import escape
+
 from workbench.result import Result, words
 from workbench.tables.html import Html, note, table
 
@@ -52,6 +54,34 @@ def worst_texts(result: Result, *, count: int = 12) -> Html:
     ]
     body = table(["loss", "gold", "predicted", "text"], rows, wide="text")
     return Html(body + note("Loss in nats: minus the log of the probability of the gold label."))
+
+
+def attributions(result: Result) -> Html:
+    """Some texts with the words that speak for and against the label they were given."""
+    parts = []
+    for row in result.tables["attributions"]:
+        most = max(map(abs, row["scores"]), default=0)
+        words = [
+            _shaded(word, score / most if most else 0)
+            for word, score in zip(row["words"], row["scores"], strict=True)
+        ]
+        said = f"{row['predicted']}, probability {row['probability']:.2f}"
+        gold = "right" if row["predicted"] == row["gold"] else f"gold: {row['gold']}"
+        parts.append(f"<li>{escape(said)} ({escape(gold)})<br>{' '.join(words)}</li>")
+    gap = max((row["gap"] for row in result.tables["attributions"]), default=0)
+    text = (
+        "Blue speaks for the label given, orange against it, the stronger the more. What the words "
+        "of a text add up to differs from the change of the label's logit, between a blank text "
+        f"and this one, by {gap:.2f} at most."
+    )
+    return Html(f'{note(text)}<ol class="wb-sentences">{"".join(parts)}</ol>')
+
+
+def _shaded(word: str, share: float) -> str:
+    """An escaped word on a shade from 1 to 4 for its share of the strongest word's, -1..1."""
+    level = round(4 * abs(share))
+    side = "for" if share > 0 else "against"
+    return f'<mark class="wb-{side}-{level}">{escape(word)}</mark>' if level else escape(word)
 
 
 def risk_check(result: Result) -> Html:

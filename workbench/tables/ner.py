@@ -51,6 +51,26 @@ def worst_sentences(result: Result, *, count: int = 20) -> Html:
     return Html(f'{legend}<ol class="wb-sentences">{"".join(parts)}</ol>')
 
 
+def disputed(result: Result) -> Html:
+    """Test entities that the model contradicts though it is sure, the surest first."""
+    found = result.tables["disputed"]
+    parts = []
+    for row in found["rows"]:
+        words = result.items["input"].iloc[row["sentence"]]
+        sides = [{tuple(row[side])} if row[side] else set() for side in ("gold", "predicted")]
+        lines = [
+            f'<span class="wb-role">{role}</span>{_marked(words, ours, theirs)}'
+            for role, ours, theirs in zip(("gold", "predicted"), sides, sides[::-1], strict=True)
+        ]
+        parts.append(f"<li>probability {row['sure']:.4f}<br>{'<br>'.join(lines)}</li>")
+    text = (
+        f"Of {found['errors']:,} errors the model is sure of {found['count']:,}: it gives each of "
+        f"its tags a probability of {found['least']:.0%} or more. Only the entity in dispute is "
+        "marked."
+    )
+    return Html(f'{note(text)}<ol class="wb-sentences">{"".join(parts)}</ol>')
+
+
 def _marked(words: Sequence[str], entities: set[Span], others: set[Span]) -> str:
     """The escaped words with their entities marked, those that `others` lacks as wrong."""
     starts = {start: (kind, end) for kind, start, end in entities}

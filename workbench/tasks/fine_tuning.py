@@ -82,7 +82,7 @@ def load_model(config: Config) -> "Encoder":
 def run(config: Config, model: "Encoder", data: "TextData") -> Result:
     """Adapt the encoder in three ways beside two baselines, and score all on the same texts."""
     from workbench import machine
-    from workbench.tasks import exported, reliability, risk
+    from workbench.tasks import exported, risk
     from workbench.tasks.adaptation import FULL
     from workbench.tasks.classifiers import labelled
 
@@ -112,9 +112,7 @@ def run(config: Config, model: "Encoder", data: "TextData") -> Result:
         tables={
             "methods": {method: answer.cost for method, answer in answers.items()},
             "curve": curve,
-            "reliability": reliability.measure(
-                answers[FULL].probabilities, test.labels, data.labels
-            ),
+            **_looked_into(answers[FULL], test, setting),
             "risk": risk.check(model, data.labels, train.first(32)),
         },
     )
@@ -123,6 +121,20 @@ def run(config: Config, model: "Encoder", data: "TextData") -> Result:
     return result.with_details(
         directory=config.directory, items=compared.items, history=setting.log.records
     )
+
+
+def _looked_into(full: "Answer", test: "Labelled", setting: "Setting") -> dict[str, Any]:
+    """Of full fine-tuning: how far its confidence is right, and which words it goes by."""
+    from workbench.tasks import attribution, classifiers, reliability
+
+    assert full.model is not None
+    held_out = classifiers.predict(full.model, setting.validation.texts, setting.reading)
+    labels, given = setting.labels, full.probabilities
+    return {
+        "reliability": reliability.measure(given, test.labels, labels),
+        "tempered": reliability.temper(given, test, held_out, setting.validation, labels),
+        "attributions": attribution.study(full.model, test, given, setting.reading),
+    }
 
 
 def _setting(config: Config, model: "Encoder", data: "TextData") -> "Setting":

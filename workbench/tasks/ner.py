@@ -4,23 +4,19 @@ Heavy libraries are imported where they are used, so that plans and the command 
 `Config` in no time.
 """
 
-import random
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import numpy as np
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from workbench.config import Config as BaseConfig
+from workbench.config import names
 from workbench.result import Cost, Loss, Result
+from workbench.tasks.extras import known
 
 if TYPE_CHECKING:
-    import torch
-
     from workbench.data.ner import NerData
-    from workbench.models.encoder import Encoder, TokenClassifier
-    from workbench.training import Fit, Log
+    from workbench.models.encoder import Encoder
 
 SMOKE: dict[str, object] = {"dataset": "tiny_ner", "epochs": 1}
 """Overrides for tests: the real encoder on the project's own few sentences."""
@@ -30,11 +26,17 @@ class Config(BaseConfig):
     """Parameters of a named-entity run."""
 
     task: ClassVar[str] = "ner"
+    sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {
+        **BaseConfig.sources,
+        "transfer": "dataset",
+    }
 
     model: str = "minilm"
     """Encoder: catalogue name, folder or hf:<id>."""
     dataset: str = "conll2003"
     """Tagged sentences: catalogue name, path or hf:<id>."""
+    transfer: str = "wnut16"
+    """Other tagged sentences to test on too, in the types both have; "" for none."""
     epochs: Annotated[int, Field(ge=1, le=100)] = 2
     """Passes over the training split."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 4e-4
@@ -43,14 +45,12 @@ class Config(BaseConfig):
     """Share of steps with a rising learning rate; it falls linearly after."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Weight decay of AdamW, on matrices only."""
-    train_embeddings: bool = False
-    """Train the word embeddings too, which costs time and gains little."""
     batch_pieces: Annotated[int, Field(ge=16)] = 640
     """Most word pieces in a training batch, padding counted."""
     window_pieces: Annotated[int, Field(ge=8)] = 96
     """Word pieces of a document's neighbouring sentences read together."""
-    casing: bool = True
-    """Tell an uncased encoder each word's letter case."""
+    extras: Annotated[str, AfterValidator(known)] = "casing"
+    """Additions to the plain recipe, parted by commas: see the list below."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products; auto: bfloat16 where the hardware has it."""
 
@@ -68,29 +68,34 @@ def load_model(config: Config) -> "Encoder":
     from workbench.models.encoder import Encoder
 
     source = sources.resolve(config.model, "model")
-    return Encoder(source, casing=config.casing).to(machine.device())
+    return Encoder(source, casing="casing" in names(config.extras)).to(machine.device())
 
 
 def run(config: Config, model: "Encoder", data: "NerData") -> Result:
     """Fine-tune a copy of the encoder, keep its best epoch on validation, score the test split."""
     from workbench import machine
     from workbench.models.encoder import TokenClassifier
-    from workbench.tasks import exported, ner_scores
+    from workbench.tasks import exported, ner_errors, ner_scores, ner_tagger, ner_transfer
     from workbench.training import Log
 
     began = time.monotonic()
     machine.seed(config.seed)
     tagger = TokenClassifier(model, data.labels)
     log = Log(config.directory)
-    fit, validated = _train(config, tagger, data, log)
-    tested = predict(tagger, data, "test", config)
+    fit, validated = ner_tagger.train(config, tagger, data, log)
+    tested = ner_tagger.predict(tagger, data, "test", config)
     scores = ner_scores.metrics(data, "test", tested.tags, tested.argmax)
     scores |= ner_scores.metrics(data, "validation", validated.tags, validated.argmax)
+    transferred = ner_transfer.scores(tagger, data, tested.tags, config)
     result = Result(
         task=config.task,
         parameters=config.model_dump(mode="json"),
-        sources={"model": model.source.record(), "dataset": data.source.record()},
-        metrics=scores,
+        sources={
+            "model": model.source.record(),
+            "dataset": data.source.record(),
+            **transferred.sources,
+        },
+        metrics=scores | transferred.metrics,
         headline=("test/entity_f1", "test/token_accuracy", "validation/entity_f1"),
         baselines={
             "majority": ner_scores.majority(data),
@@ -98,111 +103,20 @@ def run(config: Config, model: "Encoder", data: "NerData") -> Result:
         },
         losses={**data.losses, **_tokenization_losses(model, data)},
         cost=Cost(
-            **machine.spent(began, model.device, _dtype(config, model)),
+            **machine.spent(began, model.device, ner_tagger.dtype(config, model)),
             train_seconds=fit.seconds,
             trained_pieces=fit.pieces,
         ),
         environment=machine.environment(),
-        tables=ner_scores.tables(data, tested.tags) | {"best_epoch": fit.best_epoch},
+        tables={
+            **ner_scores.tables(data, tested.tags),
+            **ner_errors.study(data, tested.tags, tested.sureness),
+            "best_epoch": fit.best_epoch,
+        },
     )
     result = exported.keep(tagger, result, config.directory, window_pieces=config.window_pieces)
     items = ner_scores.items(data, "test", tested.tags, tested.losses)
     return result.with_details(directory=config.directory, items=items, history=log.records)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a tagger says of a split, a list a sentence."""
-
-    tags: list[list[str]]
-    """The best valid IOB2 sequence."""
-    argmax: list[list[str]]
-    """The best tag of each word by itself, valid or not."""
-    losses: list[float]
-    """Mean cross-entropy of each sentence's gold tags in nats."""
-
-
-def predict(tagger: "TokenClassifier", data: "NerData", split: str, config: Config) -> Prediction:
-    """Tag every word of a split. Raises RuntimeError if any word was left without."""
-    from workbench import iob
-    from workbench.tasks.tagging import tag_scores
-
-    rows = data.splits[split]
-    labels = {label: index for index, label in enumerate(tagger.labels)}
-    scores = tag_scores(
-        tagger,
-        list(rows["tokens"]),
-        list(rows["document"]),
-        window_pieces=config.window_pieces,
-        dtype=_dtype(config, tagger.encoder),
-        progress=f"scoring {split}",
-    )
-    losses = [
-        -float(np.mean([row[labels[tag]] for row, tag in zip(score, tags, strict=True)]))
-        for score, tags in zip(scores, rows["ner_tags"], strict=True)
-    ]
-    return Prediction(
-        tags=[iob.decode(score, tagger.labels) for score in scores],
-        argmax=[[tagger.labels[best] for best in score.argmax(axis=1)] for score in scores],
-        losses=losses,
-    )
-
-
-def _train(
-    config: Config, tagger: "TokenClassifier", data: "NerData", log: "Log"
-) -> tuple["Fit", Prediction]:
-    """Fit on the training split; return also the best epoch's view of the validation split."""
-    import torch
-
-    from workbench.metrics import EntityScores
-    from workbench.models.windows import Batch, Window, batches, pack
-    from workbench.training import Recipe, fit
-
-    rows = data.splits["train"]
-    tags, gold = list(rows["ner_tags"]), list(data.splits["validation"]["ner_tags"])
-    labels = {label: index for index, label in enumerate(tagger.labels)}
-    segments = tagger.encoder.segments(list(rows["tokens"]), list(rows["document"]))
-    windows = pack(segments, min(config.window_pieces, tagger.encoder.capacity))
-    chance = random.Random(config.seed)
-    drawn: list[list[list[Window]]] = []
-    asked: list[int] = []
-    validated: dict[int, Prediction] = {}
-    embeddings = tagger.encoder.network.get_input_embeddings()
-    embeddings.requires_grad_(config.train_embeddings)
-
-    def epoch_batches(epoch: int) -> list[Batch]:
-        asked.append(epoch)
-        while len(drawn) < epoch:  # in order, so that a training that goes on draws the same
-            drawn.append(batches(windows, config.batch_pieces, shuffle=chance))
-        return [tagger.encoder.collate(group) for group in drawn[epoch - 1]]
-
-    def loss(batch: Batch) -> torch.Tensor:
-        places = zip(batch.sentences, batch.words, strict=True)
-        target = torch.tensor([labels[tags[sentence][word]] for sentence, word in places])
-        target = target.to(tagger.encoder.device, non_blocking=True)
-        return torch.nn.functional.cross_entropy(tagger(batch).float(), target)
-
-    def validate() -> float:
-        found = validated[asked[-1]] = predict(tagger, data, "validation", config)
-        return EntityScores().compute(predictions=found.tags, references=gold)["f1"]
-
-    recipe = Recipe(
-        epochs=config.epochs,
-        learning_rate=config.learning_rate,
-        warmup_share=config.warmup_share,
-        weight_decay=config.weight_decay,
-        dtype=_dtype(config, tagger.encoder),
-    )
-    weight = lambda batch: len(batch.words)  # noqa: E731
-    done = fit(tagger, epoch_batches, loss, weight, validate, recipe, log)
-    best = validated.get(done.best_epoch)  # not there where a process before trained that epoch
-    return done, best or predict(tagger, data, "validation", config)
-
-
-def _dtype(config: Config, model: "Encoder") -> "torch.dtype":
-    from workbench import machine
-
-    return machine.precision(config.precision, model.device)
 
 
 def _tokenization_losses(model: "Encoder", data: "NerData") -> dict[str, Loss]:

@@ -29,10 +29,8 @@ def metrics(
     `predicted` are valid IOB2 tags. `argmax` are a classifier's best tag of each word by itself,
     which need not be valid: they are read strictly and leniently.
     """
-    gold, documents = list(data.splits[split]["ner_tags"]), list(data.splits[split]["document"])
-    clusters, unit = documents, "documents"
-    if len(set(documents)) < MIN_CLUSTERS:
-        clusters, unit = list(range(len(gold))), f"sentences (fewer than {MIN_CLUSTERS} documents)"
+    gold = list(data.splits[split]["ner_tags"])
+    clusters, unit = drawn(data, split)
     entities = m.entity_counts(gold, predicted, clusters, data.types)
     tokens = m.token_counts(gold, predicted, clusters, data.labels)
     found = {
@@ -49,6 +47,14 @@ def metrics(
     for column, kind in enumerate(data.types):
         found[f"entity_f1/{kind}"] = _metric(entities[:, column], m.f1, unit)
     return {f"{split}/{name}": metric for name, metric in found.items() if metric}
+
+
+def drawn(data: NerData, split: str) -> tuple[list[int], str]:
+    """For each sentence of a split what is drawn with it for intervals, and what that is."""
+    documents = list(data.splits[split]["document"])
+    if len(set(documents)) < MIN_CLUSTERS:
+        return list(range(len(documents))), f"sentences (fewer than {MIN_CLUSTERS} documents)"
+    return documents, "documents"
 
 
 def _macro_f1(counts: Counts) -> Counts:

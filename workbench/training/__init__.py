@@ -1,4 +1,7 @@
-"""The training loop: AdamW, warm-up and linear decay, clipping, autocast, early best kept."""
+"""The training loop: AdamW, warm-up and linear decay, clipping, autocast, early best kept.
+
+Rates may fall from layer to layer, and the running mean of the weights may be what is kept.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench import ranks
+from workbench.training.averaging import Average
 from workbench.training.log import Log, Meter
 from workbench.training.recipe import Recipe
 from workbench.training.steps import parameter_groups, step
@@ -52,7 +56,10 @@ def fit(
     course = _Course(model, recipe, log)
     for _ in range(course.progress.epoch, recipe.epochs + 1):
         course.train(epoch_batches, loss, weight)
-        course.judge(ranks.agreed(evaluate()) if evaluate else None)
+        with course.average.in_place():
+            course.judge(ranks.agreed(evaluate()) if evaluate else None)
+        if course.checkpoints.due:
+            course.keep()
     if course.best:
         model.load_state_dict(course.best)
     done = course.progress
@@ -68,7 +75,10 @@ class _Course:
         self.optimizer = torch.optim.AdamW(groups, betas=recipe.betas, fused=True)
         self.device = next(model.parameters()).device
         self.checkpoints = log.checkpoints()
-        self.progress, self.best = self.checkpoints.load(model, self.optimizer)
+        self.average = Average(model, recipe.averaging)
+        self.progress, kept = self.checkpoints.load(model, self.optimizer)
+        self.best = kept["best"]
+        self.average.go_on(kept["average"])
         self.reported_before = len(log.records)
         log.go_on(self.progress.records)
 
@@ -86,9 +96,10 @@ class _Course:
         for index in range(progress.step, count):
             rate = recipe.rate_at((progress.epoch - 1 + (index + 0.5) / count) / recipe.epochs)
             for group in self.optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["scale"]
             batch = meter.batches[index]
             values = step(self.model, self.optimizer, batch, loss, weight, recipe, self.device)
+            self.average.add(progress.steps + index - progress.step)
             meter.add(values, batch.pieces)
             if self.checkpoints.due and index + 1 < count:
                 meter.report()
@@ -100,16 +111,14 @@ class _Course:
         progress, epoch = self.progress, self.progress.epoch
         record = {"event": "epoch", "epoch": epoch, "epochs": self.recipe.epochs}
         self.log(record | {"train_loss": progress.loss / progress.step, "score": score})
-        if score is None:
-            progress.best_epoch = epoch
-        elif progress.best_score is None or score > progress.best_score:
+        if score is None or progress.best_score is None or score > progress.best_score:
             progress.best_epoch, progress.best_score = epoch, score
-            self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
+            if score is not None or self.average.means:  # else the last weights are in place
+                self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
         progress.epoch, progress.step, progress.loss = epoch + 1, 0, 0.0
-        if self.checkpoints.due:
-            self.keep()
 
     def keep(self) -> None:
         """Write a checkpoint."""
         self.progress.records = self.log.records[self.reported_before :]
-        self.checkpoints.save(self.progress, self.model, self.optimizer, self.best)
+        kept = {"best": self.best, "average": self.average.means}
+        self.checkpoints.save(self.progress, self.model, self.optimizer, kept)

@@ -24,6 +24,8 @@ from workbench.files import write_json
 EVERY_S = 120.0
 """Least time between two, in seconds: shorter trainings are sooner done again than kept."""
 KEPT = 2
+KEPT_TOO = ("best", "average")
+"""Weights in it beside those in training."""
 TENSORS, PROGRESS = "tensors.safetensors", "progress.json"
 Weights = dict[str, Tensor]
 
@@ -67,16 +69,19 @@ class Checkpoints:
         progress: Progress,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
-        best: Weights,
+        kept: dict[str, Weights],
     ) -> None:
-        """Write one and remove the oldest; where it can't be written, say so and train on."""
+        """Write one and remove the oldest; where it can't be written, say so and train on.
+
+        `kept` are further weights: the `best` so far, and their `average`.
+        """
         assert self.folder is not None
         place = self.folder / f"{progress.steps:09d}"
         partial = place.with_name(f".{place.name}")
         try:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
-            save_file(_tensors(model, optimizer, best), partial / TENSORS)
+            save_file(_tensors(model, optimizer, kept), partial / TENSORS)
             with (partial / TENSORS).open("rb") as file:
                 os.fsync(file.fileno())
             facts = dataclasses.asdict(progress) | {"sha256": _sha256(partial / TENSORS)}
@@ -89,15 +94,17 @@ class Checkpoints:
             shutil.rmtree(old, ignore_errors=True)
         self.last = time.monotonic()
 
-    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Progress, Weights]:
-        """Put the newest whole one into model and optimiser; return its progress and best weights.
+    def load(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> tuple[Progress, dict[str, Weights]]:
+        """Put the newest whole one into model and optimiser; return its progress and the rest.
 
         One that is damaged is named and passed over; without any a new training begins. Several
         processes all go on from what the first finds: the others have no run directory to keep.
         """
         found = ranks.agreed(self._newest())
         if found is None:
-            return Progress(), {}
+            return Progress(), {kind: {} for kind in KEPT_TOO}
         progress, tensors = found
         print(f"going on after step {progress.steps:,}, from a checkpoint")
         return progress, _restore(tensors, model, optimizer)
@@ -117,10 +124,13 @@ class Checkpoints:
         return sorted((p for p in self.folder.iterdir() if p.name.isdigit()), reverse=True)
 
 
-def _tensors(model: nn.Module, optimizer: torch.optim.Optimizer, best: Weights) -> Weights:
+def _tensors(
+    model: nn.Module, optimizer: torch.optim.Optimizer, kept: dict[str, Weights]
+) -> Weights:
     """All that training goes on from, by name; copies, as a file can't hold shared memory."""
     found = {f"model/{name}": value for name, value in model.state_dict().items()}
-    found |= {f"best/{name}": value for name, value in best.items()}
+    for kind in KEPT_TOO:
+        found |= {f"{kind}/{name}": value for name, value in kept[kind].items()}
     for index, values in optimizer.state_dict()["state"].items():
         found |= {f"optimizer/{index}/{name}": value for name, value in values.items()}
     found["generator/cpu"] = torch.get_rng_state()
@@ -129,8 +139,11 @@ def _tensors(model: nn.Module, optimizer: torch.optim.Optimizer, best: Weights) 
     return {name: value.detach().cpu().clone().contiguous() for name, value in found.items()}
 
 
-def _restore(tensors: Weights, model: nn.Module, optimizer: torch.optim.Optimizer) -> Weights:
-    groups: dict[str, Weights] = {"model": {}, "best": {}, "optimizer": {}, "generator": {}}
+def _restore(
+    tensors: Weights, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, Weights]:
+    groups: dict[str, Weights] = {"model": {}, "optimizer": {}, "generator": {}}
+    groups |= {kind: {} for kind in KEPT_TOO}
     for name, value in tensors.items():
         kind, _, rest = name.partition("/")
         groups[kind][rest] = value
@@ -144,7 +157,7 @@ def _restore(tensors: Weights, model: nn.Module, optimizer: torch.optim.Optimize
     torch.set_rng_state(groups["generator"]["cpu"])
     if "cuda" in groups["generator"] and torch.cuda.is_available():
         torch.cuda.set_rng_state(groups["generator"]["cuda"])
-    return groups["best"]
+    return {kind: groups[kind] for kind in KEPT_TOO}
 
 
 def _read(place: Path) -> tuple[Progress, Weights]:

@@ -16,6 +16,15 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.98)
     """Of AdamW; a short memory of squares suits runs of some hundred steps."""
     max_grad_norm: float = 1.0
+    layer_decay: float = 1.0
+    """Learning rate of a layer as a share of that of the layer above; the word embeddings are
+    below the lowest (Howard and Ruder 2018,
+    "Universal Language Model Fine-tuning", section 3.2, "discriminative fine-tuning")."""
+    new_scale: float = 1.0
+    """Learning rate of what was not pretrained, as a multiple of the highest layer's."""
+    averaging: float = 0.0
+    """Share of the running mean of the weights that a step keeps, 0 for no mean. The mean is what
+    is scored and kept (Polyak and Juditsky 1992; decay as in Tan and Le 2019)."""
     dtype: torch.dtype = torch.float32
 
     def rate_at(self, progress: float) -> float:

@@ -1,6 +1,7 @@
 """One step of training: gradients of a batch's mean loss, clipped, and AdamW."""
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -72,9 +73,31 @@ def gradients(
 
 
 def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """Trainable parameters, weight decay on matrices only (not on biases and norms)."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    """Trainable parameters, weight decay on matrices only (not on biases and norms).
+
+    `scale` is their share of the recipe's learning rate.
+    """
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    depths = {name: _depth(name) for name, _ in trained}
+    highest = max((depth for depth in depths.values() if depth is not None), default=0)
+    groups: dict[tuple[float, float], dict[str, Any]] = {}
+    for name, parameter in trained:
+        depth = depths[name]
+        scale = recipe.new_scale if depth is None else recipe.layer_decay ** (highest - depth)
+        decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+        empty = {"params": [], "weight_decay": decay, "scale": scale}
+        groups.setdefault((scale, decay), empty)["params"].append(parameter)
+    return list(groups.values())
+
+
+def _depth(name: str) -> int | None:
+    """Layer of a pretrained parameter, the embeddings below being -1; None of any other.
+
+    >>> [_depth(f"encoder.network.{name}") for name in ("embeddings.norm", "encoder.layer.2.w")]
+    [-1, 2]
+    >>> _depth("head.weight") is None
+    True
+    """
+    if found := re.search(r"\.(?:layers?|h|blocks?)\.(\d+)\.", name):
+        return int(found[1])
+    return -1 if re.search(r"\b(embeddings|embed_tokens|wte)\b", name) else None

@@ -1,0 +1,115 @@
+"""What each extra of the tagger is worth: runs with it beside runs without, over the same seeds.
+
+Reads the finished runs of `make run-all SUITE=ner_extras`, or any other named-entity runs of the
+same data, and compares each setting with the base on the test sentences: mean and standard
+deviation of entity F1 over the seeds, and the paired difference of the means over draws of
+documents. The interval says how far the choice of test documents matters; the differences seed by
+seed say how far that of the seed does. The last line is JSON.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from workbench import metrics as m
+from workbench import paths
+from workbench.result import Metric, Result
+from workbench.runs import read
+from workbench.statistics import Counts, measure
+
+Setting = dict[int, Result]
+"""Seed -> run."""
+
+
+def settings(dataset: str) -> dict[str, Setting]:
+    """Finished runs by what is set otherwise than in most of them, the newest of each seed."""
+    found: list[Result] = []
+    for folder in sorted((paths.reports() / "runs").glob("*/result.json")):
+        record = Result.read_record(folder.parent)
+        if record.task == "ner" and record.parameters["dataset"] == dataset:
+            found.append(read(folder.parent.name))
+    fixed = {"seed", "transfer"}
+    names = [name for name in (found[0].parameters if found else ()) if name not in fixed]
+    varied = [name for name in names if len({run.parameters[name] for run in found}) > 1]
+    grouped: dict[str, Setting] = defaultdict(dict)
+    for run in found:
+        name = "; ".join(f"{name}={run.parameters[name]}" for name in varied)
+        grouped[name or "default"][run.parameters["seed"]] = run
+    return dict(sorted(grouped.items()))
+
+
+def entities(run: Result) -> Counts:
+    """Correct, predicted and gold entities of each test document [documents, 3]."""
+    kinds = sorted({tag[2:] for tags in run.items["gold"] for tag in tags} - {""})
+    tags = [[list(row) for row in run.items[side]] for side in ("gold", "predicted")]
+    return m.entity_counts(*tags, list(run.items["cluster"]), [*kinds]).sum(axis=1)
+
+
+def difference(one: Setting, base: Setting) -> Metric | None:
+    """Mean entity F1 over the seeds of both, one minus base, over draws of documents."""
+    seeds = sorted(set(one) & set(base))
+    counts = np.stack(
+        [np.stack([entities(side[seed]) for seed in seeds], axis=1) for side in (one, base)], axis=1
+    )
+    return measure(
+        counts,
+        lambda sums: np.subtract(*np.moveaxis(m.f1(sums).mean(axis=-1), -1, 0)),
+        n=int(counts[:, 0, 0, 2].sum()),
+        clusters="documents",
+    )
+
+
+def row(setting: Setting, base: Setting) -> dict[str, Any]:
+    """Scores, difference and cost of a setting."""
+    scores = {
+        split: [run.metrics[f"{split}/entity_f1"].value for run in setting.values()]
+        for split in ("validation", "test")
+    }
+    found: dict[str, Any] = {"seeds": sorted(setting)}
+    for split, values in scores.items():
+        found[split] = float(np.mean(values))
+        found[f"{split}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    found["seconds"] = float(np.mean([run.cost.train_seconds for run in setting.values()]))
+    if setting is not base and set(setting) & set(base):
+        metric = difference(setting, base)
+        found["difference"] = metric.model_dump() if metric else None
+        found["by_seed"] = [
+            setting[s].metrics["test/entity_f1"].value - base[s].metrics["test/entity_f1"].value
+            for s in sorted(set(setting) & set(base))
+        ]
+    return found
+
+
+def main() -> None:
+    """Print the table and the JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--dataset", default="conll2003")
+    parser.add_argument("--base", default="extras=casing", help="the setting to compare with")
+    options = parser.parse_args()
+    found = settings(options.dataset)
+    if options.base not in found:
+        raise SystemExit(f"no runs of {options.base!r}; there are: {', '.join(found) or 'none'}")
+    base = found[options.base]
+    table = {name: row(setting, base) for name, setting in found.items()}
+    width = max(map(len, table)) + 2
+    print(f"{'':<{width}}seeds  validation     test           train s  test minus base, by seed")
+    for name, values in table.items():
+        scores = [
+            f"{values[split]:.4f}"
+            + (f" ±{sd:.4f}" if (sd := values[f"{split}_sd"]) else "        ")
+            for split in ("validation", "test")
+        ]
+        text = f"{name:<{width}}{len(values['seeds']):>5}  {'  '.join(scores)}"
+        text += f"  {values['seconds']:7.0f}"
+        if values.get("difference"):
+            by_seed = ", ".join(f"{value:+.4f}" for value in values["by_seed"])
+            text += f"  {Metric(**values['difference']):+} ({by_seed})"
+        print(text)
+    print(json.dumps(table))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""What a tagger's training may have beyond the plain recipe, each by its name.
+
+Which of them help, and what they cost, is measured by `benchmarks/ner_extras.py`.
+"""
+
+from workbench.config import names
+
+EXTRAS = {
+    "casing": "tell an uncased encoder each word's letter case",
+    "capitals": "write some training sentences all in capitals, or all in small letters",
+    "masking": "hide some training words, so that those around them have to tell",
+    "layer_decay": "let lower layers learn more slowly",
+    "fast_head": "let what was not pretrained learn five times as fast",
+    "averaging": "keep the running mean of the weights",
+    "smoothing": "take a twentieth of each label's probability for the others",
+    "embeddings": "train the word embeddings too",
+}
+UPPER, LOWER, MASKED = 0.1, 0.05, 0.1
+"""Shares of sentences written in capitals and in small letters, and of words hidden."""
+LAYER_DECAY, HEAD_SCALE, AVERAGING, SMOOTHING = 0.9, 5.0, 0.99, 0.05
+
+
+def known(text: str) -> str:
+    """The same text, where all its names are known; else ValueError."""
+    if unknown := [name for name in names(text) if name not in EXTRAS]:
+        raise ValueError(f"unknown extra {unknown[0]!r}; known: {', '.join(EXTRAS)}")
+    return text

@@ -1,0 +1,150 @@
+"""Fitting a tagger of entities, and tagging with it."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from workbench import iob, machine
+from workbench.config import names
+from workbench.data.ner import NerData
+from workbench.metrics import EntityScores, Tags
+from workbench.models.augmentation import masked, recased
+from workbench.models.encoder import Encoder, TokenClassifier
+from workbench.models.windows import Batch, Window, batches, pack
+from workbench.tasks import extras
+from workbench.tasks.ner import Config
+from workbench.tasks.tagging import tag_scores
+from workbench.training import Fit, Log, Recipe, fit
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a tagger says of a split, a list a sentence."""
+
+    tags: list[list[str]]
+    """The best valid IOB2 sequence."""
+    argmax: list[list[str]]
+    """The best tag of each word by itself, valid or not."""
+    losses: list[float]
+    """Mean cross-entropy of each sentence's gold tags in nats."""
+    sureness: list[list[float]]
+    """Probability of each tag of `tags`."""
+
+
+def predict(tagger: TokenClassifier, data: NerData, split: str, config: Config) -> Prediction:
+    """Tag every word of a split. Raises RuntimeError if any word was left without."""
+    scores = scored(tagger, data, split, config)
+    tags = [iob.decode(score, tagger.labels) for score in scores]
+    gold = _logs(scores, data.splits[split]["ner_tags"], tagger.labels)
+    return Prediction(
+        tags=tags,
+        argmax=[[tagger.labels[best] for best in score.argmax(axis=1)] for score in scores],
+        losses=[-float(logs.mean()) for logs in gold],
+        sureness=[np.exp(logs).tolist() for logs in _logs(scores, tags, tagger.labels)],
+    )
+
+
+def scored(
+    tagger: TokenClassifier, data: NerData, split: str, config: Config
+) -> list[NDArray[np.float32]]:
+    """Log-probabilities [words, labels] of each sentence of a split."""
+    rows = data.splits[split]
+    return tag_scores(
+        tagger,
+        list(rows["tokens"]),
+        list(rows["document"]),
+        window_pieces=config.window_pieces,
+        dtype=dtype(config, tagger.encoder),
+        progress=f"scoring {split} of {data.source.name}",
+    )
+
+
+def _logs(
+    scores: Sequence[NDArray[np.float32]], tags: Tags, labels: Sequence[str]
+) -> list[NDArray[np.float32]]:
+    """Log-probability of each tag."""
+    places = {label: place for place, label in enumerate(labels)}
+    return [
+        score[np.arange(len(row)), [places[tag] for tag in row]]
+        for score, row in zip(scores, tags, strict=True)
+    ]
+
+
+def train(
+    config: Config, tagger: TokenClassifier, data: NerData, log: Log
+) -> tuple[Fit, Prediction]:
+    """Fit on the training split; return also the best epoch's view of the validation split."""
+    gold = list(data.splits["validation"]["ner_tags"])
+    lessons = _Lessons(config, tagger, data)
+    validated: dict[int, Prediction] = {}
+    embeddings = tagger.encoder.network.get_input_embeddings()
+    embeddings.requires_grad_("embeddings" in lessons.extras)
+
+    def validate() -> float:
+        found = validated[lessons.epoch] = predict(tagger, data, "validation", config)
+        return EntityScores().compute(predictions=found.tags, references=gold)["f1"]
+
+    recipe = Recipe(
+        epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        warmup_share=config.warmup_share,
+        weight_decay=config.weight_decay,
+        layer_decay=extras.LAYER_DECAY if "layer_decay" in lessons.extras else 1.0,
+        new_scale=extras.HEAD_SCALE if "fast_head" in lessons.extras else 1.0,
+        averaging=extras.AVERAGING if "averaging" in lessons.extras else 0.0,
+        dtype=dtype(config, tagger.encoder),
+    )
+    weight = lambda batch: len(batch.words)  # noqa: E731
+    done = fit(tagger, lessons.batches, lessons.loss, weight, validate, recipe, log)
+    best = validated.get(done.best_epoch)  # not there where a process before trained that epoch
+    return done, best or predict(tagger, data, "validation", config)
+
+
+class _Lessons:
+    """The training split as batches, and the loss of one."""
+
+    def __init__(self, config: Config, tagger: TokenClassifier, data: NerData) -> None:
+        self.extras = names(config.extras)
+        self.tagger, self.batch_pieces = tagger, config.batch_pieces
+        rows = data.splits["train"]
+        labels = {label: index for index, label in enumerate(tagger.labels)}
+        self.targets = [[labels[tag] for tag in tags] for tags in rows["ner_tags"]]
+        segments = tagger.encoder.segments(list(rows["tokens"]), list(rows["document"]))
+        self.windows = pack(segments, min(config.window_pieces, tagger.encoder.capacity))
+        self.chance = random.Random(config.seed)
+        self.drawn: list[list[list[Window]]] = []
+        self.epoch = 0
+
+    def batches(self, epoch: int) -> list[Batch]:
+        """Those of an epoch from 1."""
+        self.epoch = epoch
+        while len(self.drawn) < epoch:  # in order, so that a training that goes on draws the same
+            self.drawn.append(batches(self._changed(), self.batch_pieces, shuffle=self.chance))
+        return [self.tagger.encoder.collate(group) for group in self.drawn[epoch - 1]]
+
+    def _changed(self) -> list[Window]:
+        windows, tokenizer = self.windows, self.tagger.encoder.tokenizer
+        mask = tokenizer.mask_token_id or tokenizer.unk_token_id
+        if "capitals" in self.extras:
+            windows = recased(windows, extras.UPPER, extras.LOWER, self.chance)
+        if "masking" in self.extras:
+            windows = masked(windows, extras.MASKED, mask, self.chance)
+        return windows
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Mean cross-entropy over the batch's words."""
+        places = zip(batch.sentences, batch.words, strict=True)
+        target = torch.tensor([self.targets[sentence][word] for sentence, word in places])
+        target = target.to(self.tagger.encoder.device, non_blocking=True)
+        logits = self.tagger(batch).float()
+        smoothing = extras.SMOOTHING if "smoothing" in self.extras else 0.0
+        return torch.nn.functional.cross_entropy(logits, target, label_smoothing=smoothing)
+
+
+def dtype(config: Config, model: Encoder) -> torch.dtype:
+    """That of matrix products."""
+    return machine.precision(config.precision, model.device)
