@@ -4,6 +4,7 @@ import random
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,8 +21,8 @@ from workbench.models.encoder import SHAPES, TokenClassifier
 from workbench.models.windows import pack
 from workbench.result import Metric, Result
 from workbench.tasks import ner, ner_errors, ner_scores, ner_transfer
-from workbench.tasks.extras import EXTRAS
-from workbench.tasks.tagging import tag_scores
+from workbench.tasks.extras import AGREEMENT, EXTRAS
+from workbench.tasks.tagging import agreeing, tag_scores
 
 
 @pytest.fixture(scope="module")
@@ -245,8 +246,40 @@ def test_transfer_to_data_of_other_types_is_refused(tmp_path, learned):
         ner_transfer.scores(None, loaded, [], config)
 
 
+def test_readings_of_a_word_in_a_document_are_drawn_together():
+    odds = [[[0.9, 0.1], [0.5, 0.5]], [[0.1, 0.9]], [[0.1, 0.9]]]
+    scores = [np.log(np.array(rows, np.float32)) for rows in odds]
+    sentences = [["Kell", "ran"], ["KELL"], ["Kell"]]
+    found = agreeing(scores, sentences, [0, 0, 1])
+    assert [score.shape for score in found] == [score.shape for score in scores]
+    assert all(np.allclose(np.exp(score).sum(-1), 1) for score in found)
+    # Odds of .9 against .1 and the other way round have even ones in the middle.
+    moved = (1 - AGREEMENT) * np.log(9)
+    assert found[0][0, 0] - found[0][0, 1] == pytest.approx(moved, abs=1e-5)
+    assert found[1][0, 0] - found[1][0, 1] == pytest.approx(-moved, abs=1e-5)
+    assert np.allclose(found[0][1], scores[0][1])
+    assert np.allclose(found[2], scores[2]), "another document's reading is its own"
+
+
+def test_views_are_the_mean_over_three_sizes_of_windows(tiny_bert):
+    config = ner.Config.check({"model": str(tiny_bert), "dataset": "tiny_ner"})
+    tagger, rows = TokenClassifier(ner.load_model(config), ["O", "B-LOC"]), ner.load_data(config)
+    torch.nn.init.normal_(tagger.head.weight)
+    split = rows.splits["train"]
+    text = list(split["tokens"]), list(split["document"])
+    read = partial(tag_scores, tagger, *text, dtype=torch.float32)
+    found = read(window_pieces=30, extras=["views"])
+    single = [read(window_pieces=size) for size in (20, 30, 40)]
+    mean = [np.mean(scores, axis=0) for scores in zip(*single, strict=True)]
+    gaps = [score[:, 1] - score[:, 0] for score in found]
+    wanted = [score[:, 1] - score[:, 0] for score in mean]
+    assert np.allclose(np.concatenate(gaps), np.concatenate(wanted), atol=1e-4)
+    small, large = (np.concatenate(single[view]) for view in (0, 2))
+    assert not np.allclose(small, large, atol=1e-2)
+
+
 def test_unknown_extra_is_refused_with_the_known_ones():
-    with pytest.raises(ParameterError, match="unknown extra 'crowns'; known: casing, capitals"):
+    with pytest.raises(ParameterError, match="unknown extra 'crowns'; known: casing, consistency"):
         ner.Config.check({"extras": "casing, crowns"})
 
 

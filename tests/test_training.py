@@ -15,7 +15,7 @@ from workbench.models.windows import batches, pack
 from workbench.result import CHECKPOINTS, HISTORY, STATE
 from workbench.tasks import ner as ner_task
 from workbench.tasks.extras import EXTRAS
-from workbench.training import Log, Recipe, checkpoints, fit
+from workbench.training import Log, Recipe, checkpoints, estimate, fit
 from workbench.training.checkpoints import PROGRESS, TENSORS
 from workbench.training.log import FAILED_BATCH
 from workbench.training.steps import parameter_groups, step
@@ -86,6 +86,21 @@ def test_training_lowers_the_loss_and_keeps_the_best_epoch(tagger, capsys):
     losses = [record["train_loss"] for record in log.records if record["event"] == "epoch"]
     assert losses[2] < losses[0]
     assert "validation score 0.9000" in capsys.readouterr().out
+
+
+def test_estimate_is_said_and_changes_nothing(tagger, monkeypatch, capsys):
+    model, batch, loss = tagger
+    start = {name: value.clone() for name, value in model.state_dict().items()}
+    found = []
+    for least in (10**6, 1):
+        monkeypatch.setattr(estimate, "WORTH_STEPS", least)
+        model.load_state_dict(start)
+        fit(model, lambda _: [batch] * 2, loss, size, None, RECIPE, Log(None))
+        found.append({name: value.clone() for name, value in model.state_dict().items()})
+        said = "training: 2 steps, about " in (out := capsys.readouterr().out)
+        assert said == (least == 1)
+    assert "pieces/s, scoring not counted; memory so far: resident " in out
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
 
 
 def test_mean_of_the_weights_is_scored_and_kept(tagger):

@@ -1,4 +1,4 @@
-"""What a tagger's training may have beyond the plain recipe, each by its name.
+"""What a tagger may have beyond the plain recipe, in training and in use, each by its name.
 
 Which of them help, and what they cost, is measured by `benchmarks/ner_extras.py`.
 """
@@ -7,6 +7,8 @@ from workbench.config import names
 
 EXTRAS = {
     "casing": "tell an uncased encoder each word's letter case",
+    "consistency": "let the readings of a word within a document agree more",
+    "views": "read every sentence in windows of three sizes, and take the mean",
     "capitals": "write some training sentences all in capitals, or all in small letters",
     "masking": "hide some training words, so that those around them have to tell",
     "layer_decay": "let lower layers learn more slowly",
@@ -15,6 +17,10 @@ EXTRAS = {
     "smoothing": "take a twentieth of each label's probability for the others",
     "embeddings": "train the word embeddings too",
 }
+AGREEMENT = 0.3
+"""How far a word's scores move towards the mean of its document's readings of it."""
+VIEWS = (2, 3, 4)
+"""Sizes of windows, in thirds of the one trained with."""
 UPPER, LOWER, MASKED = 0.1, 0.05, 0.1
 """Shares of sentences written in capitals and in small letters, and of words hidden."""
 LAYER_DECAY, HEAD_SCALE, AVERAGING, SMOOTHING = 0.9, 5.0, 0.99, 0.05

@@ -49,8 +49,8 @@ class Config(BaseConfig):
     """Most word pieces in a training batch, padding counted."""
     window_pieces: Annotated[int, Field(ge=8)] = 96
     """Word pieces of a document's neighbouring sentences read together."""
-    extras: Annotated[str, AfterValidator(known)] = "casing"
-    """Additions to the plain recipe, parted by commas: see the list below."""
+    extras: Annotated[str, AfterValidator(known)] = "casing, consistency, views"
+    """Additions to the recipe by name, parted by commas."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products; auto: bfloat16 where the hardware has it."""
 
@@ -114,7 +114,8 @@ def run(config: Config, model: "Encoder", data: "NerData") -> Result:
             "best_epoch": fit.best_epoch,
         },
     )
-    result = exported.keep(tagger, result, config.directory, window_pieces=config.window_pieces)
+    reading = {"window_pieces": config.window_pieces, "extras": config.extras}
+    result = exported.keep(tagger, result, config.directory, **reading)
     items = ner_scores.items(data, "test", tested.tags, tested.losses)
     return result.with_details(directory=config.directory, items=items, history=log.records)
 

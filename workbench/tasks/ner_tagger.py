@@ -59,6 +59,7 @@ def scored(
         list(rows["document"]),
         window_pieces=config.window_pieces,
         dtype=dtype(config, tagger.encoder),
+        extras=names(config.extras),
         progress=f"scoring {split} of {data.source.name}",
     )
 

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from workbench import iob, machine
+from workbench.config import names
 from workbench.errors import ParameterError
 from workbench.machine import autocast
 from workbench.models.encoder import TokenClassifier
@@ -62,6 +63,7 @@ def _entities(
         [0] * len(full) if consecutive else full,
         window_pieces=settings["window_pieces"],
         dtype=machine.precision("auto", model.encoder.device),
+        extras=names(settings.get("extras", "")),
     )
     by_row = dict(zip(full, scores, strict=True))
     for row, text in enumerate(texts):

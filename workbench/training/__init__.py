@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench import ranks
+from workbench.training import estimate
 from workbench.training.averaging import Average
 from workbench.training.log import Log, Meter
 from workbench.training.recipe import Recipe
@@ -92,6 +93,9 @@ class _Course:
         self.model.train()
         recipe, progress = self.recipe, self.progress
         meter = Meter(self.log, progress, recipe, epoch_batches)
+        if not progress.steps:
+            with meter.paused():
+                estimate.announce(self.model, meter.batches, loss, weight, recipe, self.device)
         count = len(meter.batches)
         for index in range(progress.step, count):
             rate = recipe.rate_at((progress.epoch - 1 + (index + 0.5) / count) / recipe.epochs)

@@ -1,9 +1,10 @@
 """What a training reports, as it comes: on screen, kept, and in the run's `metrics.jsonl`."""
 
+import contextlib
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,13 @@ class Meter:
         due = time.monotonic() - self.reported >= REPORT_EVERY_S and ranks.rank() == 0
         if due or self.progress.step + len(self.values) == len(self.batches):
             self.report()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the time of what is done meanwhile out of account."""
+        began = time.monotonic()
+        yield
+        self.reported += time.monotonic() - began
 
     def report(self) -> None:
         """Log mean loss and gradient norm since the last report, speed and time to go."""
