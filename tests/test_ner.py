@@ -268,8 +268,8 @@ def test_views_are_the_mean_over_three_sizes_of_windows(tiny_bert):
     split = rows.splits["train"]
     text = list(split["tokens"]), list(split["document"])
     read = partial(tag_scores, tagger, *text, dtype=torch.float32)
-    found = read(window_pieces=30, extras=["views"])
-    single = [read(window_pieces=size) for size in (20, 30, 40)]
+    found = read(window_pieces=45, extras=["views"])
+    single = [read(window_pieces=size) for size in (30, 45, 60)]
     mean = [np.mean(scores, axis=0) for scores in zip(*single, strict=True)]
     gaps = [score[:, 1] - score[:, 0] for score in found]
     wanted = [score[:, 1] - score[:, 0] for score in mean]
