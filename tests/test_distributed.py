@@ -18,8 +18,8 @@ from workbench.data import ner
 from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.models.text_classifier import TextClassifier
 from workbench.models.windows import pack
-from workbench.training import steps
 from workbench.training.checkpoints import Checkpoints, Progress
+from workbench.training.steps import Objective, parameter_groups
 
 RECIPE = training.Recipe(epochs=1, learning_rate=1e-3)
 # One of several processes: gradients of some windows, each process on its part of them.
@@ -71,7 +71,8 @@ def words(model: TokenClassifier, count: int):
 def gradients(model: TokenClassifier, count: int) -> dict[str, torch.Tensor]:
     """Loss and gradients of a batch, by parameter; only of those that have one."""
     model.zero_grad()
-    value = steps.gradients(model, *words(model, count), RECIPE, torch.device("cpu"))
+    batch, *objective = words(model, count)
+    value = Objective(model, *objective, RECIPE).gradients(batch)
     named = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     return {"loss": value} | named
 
@@ -132,9 +133,10 @@ def two_processes(script, model, folder):
 def stepped(folder, count):
     """A tagger and its optimiser after so many steps."""
     model = tagger(folder)
-    optimizer = torch.optim.AdamW(steps.parameter_groups(model, RECIPE), lr=1e-3, fused=True)
+    optimizer = torch.optim.AdamW(parameter_groups(model, RECIPE), lr=1e-3, fused=True)
     for _ in range(count):
-        steps.step(model, optimizer, *words(model, 3), RECIPE, torch.device("cpu"))
+        batch, *objective = words(model, 3)
+        Objective(model, *objective, RECIPE).step(optimizer, batch)
     return model, optimizer
 
 

@@ -7,7 +7,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from workbench import machine, sources, training
+from workbench import machine, sources
 from workbench.data import ner
 from workbench.errors import ParameterError, TrainingError
 from workbench.models.encoder import Encoder, TokenClassifier
@@ -18,7 +18,7 @@ from workbench.tasks.extras import EXTRAS
 from workbench.training import Log, Recipe, checkpoints, estimate, fit
 from workbench.training.checkpoints import PROGRESS, TENSORS
 from workbench.training.log import FAILED_BATCH
-from workbench.training.steps import parameter_groups, step
+from workbench.training.steps import Objective, parameter_groups
 
 GOLDEN = Path(__file__).parent / "golden" / "ner_step.json"
 RECIPE = Recipe(epochs=1, learning_rate=1e-3)
@@ -53,7 +53,7 @@ def test_golden_step(tagger):
     loss(batch).backward()
     norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
     optimizer.zero_grad()
-    before = step(model, optimizer, batch, loss, size, RECIPE, torch.device("cpu"))
+    before = Objective(model, loss, size, RECIPE).step(optimizer, batch)
     found = {
         "words": len(batch.words),
         "pieces": batch.pieces,
@@ -204,12 +204,19 @@ def learn(model, directory, monkeypatch, *, cut_at=10**6, extras="casing"):
     """A run of the task over a few sentences, cut off before a step."""
     steps = iter(range(1, 10**6))
 
+    step = Objective.step
+
     def counted(*arguments):
         if next(steps) == cut_at:
             raise KeyboardInterrupt
         return step(*arguments)
 
-    monkeypatch.setattr(training, "step", counted)
+    with monkeypatch.context() as patch:
+        patch.setattr(Objective, "step", counted)
+        return _run_task(model, directory, extras)
+
+
+def _run_task(model, directory, extras):
     config = ner_task.Config.check(
         {
             "model": str(model), "dataset": "tiny_ner", "epochs": 3, "batch_pieces": 300,

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from workbench import ranks
-from workbench.training import estimate
 from workbench.training.averaging import Average
+from workbench.training.estimate import announce
 from workbench.training.log import Log, Meter
 from workbench.training.recipe import Recipe
-from workbench.training.steps import parameter_groups, step
+from workbench.training.steps import Objective, parameter_groups
 
 __all__ = ["Fit", "Log", "Recipe", "fit"]
 
@@ -54,9 +54,9 @@ def fit(
     Where several processes train together each takes its part of every batch (`ranks`).
     """
     ranks.join(model)
-    course = _Course(model, recipe, log)
+    course = _Course(Objective(model, loss, weight, recipe), log)
     for _ in range(course.progress.epoch, recipe.epochs + 1):
-        course.train(epoch_batches, loss, weight)
+        course.train(epoch_batches)
         with course.average.in_place():
             course.judge(ranks.agreed(evaluate()) if evaluate else None)
         if course.checkpoints.due:
@@ -70,39 +70,34 @@ def fit(
 class _Course:
     """A training from its beginning, or from its last good checkpoint, epoch by epoch."""
 
-    def __init__(self, model: nn.Module, recipe: Recipe, log: Log) -> None:
-        self.model, self.recipe, self.log = model, recipe, log
-        groups = parameter_groups(model, recipe)
-        self.optimizer = torch.optim.AdamW(groups, betas=recipe.betas, fused=True)
-        self.device = next(model.parameters()).device
+    def __init__(self, objective: Objective, log: Log) -> None:
+        self.objective, self.log = objective, log
+        self.model, self.recipe = objective.model, objective.recipe
+        groups = parameter_groups(self.model, self.recipe)
+        self.optimizer = torch.optim.AdamW(groups, betas=self.recipe.betas, fused=True)
         self.checkpoints = log.checkpoints()
-        self.average = Average(model, recipe.averaging)
-        self.progress, kept = self.checkpoints.load(model, self.optimizer)
+        self.average = Average(self.model, self.recipe.averaging)
+        self.progress, kept = self.checkpoints.load(self.model, self.optimizer)
         self.best = kept["best"]
         self.average.go_on(kept["average"])
         self.reported_before = len(log.records)
         log.go_on(self.progress.records)
 
-    def train(
-        self,
-        epoch_batches: Callable[[int], Sequence[Any]],
-        loss: Callable[[Any], Tensor],
-        weight: Callable[[Any], float],
-    ) -> None:
+    def train(self, epoch_batches: Callable[[int], Sequence[Any]]) -> None:
         """Do the steps of the next epoch that are not done yet."""
         self.model.train()
         recipe, progress = self.recipe, self.progress
         meter = Meter(self.log, progress, recipe, epoch_batches)
         if not progress.steps:
             with meter.paused():
-                estimate.announce(self.model, meter.batches, loss, weight, recipe, self.device)
+                announce(self.objective, meter.batches)
         count = len(meter.batches)
         for index in range(progress.step, count):
             rate = recipe.rate_at((progress.epoch - 1 + (index + 0.5) / count) / recipe.epochs)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["scale"]
             batch = meter.batches[index]
-            values = step(self.model, self.optimizer, batch, loss, weight, recipe, self.device)
+            values = self.objective.step(self.optimizer, batch)
             self.average.add(progress.steps + index - progress.step)
             meter.add(values, batch.pieces)
             if self.checkpoints.due and index + 1 < count:

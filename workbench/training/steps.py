@@ -3,6 +3,7 @@
 import contextlib
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,62 +15,63 @@ from workbench.machine import autocast
 from workbench.training.recipe import Recipe
 
 
-def step(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batch: Any,
-    loss: Callable[[Any], Tensor],
-    weight: Callable[[Any], float],
-    recipe: Recipe,
-    device: torch.device,
-) -> Tensor:
-    """One optimiser step; its loss and the norm of its gradients before clipping [2].
+@dataclass(frozen=True)
+class Objective:
+    """What training makes small: a model's mean loss over a batch, and how its steps are made."""
 
-    They stay on the device, so that nothing waits for them.
-    """
-    with _memory_explained(device, batch.pieces):
-        value = gradients(model, batch, loss, weight, recipe, device)
-        norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
-        optimizer.step()
-        optimizer.zero_grad()
-    return torch.stack([value, norm])
+    model: nn.Module
+    loss: Callable[[Any], Tensor]
+    """The mean loss of a batch."""
+    weight: Callable[[Any], float]
+    """What that mean was divided by."""
+    recipe: Recipe
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
 
-@contextlib.contextmanager
-def _memory_explained(device: torch.device, pieces: int) -> Iterator[None]:
-    """Say of a GPU whose memory is full what was asked of it, and what to do."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        held = ""
-        if device.type == "cuda":
-            free, total = (size / (1 << 20) for size in torch.cuda.mem_get_info(device))
-            held = f", {free:,.0f} of {total:,.0f} MiB free"
-        raise TrainingError(
-            f"the GPU's memory is full in a batch of {pieces:,} pieces{held}",
-            do="lower batch_pieces, or the length of what is read at once",
-        ) from error
+    def step(self, optimizer: torch.optim.Optimizer, batch: Any) -> Tensor:
+        """One optimiser step; the batch's loss and its gradients' norm before clipping [2].
 
+        They stay on the device, so that nothing waits for them.
+        """
+        with self.memory_explained(batch.pieces):
+            value = self.gradients(batch)
+            limit = self.recipe.max_grad_norm
+            norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+            optimizer.step()
+            optimizer.zero_grad()
+        return torch.stack([value, norm])
 
-def gradients(
-    model: nn.Module,
-    batch: Any,
-    loss: Callable[[Any], Tensor],
-    weight: Callable[[Any], float],
-    recipe: Recipe,
-    device: torch.device,
-) -> Tensor:
-    """Leave the gradients of the batch's mean loss in the parameters, and return that loss."""
-    value = torch.zeros((), device=device)
-    part = ranks.part(batch)
-    if part is not None:
-        with autocast(recipe.dtype, device):
-            value = loss(part)
-            if ranks.count() > 1:  # the sum over all parts is the mean over the batch
-                value = value * (weight(part) / weight(batch))
-        value.backward()  # type: ignore[no-untyped-call]
-    value = value.detach()
-    return ranks.add_up(list(model.parameters()), value) if ranks.count() > 1 else value
+    def gradients(self, batch: Any) -> Tensor:
+        """Leave the gradients of the batch's mean loss in the parameters, and return that loss."""
+        value = torch.zeros((), device=self.device)
+        part = ranks.part(batch)
+        if part is not None:
+            with autocast(self.recipe.dtype, self.device):
+                value = self.loss(part)
+                if ranks.count() > 1:  # the sum over all parts is the mean over the batch
+                    value = value * (self.weight(part) / self.weight(batch))
+            value.backward()  # type: ignore[no-untyped-call]
+        value = value.detach()
+        alone = ranks.count() == 1
+        return value if alone else ranks.add_up(list(self.model.parameters()), value)
+
+    @contextlib.contextmanager
+    def memory_explained(self, pieces: int) -> Iterator[None]:
+        """Say of a GPU whose memory is full what was asked of it, and what to do."""
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            held = ""
+            if self.device.type == "cuda":
+                free, total = (size / (1 << 20) for size in torch.cuda.mem_get_info(self.device))
+                held = f", {free:,.0f} of {total:,.0f} MiB free"
+            raise TrainingError(
+                f"the GPU's memory is full in a batch of {pieces:,} pieces{held}",
+                do="lower batch_pieces, or the length of what is read at once",
+            ) from error
 
 
 def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
