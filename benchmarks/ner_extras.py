@@ -1,10 +1,11 @@
 """What each extra of the tagger is worth: runs with it beside runs without, over the same seeds.
 
 Reads the finished runs of `make run-all SUITE=ner_extras`, or any other named-entity runs of the
-same data, and compares each setting with the base on the test sentences: mean and standard
-deviation of entity F1 over the seeds, and the paired difference of the means over draws of
+same data and version, and compares each setting with the default on the test sentences: mean and
+standard deviation of entity F1 over the seeds, and the paired difference of the means over draws of
 documents. The interval says how far the choice of test documents matters; the differences seed by
-seed say how far that of the seed does. The last line is JSON.
+seed say how far that of the seed does. Seconds are of the whole run; two runs at once slow each
+other. The last line is JSON.
 """
 
 import argparse
@@ -19,33 +20,44 @@ from workbench import paths
 from workbench.result import Metric, Result
 from workbench.runs import read
 from workbench.statistics import Counts, measure
+from workbench.tasks.ner import Config
 
+FREE = ("seed", "transfer")
+"""Parameters that make no other setting."""
 Setting = dict[int, Result]
 """Seed -> run."""
 
 
 def settings(dataset: str) -> dict[str, Setting]:
-    """Finished runs by what is set otherwise than in most of them, the newest of each seed."""
-    found: list[Result] = []
-    for folder in sorted((paths.reports() / "runs").glob("*/result.json")):
-        record = Result.read_record(folder.parent)
-        if record.task == "ner" and record.parameters["dataset"] == dataset:
-            found.append(read(folder.parent.name))
-    fixed = {"seed", "transfer"}
-    names = [name for name in (found[0].parameters if found else ()) if name not in fixed]
-    varied = [name for name in names if len({run.parameters[name] for run in found}) > 1]
+    """Finished runs by what is set otherwise than by default, the newest of each seed."""
     grouped: dict[str, Setting] = defaultdict(dict)
-    for run in found:
-        name = "; ".join(f"{name}={run.parameters[name]}" for name in varied)
-        grouped[name or "default"][run.parameters["seed"]] = run
+    records = [
+        (record.started, folder.parent.name, record)
+        for folder in (paths.reports() / "runs").glob("*/result.json")
+        if (record := Result.read_record(folder.parent)).task == "ner"
+        and record.parameters["dataset"] == dataset
+        and set(record.parameters) == set(Config.model_fields)
+    ]
+    for _, name, record in sorted(records, key=lambda row: row[0]):
+        grouped[_name(record.parameters)][record.parameters["seed"]] = read(name)
     return dict(sorted(grouped.items()))
+
+
+def _name(parameters: dict[str, Any]) -> str:
+    default = {name: field.default for name, field in Config.model_fields.items()}
+    changed = [
+        f"{name}={value}"
+        for name, value in parameters.items()
+        if name not in FREE and value != default[name]
+    ]
+    return "; ".join(changed) or "default"
 
 
 def entities(run: Result) -> Counts:
     """Correct, predicted and gold entities of each test document [documents, 3]."""
-    kinds = sorted({tag[2:] for tags in run.items["gold"] for tag in tags} - {""})
     tags = [[list(row) for row in run.items[side]] for side in ("gold", "predicted")]
-    return m.entity_counts(*tags, list(run.items["cluster"]), [*kinds]).sum(axis=1)
+    kinds = sorted({tag[2:] for rows in tags for row in rows for tag in row} - {""})
+    return m.entity_counts(*tags, list(run.items["cluster"]), kinds).sum(axis=1)
 
 
 def difference(one: Setting, base: Setting) -> Metric | None:
@@ -64,22 +76,20 @@ def difference(one: Setting, base: Setting) -> Metric | None:
 
 def row(setting: Setting, base: Setting) -> dict[str, Any]:
     """Scores, difference and cost of a setting."""
-    scores = {
-        split: [run.metrics[f"{split}/entity_f1"].value for run in setting.values()]
-        for split in ("validation", "test")
-    }
     found: dict[str, Any] = {"seeds": sorted(setting)}
-    for split, values in scores.items():
+    for split in ("validation", "test"):
+        values = [run.metrics[f"{split}/entity_f1"].value for run in setting.values()]
         found[split] = float(np.mean(values))
         found[f"{split}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    found["seconds"] = float(np.mean([run.cost.train_seconds for run in setting.values()]))
-    if setting is not base and set(setting) & set(base):
+    found["seconds"] = float(np.mean([run.cost.seconds for run in setting.values()]))
+    shared = sorted(set(setting) & set(base))
+    if setting is not base and shared:
         metric = difference(setting, base)
-        found["difference"] = metric.model_dump() if metric else None
-        found["by_seed"] = [
-            setting[s].metrics["test/entity_f1"].value - base[s].metrics["test/entity_f1"].value
-            for s in sorted(set(setting) & set(base))
+        scores = [
+            [side[s].metrics["test/entity_f1"].value for s in shared] for side in (setting, base)
         ]
+        found["difference"] = metric.model_dump() if metric else None
+        found["by_seed"] = np.subtract(*scores).tolist()
     return found
 
 
@@ -87,7 +97,7 @@ def main() -> None:
     """Print the table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--dataset", default="conll2003")
-    parser.add_argument("--base", default="extras=casing", help="the setting to compare with")
+    parser.add_argument("--base", default="default", help="the setting to compare with")
     options = parser.parse_args()
     found = settings(options.dataset)
     if options.base not in found:
@@ -95,15 +105,14 @@ def main() -> None:
     base = found[options.base]
     table = {name: row(setting, base) for name, setting in found.items()}
     width = max(map(len, table)) + 2
-    print(f"{'':<{width}}seeds  validation     test           train s  test minus base, by seed")
+    print(f"{'':<{width}}seeds  validation        test                 s  test minus base, by seed")
     for name, values in table.items():
         scores = [
-            f"{values[split]:.4f}"
-            + (f" ±{sd:.4f}" if (sd := values[f"{split}_sd"]) else "        ")
+            f"{values[split]:.4f}" + (f" ±{sd:.4f}" if (sd := values[f"{split}_sd"]) else " " * 8)
             for split in ("validation", "test")
         ]
         text = f"{name:<{width}}{len(values['seeds']):>5}  {'  '.join(scores)}"
-        text += f"  {values['seconds']:7.0f}"
+        text += f"  {values['seconds']:5.0f}"
         if values.get("difference"):
             by_seed = ", ".join(f"{value:+.4f}" for value in values["by_seed"])
             text += f"  {Metric(**values['difference']):+} ({by_seed})"

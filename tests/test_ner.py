@@ -16,8 +16,8 @@ from workbench import figures, notebooks, paths, tables
 from workbench.data import ner as data
 from workbench.errors import ParameterError
 from workbench.iob import spans
-from workbench.models.augmentation import masked, recased
-from workbench.models.encoder import SHAPES, TokenClassifier
+from workbench.models.augmentation import masked
+from workbench.models.encoder import TokenClassifier
 from workbench.models.windows import pack
 from workbench.result import Metric, Result
 from workbench.tasks import ner, ner_errors, ner_scores, ner_transfer
@@ -170,6 +170,15 @@ def test_kinds_of_error_and_what_mending_them_gains(tmp_path):
     found = ner_errors.study(loaded, predicted, sureness)
     counts = {row["kind"]: row["count"] for row in found["errors"]}
     assert counts == dict.fromkeys(ner_errors.MENDED, 1)
+    gold = [list(tags) for tags in loaded.splits["test"]["ner_tags"]]
+    theirs = Evaluator(gold, predicted, tags=["PER", "LOC", "ORG"], loader="list").evaluate()[
+        "overall"
+    ]
+    assert (theirs["strict"].missed, theirs["strict"].spurious) == (1, 1)
+    assert (
+        theirs["strict"].incorrect
+        == counts["type"] + counts["boundary"] + counts["type and boundary"]
+    )
     before = ner_scores.metrics(loaded, "test", predicted)["test/entity_f1"].value
     assert before == pytest.approx(2 * 1 / (5 + 5))
     after = {row["kind"]: before + row["gain"]["value"] for row in found["errors"]}
@@ -201,7 +210,7 @@ def test_parts_hold_every_entity_once(tmp_path, learned):
     sizes = {(row["by"], row["part"]): row["f1"]["n"] for row in found}
     assert sizes["form in training", "not seen"] == 2
     assert sizes["sentence", "all capitals"] == 1
-    assert sizes["words", "2"] == 1
+    assert sizes["length in words", "2"] == 1
     assert sizes["entities in the sentence", "1"] == 2
     for by in {row["by"] for row in found}:
         assert sum(n for (way, _), n in sizes.items() if way == by) == 4
@@ -215,35 +224,87 @@ def test_study_is_shown(learned):
     assert "errors the model is sure of" in tables.disputed(result).body
 
 
-def test_transfer_is_scored_in_the_types_both_have(tmp_path, learned):
-    """Equal text under other names of its types: what is found must be as good."""
-    result, loaded = learned
-    names = {"PER": "person", "LOC": "geo-loc", "ORG": "company", "MISC": "product"}
+def renamed(folder, names):
+    """The training sentences of tiny_ner under other names of their types, in three splits."""
     for split in ("train", "validation", "test"):
         text = (paths.FIXTURES / "tiny_ner" / "train.txt").read_text()
         for ours, theirs in names.items():
             text = text.replace(f"-{ours}", f"-{theirs}")
-        (tmp_path / f"{split}.txt").write_text(text)
+        (folder / f"{split}.txt").write_text(text)
+    return str(folder)
+
+
+def test_transfer_is_scored_in_the_types_both_have(tmp_path, learned):
+    """The same text under other names of its types: what was learned is found there as well."""
+    result, loaded = learned
+    names = {"PER": "person", "LOC": "geo-loc", "ORG": "company", "MISC": "MISC"}
+    other = renamed(tmp_path, names)
     config = ner.Config.check(
-        {"dataset": str(loaded.source.path), "transfer": str(tmp_path), "epochs": 1}
+        {"dataset": str(loaded.source.path), "transfer": other, "epochs": 12, "batch_pieces": 128}
     )
-    tagger = TokenClassifier(ner.load_model(config), loaded.labels)
-    gold = list(loaded.splits["test"]["ner_tags"])
-    found = ner_transfer.scores(tagger, loaded, gold, config).metrics
-    inside = found["test/entity_f1_common_types"]
-    assert inside.value == 1
-    assert inside.n == found["transfer/entity_f1_common_types"].n < result.metrics[
-        "test/entity_f1"
-    ].n  # fmt: skip
+    found = ner.run(config, ner.load_model(config), loaded)
+    inside, outside, drop = (
+        found.metrics[f"{split}/entity_f1_{what}"]
+        for split, what in (
+            ("test", "common_types"),
+            ("transfer", "common_types"),
+            ("transfer", "drop"),
+        )
+    )
+    assert inside.value == outside.value > 0.9
+    assert drop.value == 0
+    assert drop.low < 0 < drop.high, "the two are drawn by themselves"
+    assert inside.n == outside.n < result.metrics["test/entity_f1"].n
+    assert found.losses["transfer_known"].count == found.losses["transfer_known"].of == 29
+    assert found.sources["transfer"]["name"] == other
 
 
-def test_transfer_to_data_of_other_types_is_refused(tmp_path, learned):
+def test_what_other_rules_mark_is_left_out_of_transfer(tmp_path, learned):
+    """Persons are singers there, which have no counterpart: finding them is no error."""
     _, loaded = learned
+    other = renamed(tmp_path, {"PER": "singer"})
+    config = ner.Config.check({"dataset": str(loaded.source.path), "transfer": other})
+    there = ner_transfer.load(config, loaded)
+    gold = [list(tags) for tags in loaded.splits["test"]["ner_tags"]]
+    shared = ner_transfer._shared(loaded, there)
+    assert shared == ["location", "organisation"]
+    persons = sum(tag == "B-PER" for tags in gold for tag in tags)
+    called = [[tag.replace("PER", "LOC") for tag in tags] for tags in gold]
+    found, omitted = ner_transfer._counted(there, ("test",), [called], shared)
+    assert (omitted.count, persons) == (persons, persons)
+    correct, predicted, wanted = found.counts.sum(axis=0)
+    assert correct == predicted == wanted > 0
+
+
+def test_data_of_other_types_is_said_to_be_no_transfer_and_ends_no_run(tmp_path, tiny_bert, capsys):
     for split in ("train", "validation", "test"):
         (tmp_path / f"{split}.txt").write_text("Ada B-GENE\nruns O\n")
-    config = ner.Config.check({"dataset": "tiny_ner", "transfer": str(tmp_path)})
-    with pytest.raises(ParameterError, match="no entity type in common"):
-        ner_transfer.scores(None, loaded, [], config)
+    config = ner.Config.check(
+        {"model": str(tiny_bert), "dataset": str(tmp_path), "transfer": "tiny_ner", "epochs": 1}
+    )
+    found = ner.run(config, ner.load_model(config), ner.load_data(config))
+    assert "no entity type in common with tiny_ner" in capsys.readouterr().out
+    assert not any(name.startswith("transfer") for name in (*found.metrics, *found.sources))
+
+
+def test_of_one_file_all_sentences_are_transferred_to(tmp_path, learned):
+    _, loaded = learned
+    file = tmp_path / "tweets.txt"
+    file.write_text((paths.FIXTURES / "tiny_ner" / "train.txt").read_text())
+    config = ner.Config.check({"dataset": str(loaded.source.path), "transfer": str(file)})
+    other = ner_transfer.load(config, loaded)
+    tagger = TokenClassifier(ner.load_model(config), loaded.labels)
+    gold = list(loaded.splits["test"]["ner_tags"])
+    found = ner_transfer.scores(tagger, loaded, gold, other, config)
+    assert found.losses["transfer_known"].of == 29
+    assert found.metrics["test/entity_f1_common_types"].value == 1
+
+
+def test_nothing_to_read_gives_nothing(tiny_bert):
+    config = ner.Config.check({"model": str(tiny_bert), "dataset": "tiny_ner"})
+    tagger = TokenClassifier(ner.load_model(config), ["O", "B-LOC"])
+    extras = ["views", "consistency"]
+    assert tag_scores(tagger, [], [], window_pieces=9, dtype=torch.float32, extras=extras) == []
 
 
 def test_readings_of_a_word_in_a_document_are_drawn_together():
@@ -288,7 +349,7 @@ def test_notebook_names_every_extra():
     assert all(f"| `{name}` | " in text for name in EXTRAS)
 
 
-def test_words_are_hidden_and_recased_at_the_shares_asked_for(tiny_bert):
+def test_words_are_hidden_at_the_share_asked_for(tiny_bert):
     config = ner.Config.check({"model": str(tiny_bert), "dataset": "tiny_ner"})
     encoder, loaded = ner.load_model(config), ner.load_data(config)
     rows = loaded.splits["train"]
@@ -300,19 +361,6 @@ def test_words_are_hidden_and_recased_at_the_shares_asked_for(tiny_bert):
     share = np.mean([set(word) == {4} for word in hidden])
     assert share == pytest.approx(0.25, abs=0.02)
     assert all(new == old or set(new) == {4} for new, old in zip(hidden, words, strict=True))
-
-    changed = recased(windows, 0.5, 0.25, random.Random(0))
-    pairs = [
-        (old.shapes, new.shapes)
-        for before, after in zip(windows, changed, strict=True)
-        for old, new in zip(before, after, strict=True)
-        if set(old.shapes) >= {0, 1, 2}  # marks, small letters, a capitalised word
-    ]
-    upper, lower = SHAPES.index("upper"), SHAPES.index("lower")
-    for case, wanted in ((upper, 0.5), (lower, 0.25)):
-        share = np.mean([set(new) <= {0, case} for _, new in pairs])
-        assert share == pytest.approx(wanted, abs=0.05)
-    assert all([s == 0 for s in old] == [s == 0 for s in new] for old, new in pairs)
 
 
 def test_reference_table_stands_beside_ours_with_the_difference(learned):

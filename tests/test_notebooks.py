@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +43,15 @@ def test_notebook_is_thin_and_stripped(name):
     text = notebook.path.read_text(encoding="utf-8")
     assert notebooks.tidy(notebook) == text, "do: make fmt"
     assert name == name.lower()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_settings_that_the_prose_advises_are_possible(name):
+    notebook = notebooks.find(name)
+    prose = [cell.source for cell in notebook.content.cells if cell.cell_type == "markdown"]
+    advised = dict(re.findall(r"`(\w+) = ([^`]+)`", "\n".join(prose)))
+    values = {key: ast.literal_eval(value) for key, value in advised.items()}
+    assert notebook.config.check(values)
 
 
 @pytest.mark.parametrize("name", NAMES)

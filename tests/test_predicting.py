@@ -93,6 +93,24 @@ def test_places_are_those_of_the_text_and_nothing_is_left_out(tagged):
     assert max(entity["end"] for entity in found[-1]["entities"]) > 0.9 * len(long)
 
 
+def test_blank_line_parts_documents():
+    lines = ["", "Ada ran.", "She won.", " ", "\n", "Tarvik"]
+    found = [list(predicting.WORD.finditer(line)) for line in lines]
+    assert predicting._documents(found) == [1, 1, 3]
+
+
+def test_document_is_read_without_those_beyond_a_blank_line(tagged):
+    run, _ = tagged
+    one, other = ["Ada Lund went to Tarvik .", "Lund ran ."], ["Tarvik sold Lund ."]
+    alone = list(predicting.predict(run, one)) + list(predicting.predict(run, other))
+    both = [row for row in predicting.predict(run, [*one, "", *other]) if row["text"]]
+    for ours, theirs in zip(both, alone, strict=True):
+        places = [
+            [(e["start"], e["end"], e["type"]) for e in r["entities"]] for r in (ours, theirs)
+        ]
+        assert places[0] == places[1]
+
+
 def test_plain_transformers_tags_the_same(tagged):
     """The model card's recipe: the model, its tokenizer, and letter case as token types."""
     run, result = tagged

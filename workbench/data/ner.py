@@ -37,6 +37,8 @@ class NerData:
     types: tuple[str, ...]
     losses: dict[str, Loss] = field(default_factory=dict)
     """What was changed or is doubtful."""
+    one_file: bool = False
+    """Whether the splits are ours, made from one file by a hash."""
 
     @property
     def labels(self) -> list[str]:
@@ -70,7 +72,8 @@ def load(name: str) -> NerData:
     """
     source = resolve(name, "dataset")
     changes: Counter[str] = Counter()
-    if file := tables.only_file(source.path, (*CONLL_SUFFIXES, *TABLE_SUFFIXES)):
+    file = tables.only_file(source.path, (*CONLL_SUFFIXES, *TABLE_SUFFIXES))
+    if file:
         rows = _split_by_hash(_read_file(file, changes), file)
     else:
         rows = _read_folder(source.path, TYPES.get(name, ()), changes)
@@ -82,6 +85,7 @@ def load(name: str) -> NerData:
         splits=DatasetDict({split: Dataset.from_list(rows[split]) for split in SPLITS}),
         types=types,
         losses=_losses(rows, changes["rewritten_tags"]),
+        one_file=bool(file),
     )
 
 

@@ -123,9 +123,12 @@ def _dots(axes: Axes, bins: list[dict], colour: str, label: str) -> None:
 
 def _cooled(cooled: dict) -> str:
     """What dividing the logits by a temperature does to the error and the loss."""
+    if cooled["temperature"] == 1:
+        return " Validation holds too few errors to choose a temperature by."
     loss = Metric(**cooled["loss"])
     return (
-        f" Divided by a temperature of {cooled['temperature']:.2f}, which validation chose, the "
+        f" Divided by a temperature of {cooled['temperature']:.2f}, which "
+        f"{cooled['validation_n']:,} validation texts chose, the "
         f"logits give an error of {cooled['expected_calibration_error']:.3f}; the loss changes by "
         f"{loss:+} nats a text."
     )

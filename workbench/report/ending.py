@@ -87,8 +87,8 @@ def _split(message: str, place: Place | None, said: tuple[str, ...]) -> tuple[st
 def command(notebook: str, changed: dict[str, Any]) -> str:
     """The command that runs a notebook with these parameters; "" where the notebook is not known.
 
-    >>> command("50_ner", {"epochs": 3, "casing": False, "dataset": "my data.txt"})
-    "workbench run 50_ner --set epochs=3 --set casing=false --set 'dataset=my data.txt'"
+    >>> command("50_ner", {"epochs": 3, "transfer": "", "dataset": "my data.txt"})
+    "workbench run 50_ner --set epochs=3 --set transfer= --set 'dataset=my data.txt'"
     """
     if not notebook:
         return ""

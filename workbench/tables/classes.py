@@ -62,7 +62,7 @@ def attributions(result: Result) -> Html:
     for row in result.tables["attributions"]:
         most = max(map(abs, row["scores"]), default=0)
         words = [
-            _shaded(word, score / most if most else 0)
+            _shaded(word, score, score / most if most else 0)
             for word, score in zip(row["words"], row["scores"], strict=True)
         ]
         said = f"{row['predicted']}, probability {row['probability']:.2f}"
@@ -77,11 +77,12 @@ def attributions(result: Result) -> Html:
     return Html(f'{note(text)}<ol class="wb-sentences">{"".join(parts)}</ol>')
 
 
-def _shaded(word: str, share: float) -> str:
+def _shaded(word: str, score: float, share: float) -> str:
     """An escaped word on a shade from 1 to 4 for its share of the strongest word's, -1..1."""
     level = round(4 * abs(share))
     side = "for" if share > 0 else "against"
-    return f'<mark class="wb-{side}-{level}">{escape(word)}</mark>' if level else escape(word)
+    mark = f'<mark class="wb-{side}-{level}" title="{score:+.2f}">'
+    return f"{mark}{escape(word)}</mark>" if level else escape(word)
 
 
 def risk_check(result: Result) -> Html:

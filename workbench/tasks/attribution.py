@@ -72,7 +72,7 @@ def attribute(
     with torch.no_grad():
         before, after = _logits(model, torch.cat([start, end]))[:, label].tolist()
     words, scores = _by_word(encoder.tokenizer, text, pieces[1:-1].tolist())
-    return words, scores, abs(float(pieces.sum()) - (after - before))
+    return words, scores, abs(sum(scores) - (after - before))
 
 
 def _logits(model: TextClassifier, embedded: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ EXTRAS = {
     "casing": "tell an uncased encoder each word's letter case",
     "consistency": "let the readings of a word within a document agree more",
     "views": "read every sentence in windows of three sizes, and take the mean",
-    "capitals": "write some training sentences all in capitals, or all in small letters",
     "masking": "hide some training words, so that those around them have to tell",
     "layer_decay": "let lower layers learn more slowly",
     "fast_head": "let what was not pretrained learn five times as fast",
@@ -21,13 +20,18 @@ AGREEMENT = 0.3
 """How far a word's scores move towards the mean of its document's readings of it."""
 VIEWS = (2, 3, 4)
 """Sizes of windows, in thirds of the one trained with."""
-UPPER, LOWER, MASKED = 0.1, 0.05, 0.1
-"""Shares of sentences written in capitals and in small letters, and of words hidden."""
+MASKED = 0.1
+"""Share of words hidden."""
 LAYER_DECAY, HEAD_SCALE, AVERAGING, SMOOTHING = 0.9, 5.0, 0.99, 0.05
 
 
 def known(text: str) -> str:
-    """The same text, where all its names are known; else ValueError."""
-    if unknown := [name for name in names(text) if name not in EXTRAS]:
+    """The names in a text, each once and in their order above; ValueError for an unknown one.
+
+    >>> known("views,casing, views")
+    'casing, views'
+    """
+    found = names(text)
+    if unknown := [name for name in found if name not in EXTRAS]:
         raise ValueError(f"unknown extra {unknown[0]!r}; known: {', '.join(EXTRAS)}")
-    return text
+    return ", ".join(name for name in EXTRAS if name in found)

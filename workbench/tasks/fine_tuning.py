@@ -96,6 +96,7 @@ def run(config: Config, model: "Encoder", data: "TextData") -> Result:
     compared = _compare(answers, rows, data)
     curve, fewer = _curve(train, rows, setting, answers, data.unit)
     learned = [*answers.values(), *fewer]
+    looked_into = _looked_into(answers[FULL], test, setting)
     result = Result(
         task=config.task,
         parameters=config.model_dump(mode="json"),
@@ -112,7 +113,7 @@ def run(config: Config, model: "Encoder", data: "TextData") -> Result:
         tables={
             "methods": {method: answer.cost for method, answer in answers.items()},
             "curve": curve,
-            **_looked_into(answers[FULL], test, setting),
+            **looked_into,
             "risk": risk.check(model, data.labels, train.first(32)),
         },
     )

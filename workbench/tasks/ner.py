@@ -49,7 +49,7 @@ class Config(BaseConfig):
     """Most word pieces in a training batch, padding counted."""
     window_pieces: Annotated[int, Field(ge=8)] = 96
     """Word pieces of a document's neighbouring sentences read together."""
-    extras: Annotated[str, AfterValidator(known)] = "casing, consistency, views"
+    extras: Annotated[str, AfterValidator(known)] = "casing, consistency, views, masking"
     """Additions to the recipe by name, parted by commas."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products; auto: bfloat16 where the hardware has it."""
@@ -79,40 +79,39 @@ def run(config: Config, model: "Encoder", data: "NerData") -> Result:
     from workbench.training import Log
 
     began = time.monotonic()
+    other = ner_transfer.load(config, data)
     machine.seed(config.seed)
     tagger = TokenClassifier(model, data.labels)
     log = Log(config.directory)
     fit, validated = ner_tagger.train(config, tagger, data, log)
     tested = ner_tagger.predict(tagger, data, "test", config)
-    scores = ner_scores.metrics(data, "test", tested.tags, tested.argmax)
-    scores |= ner_scores.metrics(data, "validation", validated.tags, validated.argmax)
-    transferred = ner_transfer.scores(tagger, data, tested.tags, config)
+    transferred = ner_transfer.scores(tagger, data, tested.tags, other, config)
+    tables = ner_scores.tables(data, tested.tags) | {"best_epoch": fit.best_epoch}
+    tables |= ner_errors.study(data, tested.tags, tested.sureness)
+    sources = {"model": model.source, "dataset": data.source}
+    sources |= {"transfer": other.source} if other else {}
     result = Result(
         task=config.task,
         parameters=config.model_dump(mode="json"),
-        sources={
-            "model": model.source.record(),
-            "dataset": data.source.record(),
-            **transferred.sources,
+        sources={kind: source.record() for kind, source in sources.items()},
+        metrics={
+            **ner_scores.metrics(data, "test", tested.tags, tested.argmax),
+            **ner_scores.metrics(data, "validation", validated.tags, validated.argmax),
+            **transferred.metrics,
         },
-        metrics=scores | transferred.metrics,
         headline=("test/entity_f1", "test/token_accuracy", "validation/entity_f1"),
         baselines={
             "majority": ner_scores.majority(data),
             "lexicon": ner_scores.lexicon(data),
         },
-        losses={**data.losses, **_tokenization_losses(model, data)},
+        losses={**data.losses, **_tokenization_losses(model, data), **transferred.losses},
         cost=Cost(
             **machine.spent(began, model.device, ner_tagger.dtype(config, model)),
             train_seconds=fit.seconds,
             trained_pieces=fit.pieces,
         ),
         environment=machine.environment(),
-        tables={
-            **ner_scores.tables(data, tested.tags),
-            **ner_errors.study(data, tested.tags, tested.sureness),
-            "best_epoch": fit.best_epoch,
-        },
+        tables=tables,
     )
     reading = {"window_pieces": config.window_pieces, "extras": config.extras}
     result = exported.keep(tagger, result, config.directory, **reading)

@@ -51,7 +51,7 @@ def study(data: NerData, predicted: Tags, sureness: Sequence[Sequence[float]]) -
 
 
 def _by_kind(data: NerData, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
-    """Each kind of error: its share of all, and what F1 would gain were all of it mended.
+    """Each kind of error: how many, and what F1 would gain were all of it mended.
 
     The kinds are those of nervaluate's evaluator; the gain is that of Bolya et al. 2020, "TIDE",
     section 2.3.
@@ -63,20 +63,15 @@ def _by_kind(data: NerData, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
         return [*_counts(pair), *(kind == name for name in names)]
 
     counts, unit = _summed(data, pairs, count)
-    total, gold = int(counts[:, 3:].sum()), int(counts[:, 2].sum())
+    gold = int(counts[:, 2].sum())
     return [
         {
             "kind": kind,
             "count": int(counts[:, 3 + place].sum()),
-            "share": _dump(counts, partial(_share, place), total, unit),
             "gain": _dump(counts, partial(_gain, place), gold, unit),
         }
         for place, kind in enumerate(names)
     ]
-
-
-def _share(place: int, sums: Counts) -> Counts:
-    return sums[:, 3 + place] / np.maximum(sums[:, 3:].sum(axis=1), 1)
 
 
 def _gain(place: int, sums: Counts) -> Counts:
@@ -125,7 +120,7 @@ def _by_part(data: NerData, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
     entities = [len(spans(tags)) for tags in data.splits["test"]["ner_tags"]]
     ways: dict[str, Part] = {
         "form in training": _seen(data),
-        "words": lambda _, span: ("1", "2", "3 or more")[min(span[2] - span[1], 3) - 1],
+        "length in words": lambda _, span: ("1", "2", "3 or more")[min(span[2] - span[1], 3) - 1],
         "sentence": lambda s, _: (
             "all capitals" if " ".join(sentences[s]).isupper() else "not all capitals"
         ),

@@ -12,9 +12,9 @@ from workbench import iob, machine
 from workbench.config import names
 from workbench.data.ner import NerData
 from workbench.metrics import EntityScores, Tags
-from workbench.models.augmentation import masked, recased
+from workbench.models.augmentation import masked
 from workbench.models.encoder import Encoder, TokenClassifier
-from workbench.models.windows import Batch, Window, batches, pack
+from workbench.models.windows import Batch, batches, pack
 from workbench.tasks import extras
 from workbench.tasks.ner import Config
 from workbench.tasks.tagging import tag_scores
@@ -116,25 +116,19 @@ class _Lessons:
         self.targets = [[labels[tag] for tag in tags] for tags in rows["ner_tags"]]
         segments = tagger.encoder.segments(list(rows["tokens"]), list(rows["document"]))
         self.windows = pack(segments, min(config.window_pieces, tagger.encoder.capacity))
-        self.chance = random.Random(config.seed)
-        self.drawn: list[list[list[Window]]] = []
-        self.epoch = 0
+        self.seed, self.epoch = config.seed, 0
 
     def batches(self, epoch: int) -> list[Batch]:
-        """Those of an epoch from 1."""
+        """Those of an epoch from 1, the same whenever it is asked."""
         self.epoch = epoch
-        while len(self.drawn) < epoch:  # in order, so that a training that goes on draws the same
-            self.drawn.append(batches(self._changed(), self.batch_pieces, shuffle=self.chance))
-        return [self.tagger.encoder.collate(group) for group in self.drawn[epoch - 1]]
-
-    def _changed(self) -> list[Window]:
+        chance = random.Random(f"{self.seed}/{epoch}")
         windows, tokenizer = self.windows, self.tagger.encoder.tokenizer
-        mask = tokenizer.mask_token_id or tokenizer.unk_token_id
-        if "capitals" in self.extras:
-            windows = recased(windows, extras.UPPER, extras.LOWER, self.chance)
         if "masking" in self.extras:
-            windows = masked(windows, extras.MASKED, mask, self.chance)
-        return windows
+            mask = tokenizer.mask_token_id
+            mask = tokenizer.unk_token_id if mask is None else mask
+            windows = masked(windows, extras.MASKED, mask, chance)
+        groups = batches(windows, self.batch_pieces, shuffle=chance)
+        return [self.tagger.encoder.collate(group) for group in groups]
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Mean cross-entropy over the batch's words."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -10,11 +9,12 @@ from workbench import iob
 from workbench import metrics as m
 from workbench.data import ner
 from workbench.data.ner import NerData
-from workbench.errors import ParameterError
+from workbench.data.tables import SPLITS
+from workbench.iob import Span, spans
 from workbench.metrics import Tags
 from workbench.models.encoder import TokenClassifier
-from workbench.result import Metric
-from workbench.statistics import measure
+from workbench.result import Loss, Metric
+from workbench.statistics import LEVEL, MIN_CLUSTERS, Counts, measure, resample
 from workbench.tasks.ner import Config
 from workbench.tasks.ner_scores import drawn
 from workbench.tasks.ner_tagger import scored
@@ -29,36 +29,66 @@ COMMON = {
 
 @dataclass(frozen=True)
 class Transferred:
-    """Scores in the common types, on the data learned from and on the other."""
+    """Scores in the common types on both, their difference, and what was left out."""
 
     metrics: dict[str, Metric] = field(default_factory=dict)
-    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    losses: dict[str, Loss] = field(default_factory=dict)
 
 
-def scores(tagger: TokenClassifier, data: NerData, predicted: Tags, config: Config) -> Transferred:
-    """Entity F1 in the common types: of `predicted` on `data`'s test split, and on the other's.
-
-    Nothing where the configuration names no other data. Raises ParameterError where no type is in
-    both.
-    """
-    if config.transfer in ("", config.dataset):
-        return Transferred()
+def load(config: Config, data: NerData) -> NerData | None:
+    """The other data, described on screen; None, with the reason said, where nothing compares."""
+    if not config.transfer:
+        return None
     other = ner.load(config.transfer)
-    shared = sorted(set(map(common, data.types)) & set(map(common, other.types)) - {""})
-    if not shared:
-        raise ParameterError(
-            f"transfer={config.transfer!r} has no entity type in common with {config.dataset!r}: "
-            f"{', '.join(other.types)} and {', '.join(data.types)}",
-            expected=f"some of {', '.join(COMMON)} in both",
-            do='name other data, or "" for none',
+    if other.source.fingerprint == data.source.fingerprint:
+        print("transfer: the same data, so nothing to compare with")
+        return None
+    if not _shared(data, other):
+        print(
+            f"transfer: no entity type in common with {other.source.name}, so it is left out: "
+            f"{', '.join(data.types)} and {', '.join(other.types)}"
         )
-    found = [iob.decode(score, tagger.labels) for score in scored(tagger, other, "test", config)]
+        return None
+    print(f"transfer, tested on after training:\n{other.describe()}\n")
+    return other
+
+
+def scores(
+    tagger: TokenClassifier, data: NerData, predicted: Tags, other: NerData | None, config: Config
+) -> Transferred:
+    """Entity F1 in the common types of `predicted` on `data`'s test split and on other data.
+
+    Of other data that is one file all sentences count, else its test split. A predicted entity
+    that overlaps a gold one of a type without a counterpart is left out on both sides, as it may
+    be right there.
+    """
+    if other is None:
+        return Transferred()
+    shared = _shared(data, other)
+    splits = tuple(SPLITS) if other.one_file else ("test",)
+    found = [
+        [iob.decode(score, tagger.labels) for score in scored(tagger, other, split, config)]
+        for split in splits
+    ]
+    inside, _ = _counted(data, ("test",), [predicted], shared)
+    outside, omitted = _counted(other, splits, found, shared)
+    metrics = {
+        "test/entity_f1_common_types": _f1(inside),
+        "transfer/entity_f1_common_types": _f1(outside),
+        "transfer/entity_f1_drop": _drop(inside, outside),
+    }
+    known = {" ".join(words) for words in data.splits["train"]["tokens"]}
+    sentences = [" ".join(words) for split in splits for words in other.splits[split]["tokens"]]
     return Transferred(
+        {name: metric for name, metric in metrics.items() if metric},
         {
-            "test/entity_f1_common_types": _f1(data, predicted, shared),
-            "transfer/entity_f1_common_types": _f1(other, found, shared),
+            "transfer_omitted": omitted,
+            "transfer_known": Loss(
+                count=sum(sentence in known for sentence in sentences),
+                of=len(sentences),
+                note="sentences of the transfer data that also stand in the training split (kept)",
+            ),
         },
-        {"transfer": other.source.record()},
     )
 
 
@@ -71,19 +101,69 @@ def common(kind: str) -> str:
     return next((name for name, meant in COMMON.items() if kind.lower() in meant), "")
 
 
-def _f1(data: NerData, predicted: Tags, shared: Sequence[str]) -> Metric:
-    clusters, unit = drawn(data, "test")
-    gold, found = (
-        [[_renamed(tag, shared) for tag in tags] for tags in rows]
-        for rows in (data.splits["test"]["ner_tags"], predicted)
-    )
-    counts = m.entity_counts(gold, found, clusters, shared).sum(axis=1)
-    entities = int(counts[:, 2].sum())
-    metric = measure(counts, lambda sums: np.nan_to_num(m.f1(sums)), n=entities, clusters=unit)
-    assert metric is not None
-    return metric
+def _shared(data: NerData, other: NerData) -> list[str]:
+    return sorted(set(map(common, data.types)) & set(map(common, other.types)) - {""})
 
 
-def _renamed(tag: str, shared: Sequence[str]) -> str:
-    kind = common(tag[2:])
-    return f"{tag[:2]}{kind}" if kind in shared else "O"
+@dataclass(frozen=True)
+class _Counted:
+    counts: Counts
+    """Correct, predicted and gold entities of each cluster [clusters, 3]."""
+    unit: str
+
+
+def _counted(
+    data: NerData, splits: Sequence[str], predicted: Sequence[Tags], shared: Sequence[str]
+) -> tuple[_Counted, Loss]:
+    """Counts in the shared types, and the predicted entities left out."""
+    counts: dict[tuple[str, int], list[int]] = {}
+    units, omitted, given = [], 0, 0
+    for split, tagged in zip(splits, predicted, strict=True):
+        clusters, unit = drawn(data, split)
+        units.append(unit)
+        for cluster, gold, tags in zip(
+            clusters, data.splits[split]["ner_tags"], tagged, strict=True
+        ):
+            wanted, found = _renamed(spans(gold)), _renamed(spans(tags))
+            found = {span for span in found if span[0] in shared}
+            strange = [span for span in wanted if span[0] not in shared]
+            kept = {span for span in found if not any(_overlap(span, odd) for odd in strange)}
+            wanted -= set(strange)
+            omitted, given = omitted + len(found - kept), given + len(found)
+            row = counts.setdefault((split, cluster), [0, 0, 0])
+            for place, entities in enumerate((wanted & kept, kept, wanted)):
+                row[place] += len(entities)
+    note = "predicted entities left out, as they overlap a gold one of a type without counterpart"
+    loss = Loss(count=omitted, of=given, note=f"{data.source.name}: {note}")
+    return _Counted(np.array(list(counts.values()), float), units[0]), loss
+
+
+def _renamed(found: set[Span]) -> set[Span]:
+    return {(common(kind), start, end) for kind, start, end in found}
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one[1] < other[2] and other[1] < one[2]
+
+
+def _f1(found: _Counted) -> Metric | None:
+    return measure(found.counts, m.f1, n=int(found.counts[:, 2].sum()), clusters=found.unit)
+
+
+def _drop(inside: _Counted, outside: _Counted) -> Metric | None:
+    """F1 on the text learned from less that on the other; both are drawn by themselves."""
+    sides = (inside.counts, outside.counts)
+    values = [float(m.f1(counts.sum(axis=0))) for counts in sides]
+    if not np.isfinite(values).all():
+        return None
+    n = int(outside.counts[:, 2].sum())
+    value = values[0] - values[1]
+    if min(map(len, sides)) < MIN_CLUSTERS:
+        return Metric(
+            value=value, n=n, how=f"no interval: fewer than {MIN_CLUSTERS} {outside.unit}"
+        )
+    draws = [m.f1(resample(counts, seed=seed)) for seed, counts in enumerate(sides)]
+    tail = (1 - LEVEL) / 2
+    low, high = np.nanquantile(draws[0] - draws[1], [tail, 1 - tail])
+    how = f"percentile bootstrap over {len(sides[0]):,} and {len(sides[1]):,} {outside.unit}"
+    return Metric(value=value, low=float(low), high=float(high), n=n, how=how)

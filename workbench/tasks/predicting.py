@@ -3,6 +3,7 @@
 Nothing is cut: a long text is read in windows.
 """
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -33,7 +34,8 @@ def predict(
     """What the model kept in a run's directory says of each text, in order.
 
     Of a tagger: `entities`, each with `start` and `end` (characters, end not included), `type`,
-    `text` and `probability`, the least of its words'. Consecutive texts are each other's context.
+    `text` and `probability`, the least of its words'. Consecutive texts are one document,
+    until one without a word ends it: its sentences are each other's context.
     Of a classifier: `label` and `probabilities`; None of a text without any word piece. Raises
     ParameterError for a run that kept no model, IntegrityError for a damaged one.
     """
@@ -60,7 +62,7 @@ def _entities(
     scores = tag_scores(
         model,
         [[word.group() for word in found[row]] for row in full],
-        [0] * len(full) if consecutive else full,
+        _documents(found) if consecutive else full,
         window_pieces=settings["window_pieces"],
         dtype=machine.precision("auto", model.encoder.device),
         extras=names(settings.get("extras", "")),
@@ -69,6 +71,12 @@ def _entities(
     for row, text in enumerate(texts):
         entities = _spans(model.labels, text, found[row], by_row[row]) if row in by_row else []
         yield {"text": text, "entities": entities}
+
+
+def _documents(found: Sequence[Sequence[re.Match[str]]]) -> list[int]:
+    """The document of each text that has words, from 0: texts without any lie between them."""
+    ends = itertools.accumulate(not words for words in found)
+    return [ended for ended, words in zip(ends, found, strict=True) if words]
 
 
 def _spans(

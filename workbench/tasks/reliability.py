@@ -14,6 +14,7 @@ from workbench.tasks.classifiers import Labelled, Probabilities, chosen, losses
 
 BINS = 10
 TEMPERATURES = (0.05, 20.0)
+MIN_OF_EACH = 5
 MIN_TEXTS = 20
 """Fewest answers in a bin: below, its accuracy says nothing."""
 
@@ -66,7 +67,8 @@ def temper(
 
     The temperature is that of least cross-entropy on the validation texts, of which `held_out` are
     the probabilities (Guo et al. 2017, section 4.2). It changes no choice of a label. `loss` is
-    the mean cross-entropy of the test texts in nats with the temperature less that without.
+    the mean cross-entropy of the test texts in nats with the temperature less that without. With
+    fewer than 5 wrong or 5 right validation texts it is left at 1: it would run to its bound.
     """
 
     def loss(log_temperature: float) -> float:
@@ -74,7 +76,8 @@ def temper(
         return float(np.mean(losses(cooled, validation.labels, labels)))
 
     temperature = 1.0
-    if validation.texts:
+    wrong = sum(a != b for a, b in zip(chosen(held_out, labels), validation.labels, strict=True))
+    if min(wrong, len(held_out) - wrong) >= MIN_OF_EACH:
         found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
         temperature = float(np.exp(found.x))
     cooled = _divided(probabilities, temperature)
@@ -82,6 +85,7 @@ def temper(
     return {
         **measure(cooled, test.labels, labels),
         "temperature": temperature,
+        "validation_n": len(held_out),
         "loss": _mean_gap(after - before, unit="nats").model_dump(mode="json"),
     }
 

@@ -34,7 +34,9 @@ def tag_scores(
     scored. Raises RuntimeError if any word was left without.
     """
     segments = tagger.encoder.segments(list(sentences), list(documents))
-    sizes = [window_pieces * view // 3 for view in VIEWS] if "views" in extras else [window_pieces]
+    views = VIEWS if "views" in extras else (3,)
+    limit = tagger.encoder.capacity
+    sizes = dict.fromkeys(max(1, min(window_pieces * view // 3, limit)) for view in views)
     read = [_read(tagger, segments, sentences, size, dtype, progress) for size in sizes]
     scores = [_normalised(np.mean(views, axis=0)) for views in zip(*read, strict=True)]
     if "consistency" in extras:
@@ -53,12 +55,11 @@ def _read(
     progress: str,
 ) -> Scores:
     """Log-probabilities under windows of one size."""
-    capacity = max(1, min(window_pieces, tagger.encoder.capacity))
-    grouped = batches(pack(segments, capacity), EVALUATION_PIECES)
+    grouped = batches(pack(segments, window_pieces), EVALUATION_PIECES)
     scores = [np.full((len(words), len(tagger.labels)), np.nan, np.float32) for words in sentences]
     for number, windows in enumerate(grouped, 1):
         if progress:
-            text = f"\r{progress}: {number} of {len(grouped)} batches"
+            text = f"\r{progress}, windows of {window_pieces}: {number} of {len(grouped)} batches"
             print(text.ljust(80), end="", flush=True)
         batch = tagger.encoder.collate(windows)
         with torch.inference_mode(), autocast(dtype, tagger.encoder.device):
@@ -78,6 +79,8 @@ def agreeing(scores: Scores, sentences: Sequence[list[str]], documents: Sequence
     Entity Recognition", section 2, here as a geometric mean of probabilities, not a second model.
     Letter case is ignored. The result is normalised again.
     """
+    if not scores:
+        return []
     places: dict[tuple[int, str], int] = {}
     groups = np.array(
         [

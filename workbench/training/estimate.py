@@ -9,15 +9,18 @@ from workbench.machine import peak_memory_mb
 from workbench.result import duration
 from workbench.training.steps import Objective
 
-WORTH_STEPS = 100
+WORTH_STEPS = 30
 """Fewest steps of a training that is worth an estimate."""
+ADAM_BYTES = 8
+"""AdamW keeps two numbers a trained weight, in float32."""
 
 
 def announce(objective: Objective, batches: Sequence[Any]) -> None:
-    """Print how long the epochs will take, and the memory that the largest batch took.
+    """Print how long all epochs take at least, and how much memory.
 
-    Its gradients are computed twice, the second time by the clock, and thrown away: a GPU whose
-    memory is too small shows now and not in the middle. Nothing is said of a short training.
+    The gradients of the largest batch are computed twice, the second time by the clock, and thrown
+    away: a GPU too small for them shows now. AdamW's own time is not in it; its memory is added.
+    Nothing is said of a short training, nor where several processes train together.
     """
     epochs = objective.recipe.epochs
     steps = len(batches) * epochs
@@ -32,10 +35,12 @@ def announce(objective: Objective, batches: Sequence[Any]) -> None:
         objective.model.zero_grad()
     speed = largest.pieces / seconds
     total = epochs * sum(batch.pieces for batch in batches) / speed
+    trained = sum(p.numel() for p in objective.model.parameters() if p.requires_grad)
+    adam = ADAM_BYTES * trained / (1 << 20)
     peak = peak_memory_mb(objective.device)
-    kinds = ", ".join(f"{kind} {mb:,.0f} MiB" for kind, mb in peak.items())
+    kind = "gpu" if "gpu" in peak else "resident"
     print(
-        f"training: {steps:,} steps, about {duration(total)} at {speed:,.0f} pieces/s, scoring not "
-        f"counted; memory so far: {kinds}",
+        f"training: {steps:,} steps, {duration(total)} or a little more at {speed:,.0f} pieces/s, "
+        f"scoring not counted; about {peak[kind] + adam:,.0f} MiB {kind} memory",
         flush=True,
     )

@@ -14,6 +14,9 @@ from workbench.errors import TrainingError
 from workbench.machine import autocast
 from workbench.training.recipe import Recipe
 
+PRETRAINED = "network."
+"""In the name of every pretrained parameter: what an encoder calls the model that it holds."""
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -85,7 +88,8 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, parameter in trained:
         depth = depths[name]
-        scale = recipe.new_scale if depth is None else recipe.layer_decay ** (highest - depth)
+        below = 0 if depth is None else highest - depth
+        scale = recipe.layer_decay**below if PRETRAINED in name else recipe.new_scale
         decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
         empty = {"params": [], "weight_decay": decay, "scale": scale}
         groups.setdefault((scale, decay), empty)["params"].append(parameter)
@@ -93,13 +97,12 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _depth(name: str) -> int | None:
-    """Layer of a pretrained parameter, the embeddings below being -1; None of any other.
+    """Layer of a parameter, the word embeddings being -1; None where its name does not say.
 
-    >>> [_depth(f"encoder.network.{name}") for name in ("embeddings.norm", "encoder.layer.2.w")]
-    [-1, 2]
-    >>> _depth("head.weight") is None
-    True
+    >>> names = ("embeddings.norm", "encoder.layer.2.w", "h.3.attn.w", "final_norm.weight")
+    >>> [_depth(f"encoder.network.{name}") for name in names]
+    [-1, 2, 3, None]
     """
-    if found := re.search(r"\.(?:layers?|h|blocks?)\.(\d+)\.", name):
+    if found := re.search(r"\.(?:layers?|h|blocks?|\w+_layers|\w+_groups)\.(\d+)\.", name):
         return int(found[1])
-    return -1 if re.search(r"\b(embeddings|embed_tokens|wte)\b", name) else None
+    return -1 if re.search(r"\b(\w*embeddings?|embed_tokens|wte)\b", name) else None
