@@ -45,8 +45,11 @@ def tagged(tmp_path_factory):
     for split in ("train", "validation", "test"):
         shutil.copy(paths.FIXTURES / "tiny_ner" / "train.txt", folder / f"{split}.txt")
     config = ner.Config.check(
-        {"dataset": str(folder), "epochs": 12, "batch_pieces": 128, "window_pieces": 40}
-    )
+        {
+            "dataset": str(folder), "epochs": 16, "batch_pieces": 128, "window_pieces": 40,
+            "extras": "casing, consistency, views",
+        }
+    )  # fmt: skip
     config._directory = run
     result = ner.run(config, ner.load_model(config), ner.load_data(config))
     result.save()

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -18,6 +19,9 @@ from workbench.batch.plan import Run
 from workbench.batch.watch import gone, interrupted_after, terminated_as_interrupted
 from workbench.errors import InterruptedRunError, MachineError
 
+LATER_S = 5.0
+"""How much later a process ends that failed, in seconds: the launcher then ends the first, which
+is to say why it failed, where it failed for the same reason."""
 SUPERVISOR = "WORKBENCH_SUPERVISOR"
 """Variable with the id of the process without which the others are to end."""
 
@@ -91,4 +95,7 @@ def execute(run: Run, *, again: bool = False) -> Outcome:
             return single.execute(run, again=again)
         with tempfile.TemporaryDirectory(prefix="wb-rank-") as folder:
             os.environ["WORKBENCH_REPORTS"] = folder
-            return single.execute(run, again=again)
+            outcome = single.execute(run, again=again)
+            if outcome.exit_code:
+                time.sleep(LATER_S)
+            return outcome

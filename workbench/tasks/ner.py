@@ -49,8 +49,8 @@ class Config(BaseConfig):
     """Most word pieces in a training batch, padding counted."""
     window_pieces: Annotated[int, Field(ge=8)] = 96
     """Word pieces of a document's neighbouring sentences read together."""
-    extras: Annotated[str, AfterValidator(known)] = "casing, consistency, views, masking"
-    """Additions to the recipe by name, parted by commas."""
+    extras: Annotated[str, AfterValidator(known)] = "casing, consistency, views, masking, fast_head"
+    """Additions to the recipe, by name."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products; auto: bfloat16 where the hardware has it."""
 
