@@ -42,8 +42,8 @@ runs:
     grid: {extras: [casing, ""], window_pieces: [32, 64]}
     seeds: [3, 5]
   - notebook: ner
-    parameters:
-      {dataset: tiny_ner, epochs: 1, learning_rate: 0.001, window_pieces: 32, extras: casing, seed: 3}
+    parameters: {dataset: tiny_ner, epochs: 1, learning_rate: 0.001, window_pieces: 32, seed: 3}
+    grid: {extras: [casing]}
 """
     jobs = suite.read(write(text))
     names = ("epochs", "learning_rate", "extras", "window_pieces", "seed")
