@@ -143,16 +143,20 @@ def peak_flops(dtype: torch.dtype, place: torch.device) -> float:
     return best
 
 
-def main() -> None:
-    """Measure, print the table and the JSON line."""
+def options() -> dict[str, Any]:
+    """What the command line asks for, by parameter of the task."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--dataset", default="conll2003")
     parser.add_argument("--epochs", type=int, default=ner.Config.model_fields["epochs"].default)
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    return vars(parser.parse_args())
+
+
+def main() -> None:
+    """Measure, print the table and the JSON line."""
     load = os.getloadavg()[0]
     # The extras of reading would help our score and cost no training time.
-    config = ner.Config.check(vars(options) | {"extras": "casing", "transfer": ""})
+    config = ner.Config.check(options() | {"extras": "casing", "transfer": ""})
     data, encoder = ner.load_data(config), ner.load_model(config)
     place = encoder.device
     train = data.splits["train"]

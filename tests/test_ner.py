@@ -221,7 +221,7 @@ def test_parts_hold_every_entity_once(tmp_path, learned):
 def test_study_is_shown(learned):
     result, _ = learned
     assert figures.errors(result).caption.endswith(".")
-    assert figures.parts(result).png.startswith(b"\x89PNG")
+    assert figures.f1_by_part(result).png.startswith(b"\x89PNG")
     assert "errors the model is sure of" in tables.disputed(result).body
 
 

@@ -96,6 +96,6 @@ def execute(run: Run, *, again: bool = False) -> Outcome:
         with tempfile.TemporaryDirectory(prefix="wb-rank-") as folder:
             os.environ["WORKBENCH_REPORTS"] = folder
             outcome = single.execute(run, again=again)
-            if outcome.exit_code:
+            if outcome.exit_code not in (0, InterruptedRunError.exit_code):
                 time.sleep(LATER_S)
             return outcome

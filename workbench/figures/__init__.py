@@ -4,7 +4,7 @@ from workbench.figures.canvas import Figure
 from workbench.figures.classes import label_confusion, learning_curve, methods, reliability
 from workbench.figures.decoder import attention, lens, lens_sentence
 from workbench.figures.finance import edges, folds, last_words
-from workbench.figures.ner import confusion, errors, f1_by_type, parts
+from workbench.figures.ner import confusion, errors, f1_by_part, f1_by_type
 from workbench.figures.pretraining import bits_per_byte, fertility, probes
 from workbench.figures.prompting import label_shares, prompt_spread
 from workbench.figures.training import history
@@ -16,6 +16,7 @@ __all__ = [
     "confusion",
     "edges",
     "errors",
+    "f1_by_part",
     "f1_by_type",
     "fertility",
     "folds",
@@ -27,7 +28,6 @@ __all__ = [
     "lens",
     "lens_sentence",
     "methods",
-    "parts",
     "probes",
     "prompt_spread",
     "reliability",

@@ -98,7 +98,7 @@ def _costliest(rows: list[dict]) -> str:
 
 
 @styled
-def parts(result: Result) -> Figure:
+def f1_by_part(result: Result) -> Figure:
     """Entity F1 on parts of the test split: by form, length, letter case and density."""
     found = result.tables["parts"]
     ways = list(dict.fromkeys(row["by"] for row in found))

@@ -14,7 +14,9 @@ from workbench.tasks.classifiers import Labelled, Probabilities, chosen, losses
 
 BINS = 10
 TEMPERATURES = (0.05, 20.0)
+"""Lowest and highest that is looked at."""
 MIN_OF_EACH = 5
+"""Fewest right and wrong validation texts to choose a temperature by."""
 MIN_TEXTS = 20
 """Fewest answers in a bin: below, its accuracy says nothing."""
 

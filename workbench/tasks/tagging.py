@@ -34,9 +34,9 @@ def tag_scores(
     scored. Raises RuntimeError if any word was left without.
     """
     segments = tagger.encoder.segments(list(sentences), list(documents))
-    views = VIEWS if "views" in extras else (3,)
+    thirds = VIEWS if "views" in extras else (3,)
     limit = tagger.encoder.capacity
-    sizes = dict.fromkeys(max(1, min(window_pieces * view // 3, limit)) for view in views)
+    sizes = dict.fromkeys(max(1, min(window_pieces * third // 3, limit)) for third in thirds)
     read = [_read(tagger, segments, sentences, size, dtype, progress) for size in sizes]
     scores = [_normalised(np.mean(views, axis=0)) for views in zip(*read, strict=True)]
     if "consistency" in extras:

@@ -18,9 +18,9 @@ class Recipe:
     max_grad_norm: float = 1.0
     layer_decay: float = 1.0
     """Learning rate of a layer as a share of that of the layer above; the word embeddings are
-    below the lowest (Howard and Ruder 2018,
-    "Universal Language Model Fine-tuning", section 3.2, "discriminative fine-tuning"). A pretrained
-    weight whose name tells no layer learns as the highest do."""
+    below the lowest (Howard and Ruder 2018, "Universal Language Model Fine-tuning", section 3.2,
+    "discriminative fine-tuning"). A pretrained weight whose name tells
+    no layer learns as the highest do."""
     new_scale: float = 1.0
     """Learning rate of what was not pretrained, as a multiple of the highest layer's."""
     averaging: float = 0.0
