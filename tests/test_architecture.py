@@ -50,9 +50,10 @@ ARROWS = {
     "__main__": {"cli"},
     "__init__": {"config", "figures", "flow", "result", "tables"},
 }  # fmt: skip
-MAX_MODULE, MAX_FUNCTION, MAX_MEDIAN = 300, 50, 15
+MAX_MODULE, MAX_FUNCTION, MAX_MEDIAN, MAX_PARAMETERS = 300, 50, 15, 12
 LONGER = {
     # name: reason why it may exceed a budget
+    "fine_tuning.Config": "a table of one's own needs two columns named, and slices of it",
 }
 
 
@@ -137,7 +138,8 @@ def test_registries_agree_with_files_and_classes():
         assert module.Config.task == name
         module.Config.check(module.SMOKE)
         assert all(field.description for field in module.Config.model_fields.values())
-        assert len(module.Config.model_fields) <= 12
+        few = len(module.Config.model_fields) <= MAX_PARAMETERS
+        assert few or f"{name}.Config" in LONGER
 
     from workbench import sources
 

@@ -7,6 +7,7 @@ import torch
 from workbench import paths, sources
 from workbench.errors import IntegrityError, ParameterError
 from workbench.models.causal_lm import CausalLM, is_causal
+from workbench.models.encoder import Encoder
 
 WIDTH, INNER, LAYERS = 32, 64, 2
 SHAPES = {
@@ -191,3 +192,33 @@ def test_smollm2_continues_a_well_known_sentence(smollm2):
     with torch.inference_mode():
         logits = smollm2.head(smollm2.hidden(ids))[0, -1]
     assert smollm2.tokenizer.decode(int(logits.argmax())).strip() == "Paris"
+
+
+def test_a_decoder_as_encoder_sees_what_comes_after(tiny):
+    encoder = Encoder(sources.resolve(str(tiny), "model")).eval()
+    text = "one two three"
+    (ids,), _ = encoder.encode([text], 50)
+    assert ids[0] == encoder.tokenizer.cls_token_id
+    assert ids[-1] == encoder.tokenizer.sep_token_id
+    first = torch.tensor([ids])
+    last = first.clone()
+    last[0, -2] += 1
+    whole = torch.ones_like(first)
+    with torch.no_grad():
+        before, after = (encoder._read(input_ids=x, attention_mask=whole)[0] for x in (first, last))
+        assert not torch.allclose(before[0], after[0], atol=1e-4), "the first token sees the last"
+        causal = load(tiny)
+        same = torch.equal(causal.hidden(first)[0, 0], causal.hidden(last)[0, 0])
+        assert same, "as a decoder it does not"
+        padded = torch.nn.functional.pad(first, (0, 3), value=encoder.tokenizer.pad_token_id)
+        mask = torch.nn.functional.pad(whole, (0, 3))
+        read = encoder._read(input_ids=padded, attention_mask=mask)[0, : len(ids)]
+    assert torch.allclose(read, before, atol=1e-5)
+
+
+def test_a_decoder_reads_listed_words_as_its_text(tiny):
+    encoder = Encoder(sources.resolve(str(tiny), "model"))
+    (segment,) = encoder.segments([["one", "two"]], [0])
+    assert [piece for word in segment.pieces for piece in word] == encoder.tokenizer(
+        "one two", add_special_tokens=False
+    )["input_ids"]

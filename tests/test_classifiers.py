@@ -8,10 +8,11 @@ import torch
 
 from workbench import figures, machine, sources
 from workbench.data import text
+from workbench.errors import ParameterError
 from workbench.models.encoder import Encoder
 from workbench.models.text_classifier import LORA_ALPHA, TextClassifier
 from workbench.result import Cost, Metric, Result
-from workbench.tasks import adaptation, attribution, classifiers, reliability, risk
+from workbench.tasks import adaptation, attribution, classifiers, exported, reliability, risk
 from workbench.tasks.classifiers import Labelled, Reading
 from workbench.training import Log, Recipe
 
@@ -423,7 +424,7 @@ def test_a_word_that_the_head_alone_reads_gets_all(tiny):
     """Of a model linear in its embeddings each piece's share is known exactly."""
     model = TextClassifier(tiny, ["a", "b"])
     table = model.encoder.network.get_input_embeddings()
-    model.encoder.pooled = lambda ids, _: table(ids).mean(dim=1)
+    model.encoder.pooled = lambda ids, *_: table(ids).mean(dim=1)
     encoded, _ = tiny.encode(["ada runs"], 64)
     words, scores, gap = attribution.attribute(model, "ada runs", 0, READING)
     weight, pad = model.head.weight[0], table.weight[tiny.tokenizer.pad_token_id]
@@ -487,3 +488,48 @@ def test_memory_of_a_part_is_measured_and_the_whole_runs_kept():
     machine.reset_peak_memory(place)
     assert machine.part_memory_mb(place) < held - 100
     assert machine.peak_memory_mb(place)["resident"] > held - 1  # counters of the kernel are coarse
+
+
+def test_bitfit_trains_biases_and_the_head_only(tiny, reviews):
+    model = TextClassifier(tiny, reviews.labels, biases_only=True)
+    before = weights(model)
+    train = classifiers.labelled(reviews, "train").first(32)
+    tuned(model, train, epochs=1, learning_rate=1e-2)
+    changed = {
+        name for name, value in weights(model).items() if not torch.equal(value, before[name])
+    }
+    biases = {name for name in before if name.endswith("bias") and "pooler" not in name}
+    assert changed == biases | {"head.weight"}
+    assert model.trainable == sum(before[name].numel() for name in changed)
+
+
+def test_attention_begins_as_the_mean_and_learns_otherwise(tiny, reviews):
+    machine.seed(0)
+    plain = TextClassifier(tiny, reviews.labels)
+    model = TextClassifier(tiny, reviews.labels, attention=True)
+    model.head.load_state_dict(plain.head.state_dict())
+    encoded, _ = tiny.encode(reviews.splits["train"]["text"][:6], 24)
+    batch = model.collate(encoded, range(6))
+    assert torch.allclose(model(batch), plain(batch), atol=1e-6)
+    torch.nn.init.normal_(model.attention.weight)
+    states = tiny._read(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
+    for row, length in enumerate(map(len, encoded)):
+        kept = states[row, :length]
+        wanted = model.attention(kept).softmax(0).T @ kept
+        assert torch.allclose(model(batch)[row], model.head(wanted)[0], atol=1e-5)
+
+
+def test_class_weights_count_labels_alike_and_smoothing_keeps_what_a_text_counts():
+    counts = np.array([[3, 0, 0], [0, 1, 0], [2, 0, 0]], np.float32)
+    even = classifiers._weighted(counts, ["class_weights"])
+    assert even.sum(axis=0) == pytest.approx([3, 3, 0])
+    smooth = classifiers._weighted(counts, ["smoothing"])
+    assert smooth.sum(axis=1) == pytest.approx(counts.sum(axis=1))
+    assert smooth[1] == pytest.approx([0.05 / 3, 0.95 + 0.05 / 3, 0.05 / 3])
+
+
+def test_a_head_that_transformers_lacks_is_refused_by_the_export(tiny, reviews, tmp_path):
+    for kind in ({"attention": True}, {"hidden": True}):
+        model = TextClassifier(tiny, reviews.labels, **kind).eval()
+        with pytest.raises(ParameterError, match="linear head"):
+            exported.save(model, tmp_path / "model", {})

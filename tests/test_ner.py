@@ -22,7 +22,7 @@ from workbench.models.encoder import TokenClassifier
 from workbench.models.windows import pack
 from workbench.result import Metric, Result
 from workbench.tasks import ner, ner_errors, ner_scores, ner_transfer
-from workbench.tasks.extras import AGREEMENT, EXTRAS
+from workbench.tasks.extras import AGREEMENT, TAGGER
 from workbench.tasks.tagging import agreeing, tag_scores
 
 
@@ -358,7 +358,7 @@ def test_unknown_extra_is_refused_with_the_known_ones():
 
 def test_notebook_names_every_extra():
     text = notebooks.find("ner").path.read_text()
-    assert all(f"| `{name}` | " in text for name in EXTRAS)
+    assert all(f"| `{name}` | " in text for name in TAGGER)
 
 
 def test_words_are_hidden_at_the_share_asked_for(tiny_bert):

@@ -323,3 +323,19 @@ def test_command_says_what_is_wrong_with_a_file(tagged, tmp_path):
     assert command(run, tmp_path / "none.txt").returncode == DataError.exit_code
     (tmp_path / "empty.txt").write_text("\n\n")
     assert "holds no text" in command(run, tmp_path / "empty.txt").stderr
+
+
+def test_steps_of_a_crf_are_kept_with_the_model(tiny_bert, tmp_path):
+    machine.seed(1)
+    encoder = Encoder(sources.resolve(str(tiny_bert), "model"))
+    tagger = TokenClassifier(encoder, ["O", "B-PER", "I-PER"], crf=True).eval()
+    torch.nn.init.normal_(tagger.crf.steps)
+    files = exported.save(tagger, tmp_path / "model", {})
+    loaded, _ = exported.load(tmp_path / "model", files)
+    assert torch.equal(loaded.crf.steps, tagger.crf.steps)
+    (segment,) = encoder.segments([["a", "b", "c"]], [0])
+    found = []
+    for each in (tagger, loaded):
+        batch = each.encoder.collate([[segment]])
+        found.append(each.log_probabilities(each(batch), batch))
+    assert torch.allclose(*found, atol=1e-4)

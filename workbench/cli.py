@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     both.add_argument("--json", action="store_true", help="the same as one JSON object")
     _add_predict(add("predict", predict, "What a run's model says of new text, as JSON lines."))
+    _add_tune(add("tune", tune, "Search for good parameters; goes on where it was."))
     shown = add("params", params, "Show a notebook's parameters.")
     shown.add_argument("name", help="notebook, such as ner")
     got = add("fetch", fetch, "Download and verify models and data sets of the catalogue.")
@@ -89,6 +90,14 @@ def _add_predict(asked: argparse.ArgumentParser) -> None:
         "file", metavar="FILE", help="text, a line each; .csv, .jsonl or .parquet; - reads stdin"
     )
     asked.add_argument("--column", default="text", help="of a table; default: text")
+
+
+def _add_tune(asked: argparse.ArgumentParser) -> None:
+    """The arguments of `tune`."""
+    asked.add_argument("search", help="name in suites/searches/, or a YAML file")
+    asked.add_argument(
+        "--trials", type=int, metavar="N", help="settings to try; default: the search's own number"
+    )
 
 
 def _add_run_all(many: argparse.ArgumentParser) -> None:
@@ -195,6 +204,13 @@ def predict(options: argparse.Namespace) -> int:
     except BrokenPipeError:  # who reads has enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def tune(options: argparse.Namespace) -> int:
+    """Try settings of a search and print them, the best first."""
+    from workbench.batch import tune as tuning
+
+    return tuning.tune(options.search, options.trials)
 
 
 def params(options: argparse.Namespace) -> int:

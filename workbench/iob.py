@@ -80,11 +80,11 @@ def decode(scores: NDArray[np.floating], labels: Sequence[str]) -> list[str]:
     >>> decode(np.array([[1.0, 0.0, 0.0], [0.0, 0.2, 0.9]]), ["O", "B-PER", "I-PER"])
     ['O', 'B-PER']
     """
-    forbidden = _forbidden(tuple(labels))
-    best = scores[0] + forbidden[-1]
+    costs = forbidden(tuple(labels))
+    best = scores[0] + costs[-1]
     steps = []
     for row in scores[1:]:
-        paths = best[:, None] + forbidden[:-1]
+        paths = best[:, None] + costs[:-1]
         steps.append(paths.argmax(axis=0))
         best = paths.max(axis=0) + row
     chosen = [int(best.argmax())]
@@ -94,7 +94,7 @@ def decode(scores: NDArray[np.floating], labels: Sequence[str]) -> list[str]:
 
 
 @cache
-def _forbidden(labels: tuple[str, ...]) -> NDArray[np.float64]:
+def forbidden(labels: tuple[str, ...]) -> NDArray[np.float64]:
     """0 or minus infinity for each step [from, to]; the last row is the start of a sentence."""
     cost = np.zeros((len(labels) + 1, len(labels)))
     for row, before in enumerate([*labels, "O"]):

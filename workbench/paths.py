@@ -7,6 +7,7 @@ PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent
 NOTEBOOKS = ROOT / "notebooks"
 SUITES = ROOT / "suites"
+SEARCHES = SUITES / "searches"
 FIXTURES = ROOT / "data" / "fixtures"
 
 

@@ -7,7 +7,7 @@ together for intervals: here the item itself), `text`, `label`.
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from reprlib import repr as short
 
@@ -75,22 +75,32 @@ def split_of(text: str) -> str:
     return {8: "validation", 9: "test"}.get(bucket, "train")
 
 
-def load(name: str, *, text_column: str = "text", label_column: str = "label") -> TextData:
+def load(
+    name: str,
+    *,
+    text_column: str = "text",
+    label_column: str = "label",
+    also: Sequence[str] = (),
+) -> TextData:
     """Load a catalogue data set, a .csv, .jsonl or .parquet file, a folder or a Hub repository.
 
     A file is split by hash (see `split_of`); a folder's or repository's own splits are kept. Texts
     are repaired with ftfy. Of texts with one normal form the first is kept, and none where their
     labels differ; a text of a later split leaves the earlier ones. Rows without text or label are
-    dropped. All of it is counted. Raises DataError for a missing column, no rows, one label only,
-    more than 100 labels, or a label that the training split lacks.
+    dropped. All of it is counted. Columns named in `also` are kept as str where the data has them,
+    "" where a row has nothing there. Raises DataError for a missing column, no rows, one label
+    only, more than 100 labels, or a label that the training split lacks.
     """
     source = resolve(name, "dataset")
     text_column, label_column = KNOWN.get(name, (text_column, label_column))
+    kept = [*dict.fromkeys(extra for extra in also if extra not in [*COLUMNS, "split"])]
     counts: Counter[str] = Counter()
     frames = read(source, counts)
     rows = pandas.concat(
         [
-            _columns(frame, split, text_column, label_column, source.name)
+            _columns(frame, split, text_column, label_column, source.name).join(
+                frame[[extra for extra in kept if extra in frame]].fillna("").astype(str)
+            )
             for split, frame in frames.items()
         ],
         ignore_index=True,
@@ -103,8 +113,10 @@ def load(name: str, *, text_column: str = "text", label_column: str = "label") -
     rows["item"] = rows["text"].map(lambda text: digest(text)[:12])
     # The hash's order is random and fixed: the first n are the same sample for everyone.
     rows = rows.assign(cluster=rows["item"]).sort_values("item", kind="stable")
+    columns = [*COLUMNS, *(extra for extra in kept if extra in rows)]
+    rows = rows.fillna("")
     splits = {
-        split: Dataset.from_pandas(rows.loc[rows["split"] == split, COLUMNS], preserve_index=False)
+        split: Dataset.from_pandas(rows.loc[rows["split"] == split, columns], preserve_index=False)
         for split in SPLITS
     }
     return TextData(source, DatasetDict(splits), labels, _losses(counts))

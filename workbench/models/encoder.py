@@ -5,6 +5,7 @@ zero at first, gives it back.
 """
 
 import copy
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -16,6 +17,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from workbench.errors import IntegrityError, ParameterError
+from workbench.models.causal_lm import CausalLM, is_causal
+from workbench.models.crf import Crf, runs_of
 from workbench.models.windows import Batch, Segment, Window, collate, split_long
 from workbench.sources import Source
 
@@ -121,12 +124,20 @@ class Encoder(nn.Module):
         rows = [[start, *pieces[:limit], end] for pieces in encoded]
         return rows, sum(len(pieces) > limit for pieces in encoded)
 
-    def pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def pooled(
+        self, input_ids: Tensor, attention_mask: Tensor, attention: nn.Module | None = None
+    ) -> Tensor:
         """Mean [B, H] of each row's last hidden states; ids and mask are [B, T].
 
-        Source: Reimers and Gurevych 2019, "Sentence-BERT", section 3.
+        Weighted by the softmax of the scores [B, T, 1] that `attention` gives them, where it is
+        there. Sources: Reimers and Gurevych 2019, "Sentence-BERT", section 3; Yang et al. 2016,
+        "Hierarchical Attention Networks", section 2.2.
         """
         states = self._read(input_ids=input_ids, attention_mask=attention_mask)
+        if attention:
+            scores = attention(states).float().squeeze(-1)
+            weights = scores.masked_fill(attention_mask == 0, -math.inf).softmax(-1)
+            return (states * weights.unsqueeze(-1).to(states.dtype)).sum(1)
         mask = attention_mask.unsqueeze(-1).to(states.dtype)
         return (states * mask).sum(1) / mask.sum(1)
 
@@ -173,22 +184,40 @@ class Encoder(nn.Module):
 
 
 class TokenClassifier(nn.Module):
-    """A copy of an encoder with a linear head: one of `labels` for each word."""
+    """A copy of an encoder with a head: one of `labels` for each word."""
 
-    def __init__(self, encoder: Encoder, labels: Sequence[str]) -> None:
+    def __init__(
+        self, encoder: Encoder, labels: Sequence[str], *, hidden: bool = False, crf: bool = False
+    ) -> None:
+        """The head is linear, or has a `hidden` layer; `crf` makes tags depend on each other."""
         super().__init__()
         self.labels = list(labels)
         self.encoder = copy.deepcopy(encoder)
-        self.head = nn.Linear(encoder.width, len(labels)).to(encoder.device)
-        nn.init.normal_(self.head.weight, std=0.02)
-        nn.init.zeros_(self.head.bias)
+        self.head = new_head(encoder.width, len(labels), hidden=hidden).to(encoder.device)
+        self.crf = Crf(labels).to(encoder.device) if crf else None
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits [W, labels]."""
         return self.head(self.encoder(batch))
 
+    def log_probabilities(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Log-probabilities [W, labels] of the words of a batch with those logits, in float32."""
+        if self.crf is None:
+            return logits.float().log_softmax(-1)
+        return self.crf.log_marginals(logits.float(), runs_of(batch.sentences, batch.words))
+
+
+def new_head(width: int, labels: int, *, hidden: bool = False) -> nn.Module:
+    """Scores [..., labels] of states [..., width]: linear, or with a hidden layer as wide."""
+    last = nn.Linear(width, labels)
+    nn.init.normal_(last.weight, std=0.02)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(width, width), nn.GELU(), last) if hidden else last
+
 
 def _load(source: Source) -> tuple[Any, Any]:
+    if is_causal(source):
+        return _load_decoder(source)
     if not (source.path / "config.json").is_file():
         raise ParameterError(
             f"model {source.name!r} ({source.about}) is no encoder: it has no config.json",
@@ -220,10 +249,40 @@ def _load(source: Source) -> tuple[Any, Any]:
     special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
     if not tokenizer.is_fast or None in (*special, tokenizer.unk_token_id):
         raise _not_an_encoder(source, "its tokenizer lacks one of [CLS], [SEP], [PAD] and [UNK]")
+    _require_spaces(source, tokenizer)
+    return tokenizer, network
+
+
+def _load_decoder(source: Source) -> tuple[Any, Any]:
+    """A decoder without its vocabulary head, whose tokens see those after them as well.
+
+    Source: BehnamGhader et al. 2024, "LLM2Vec", section 2.1; here what trains the classifier is
+    all that teaches it to look ahead.
+    """
+    decoder = CausalLM(source)
+    tokenizer: Any = decoder.tokenizer
+    network: Any = decoder.body
+    network.config.is_causal = False
+    for module in network.modules():
+        if hasattr(module, "is_causal"):
+            module.is_causal = False
+    end = tokenizer.eos_token
+    tokenizer.cls_token = tokenizer.bos_token or end
+    tokenizer.sep_token = end
+    tokenizer.unk_token = tokenizer.unk_token or end
+    before = tokenizer.backend_tokenizer.pre_tokenizer
+    for step in [before[i] for i in range(len(before))] if hasattr(before, "__len__") else [before]:
+        if hasattr(step, "add_prefix_space"):
+            step.add_prefix_space = True  # a listed word is read as one after a space
+    _require_spaces(source, tokenizer)
+    return tokenizer, network
+
+
+def _require_spaces(source: Source, tokenizer: Any) -> None:
+    """Raise IntegrityError for a tokenizer that reads listed words otherwise than a text."""
     listed = tokenizer(["a", "b"], is_split_into_words=True, add_special_tokens=False)["input_ids"]
     if listed != tokenizer("a b", add_special_tokens=False)["input_ids"]:
         raise _not_an_encoder(source, "its tokenizer loses the spaces between listed words")
-    return tokenizer, network
 
 
 def _not_an_encoder(source: Source, reason: str) -> IntegrityError:

@@ -1,4 +1,4 @@
-"""An encoder with a linear head on the mean of a text's pieces: one label for each text."""
+"""An encoder with a head on the mean of a text's pieces: one label for each text."""
 
 import copy
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
-from workbench.models.encoder import Encoder
+from workbench.models.encoder import Encoder, new_head
 from workbench.models.windows import pad
 
 LORA_ALPHA = 2.0
@@ -39,26 +39,43 @@ class TextBatch:
 
 
 class TextClassifier(nn.Module):
-    """A copy of an encoder with a linear head: one of L `labels` for each text."""
+    """A copy of an encoder with a head: one of L `labels` for each text."""
 
-    def __init__(self, encoder: Encoder, labels: Sequence[str], *, lora_rank: int = 0) -> None:
-        """`lora_rank` above 0 freezes the encoder and adds that many ranks to each linear layer.
+    def __init__(
+        self,
+        encoder: Encoder,
+        labels: Sequence[str],
+        *,
+        lora_rank: int = 0,
+        biases_only: bool = False,
+        hidden: bool = False,
+        attention: bool = False,
+    ) -> None:
+        """Which weights of the encoder are trained, and what reads its states.
 
-        Source: Hu et al. 2022, "LoRA", section 4.1; on all linear layers as in Dettmers et al.
-        2023, "QLoRA", section 4.
+        `lora_rank` above 0 freezes it and adds that many ranks to each linear layer (Hu et al.
+        2022, "LoRA", section 4.1; on all linear layers as in Dettmers et al. 2023, "QLoRA",
+        section 4). `biases_only` freezes all but its biases (Ben Zaken et al. 2022, "BitFit",
+        section 3). The head is linear, or has a `hidden` layer; with `attention` it reads a mean
+        weighted by what it looks for.
         """
         super().__init__()
         self.labels = list(labels)
         self.encoder = copy.deepcopy(encoder)
-        if lora_rank:
+        if lora_rank or biases_only:
             self.encoder.requires_grad_(False)
+        if biases_only:
+            for name, weight in self.encoder.network.named_parameters():
+                weight.requires_grad_(name.endswith(".bias") and "pooler" not in name)
+        if lora_rank:
             rule = LoraConfig(
                 r=lora_rank, lora_alpha=LORA_ALPHA * lora_rank, target_modules=_linear(encoder)
             )
             inject_adapter_in_model(rule, self.encoder.network)
-        self.head = nn.Linear(encoder.width, len(labels)).to(encoder.device)
-        nn.init.normal_(self.head.weight, std=0.02)
-        nn.init.zeros_(self.head.bias)
+        self.attention = nn.Linear(encoder.width, 1).to(encoder.device) if attention else None
+        if self.attention:
+            nn.init.zeros_(self.attention.weight)  # at first the plain mean
+        self.head = new_head(encoder.width, len(labels), hidden=hidden).to(encoder.device)
 
     @property
     def trainable(self) -> int:
@@ -71,7 +88,7 @@ class TextClassifier(nn.Module):
 
     def forward(self, batch: TextBatch) -> Tensor:
         """Logits [B, L]."""
-        return self.head(self.encoder.pooled(batch.input_ids, batch.attention_mask))
+        return self.head(self.encoder.pooled(batch.input_ids, batch.attention_mask, self.attention))
 
 
 def collate(encoder: Encoder, encoded: Sequence[Sequence[int]], rows: Sequence[int]) -> TextBatch:

@@ -1,6 +1,14 @@
 """Tables of results as HTML. Everything that comes from data is escaped."""
 
-from workbench.tables.classes import attributions, methods, risk_check, worst_texts
+from workbench.tables.classes import (
+    attributions,
+    disputed_texts,
+    methods,
+    risk_check,
+    slices,
+    swaps,
+    worst_texts,
+)
 from workbench.tables.finance import folds, verdict
 from workbench.tables.html import Html
 from workbench.tables.ner import disputed, token_report, worst_sentences
@@ -13,6 +21,7 @@ __all__ = [
     "answers",
     "attributions",
     "disputed",
+    "disputed_texts",
     "domains",
     "folds",
     "methods",
@@ -21,7 +30,9 @@ __all__ = [
     "prompts",
     "risk_check",
     "scores",
+    "slices",
     "surprising",
+    "swaps",
     "token_report",
     "verdict",
     "worst_sentences",

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from workbench.result import Result, words
+from workbench.result import Metric, Result, words
 from workbench.tables.html import Html, note, table
 
 COSTS = {
@@ -54,6 +54,70 @@ def worst_texts(result: Result, *, count: int = 12) -> Html:
     ]
     body = table(["loss", "gold", "predicted", "text"], rows, wide="text")
     return Html(body + note("Loss in nats: minus the log of the probability of the gold label."))
+
+
+def disputed_texts(result: Result) -> Html:
+    """The test texts whose label the own method disputes most surely."""
+    found = result.tables["disputed"]
+    rows = [
+        [
+            row["gold"],
+            row["held"],
+            f"{row['probability']:.2f}",
+            f"{row['of_gold']:.2f}",
+            row["text"],
+        ]
+        for row in found["texts"]
+    ]
+    heads = ["label it has", "held against it", "probability", "of its own", "text"]
+    text = f"{found['count']:,} of {found['n']:,} test texts have a label that is disputed"
+    if pairs := found["pairs"]:
+        gold, held, count = pairs[0]
+        text += f", most often {held} for {gold} ({count:,})"
+    text += (
+        ". Some are the method's own errors: read them before you call a label wrong. A label is "
+        "disputed where another is at least as probable as it is, on average, of the texts that "
+        "have that other one."
+    )
+    return Html(table(heads, rows, wide="text") + note(text))
+
+
+def slices(result: Result) -> Html:
+    """Error rates of the own method in slices of the test texts, beside all other texts."""
+    found = result.tables["slices"]
+    rows = []
+    for row in found:
+        cells = [row["slice"], f"{row['n']:,}"]
+        if "error" in row:
+            difference = Metric(**row["difference"])
+            said = {"better": "errs more", "worse": "errs less"}.get(difference.verdict)
+            cells += [str(Metric(**row["error"])), f"{difference:+}", said or difference.verdict]
+            cells += [f"{row['leaning']} ({row['excess']:+.0%})"]
+        rows.append(cells + [""] * (6 - len(cells)))
+    heads = ["slice", "texts", "error rate", "minus that of all others", "verdict", "leans to"]
+    text = (
+        "In brackets 95 % intervals over texts. Of many slices one in twenty differs by chance. "
+        "Leans to: the label given more often than it is right, and by what share of the slice. No "
+        "numbers where a slice, or what is left without it, has under 20 texts."
+    )
+    return Html(table(heads, rows) + note(text if rows else "No slices were named."))
+
+
+def swaps(result: Result) -> Html:
+    """What the own method says otherwise when one name takes another's place."""
+    rows = []
+    for row in result.tables["swaps"]:
+        cells = [f"{row['from']} → {row['to']}", f"{row['n']:,}"]
+        if "changed" in row:
+            cells += [str(Metric(**row["changed"])), row["label"], f"{Metric(**row['moved']):+}"]
+        rows.append(cells + [""] * (5 - len(cells)))
+    heads = ["swap", "texts", "share with another label", "label most moved", "its probability"]
+    text = (
+        "In brackets 95 % intervals over the texts that name the first and not the second. Who is "
+        "named may matter to what is said: a share above 0 asks you to read such texts, it proves "
+        "no wrong by itself."
+    )
+    return Html(table(heads, rows) + note(text if rows else "Name two phrases to swap them."))
 
 
 def attributions(result: Result) -> Html:

@@ -1,7 +1,7 @@
 """Ways to learn a label for a text from labelled ones, each with what it took."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,11 +15,11 @@ from workbench.tasks import classifiers
 from workbench.tasks.classifiers import Labelled, Predict, Probabilities, Reading
 from workbench.training import Log, Recipe
 
-FULL, LORA, HEAD = "full fine-tuning", "LoRA", "head only"
+FULL, LORA, BITFIT, HEAD = "full fine-tuning", "LoRA", "BitFit", "head only"
 TFIDF, MAJORITY = "TF-IDF + logistic regression", "majority"
 BATCH_PIECES = 640
-LORA_RATE = 10
-"""LoRA's learning rate as a multiple of full fine-tuning's: its updates start from zero."""
+LIGHT_RATE = 10
+"""Learning rate of LoRA and BitFit as a multiple of full fine-tuning's: few weights change."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Setting:
     seed: int
     log: Log
     """Keeps the history of what is learned under a name of its own."""
+    extras: Collection[str] = ()
+    """Additions to the head and the recipe, by name (`tasks.extras`)."""
     features: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     """What the frozen encoder makes of the texts it has read: each is read once."""
 
@@ -117,17 +119,21 @@ def _head(train: Labelled, setting: Setting) -> _Learned:
 
 
 def _lora(train: Labelled, setting: Setting) -> _Learned:
-    rate = LORA_RATE * setting.recipe.learning_rate
-    recipe = replace(setting.recipe, learning_rate=rate)
-    return _tuned(train, setting, recipe, setting.lora_rank)
+    return _tuned(train, setting, LIGHT_RATE, lora_rank=setting.lora_rank)
+
+
+def _bitfit(train: Labelled, setting: Setting) -> _Learned:
+    return _tuned(train, setting, LIGHT_RATE, biases_only=True)
 
 
 def _full(train: Labelled, setting: Setting) -> _Learned:
-    return _tuned(train, setting, setting.recipe, 0)
+    return _tuned(train, setting, 1)
 
 
-def _tuned(train: Labelled, setting: Setting, recipe: Recipe, lora_rank: int) -> _Learned:
-    model = TextClassifier(setting.encoder, setting.labels, lora_rank=lora_rank)
+def _tuned(train: Labelled, setting: Setting, rate: float, **kind: Any) -> _Learned:
+    recipe = replace(setting.recipe, learning_rate=rate * setting.recipe.learning_rate)
+    head = {name: name in setting.extras for name in ("hidden", "attention")}
+    model = TextClassifier(setting.encoder, setting.labels, **kind, **head)
     fit = classifiers.fine_tune(
         model,
         train,
@@ -137,6 +143,7 @@ def _tuned(train: Labelled, setting: Setting, recipe: Recipe, lora_rank: int) ->
         setting.log,
         batch_pieces=BATCH_PIECES,
         seed=setting.seed,
+        extras=setting.extras,
     )
     predict = lambda texts: classifiers.predict(model, texts, setting.reading)  # noqa: E731
     return _Learned(predict, model.trainable, fit.pieces, model)
@@ -146,6 +153,7 @@ METHODS: dict[str, Callable[[Labelled, Setting], _Learned]] = {
     MAJORITY: _majority,
     TFIDF: _tfidf,
     HEAD: _head,
+    BITFIT: _bitfit,
     LORA: _lora,
     FULL: _full,
 }

@@ -81,7 +81,7 @@ def _logits(model: TextClassifier, embedded: Tensor) -> Tensor:
     table = model.encoder.network.get_input_embeddings()
     handle = table.register_forward_hook(lambda *_: embedded)
     try:
-        return model.head(model.encoder.pooled(ids, torch.ones_like(ids)))
+        return model.head(model.encoder.pooled(ids, torch.ones_like(ids), model.attention))
     finally:
         handle.remove()
 

@@ -4,8 +4,8 @@ Each gives probabilities [N, L] over labels in the data's order.
 """
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from workbench.models.encoder import Encoder
 from workbench.models.text_classifier import TextBatch, TextClassifier, collate, features
 from workbench.models.windows import group_by_length
 from workbench.tasks import class_scores
+from workbench.tasks.extras import PARTS, SMOOTHING, class_weights
 from workbench.training import Fit, Log, Recipe, fit
 
 EVALUATION_PIECES = 4096
@@ -111,13 +112,17 @@ def fine_tune(
     *,
     batch_pieces: int,
     seed: int,
+    extras: Collection[str] = (),
 ) -> Fit:
     """Minimise the mean cross-entropy over the training texts, in place.
 
     Equal texts are read once, and count with all their labels. The epoch with the best macro F1 on
-    validation is kept, or the last where there is none.
+    validation is kept, or the last where there is none. Of the `extras`, class weights, smoothing
+    and accumulation are done here; the head has those that are its own.
     """
     texts, counts = count_labels(train, model.labels)
+    counts = _weighted(counts, extras)
+    recipe = replace(recipe, parts=PARTS) if "accumulation" in extras else recipe
     encoded, _ = model.encoder.encode(texts, reading.max_pieces)
     lengths = [len(row) for row in encoded]
     weights = torch.from_numpy(counts).to(model.encoder.device)
@@ -145,6 +150,15 @@ def fine_tune(
 
     evaluate = validate if validation else None
     return fit(model, epoch_batches, loss, weight, evaluate, recipe, log)
+
+
+def _weighted(counts: NDArray[np.float32], extras: Collection[str]) -> NDArray[np.float32]:
+    """What each text counts for each label [U, L], from how often it has it."""
+    if "class_weights" in extras:
+        counts = counts * class_weights(counts.sum(axis=0))
+    if "smoothing" in extras:
+        counts = (1 - SMOOTHING) * counts + SMOOTHING * counts.mean(axis=1, keepdims=True)
+    return counts
 
 
 def count_labels(train: Labelled, labels: Sequence[str]) -> tuple[list[str], NDArray[np.float32]]:

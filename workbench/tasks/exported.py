@@ -66,7 +66,9 @@ def save(model: Classifier, folder: Path, settings: dict[str, Any]) -> dict[str,
     plain.save_pretrained(folder)
     model.encoder.tokenizer.save_pretrained(folder)
     of = "words" if isinstance(model, TokenClassifier) else "texts"
-    known = {"labels_of": of, "casing": model.encoder.shapes is not None}
+    known: dict[str, Any] = {"labels_of": of, "casing": model.encoder.shapes is not None}
+    if isinstance(model, TokenClassifier) and model.crf:
+        known["steps"] = model.crf.steps.tolist()
     write_text(folder / SETTINGS, json.dumps(known | settings, indent=1) + "\n")
     return _hashes(folder)
 
@@ -85,8 +87,13 @@ def load(folder: Path, files: dict[str, str]) -> tuple[Classifier, dict[str, Any
     encoder = Encoder(source, casing=settings["casing"])
     plain = AutoModelForTokenClassification.from_pretrained(folder)
     labels = [plain.config.id2label[index] for index in range(plain.config.num_labels)]
-    kind = TokenClassifier if settings["labels_of"] == "words" else TextClassifier
-    model = kind(encoder, labels)
+    model: Classifier
+    if settings["labels_of"] == "words":
+        model = TokenClassifier(encoder, labels, crf="steps" in settings)
+        if model.crf:
+            model.crf.steps.data = torch.tensor(settings["steps"])
+    else:
+        model = TextClassifier(encoder, labels)
     model.head.load_state_dict(plain.classifier.state_dict())
     return model.eval(), settings
 
@@ -139,7 +146,8 @@ case, where `casing` in `workbench.json` is true: 0 no letters and special token
 2 Capitalised, 3 one capital letter, 4 UPPER, 5 miXed. Without them capitals are not seen.
 `workbench predict` does both, and gives the best valid tag sequence; with `views` among the
 `extras` of that file it reads windows of three sizes, with `consistency` it lets a word's readings
-within a document agree more.""",
+within a document agree more; `steps` in it are scores of going from one tag to the next, of which
+plain transformers does not know.""",
     "texts": """A text's logits are the mean of its tokens' logits, special tokens among them:
 
 ```python
@@ -177,7 +185,7 @@ def _plain(model: Classifier) -> Any:
         base.embeddings.token_type_embeddings = table
         plain.config.type_vocab_size = len(SHAPES)
         plain.config.word_shapes = True
-    if lacking or not _same(model, plain):
+    if lacking or not _same(model, plain) or getattr(model, "attention", None):
         raise refused
     return plain
 

@@ -4,10 +4,12 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from workbench.config import Config as BaseConfig
-from workbench.result import Cost, Loss, Result
+from workbench.config import names
+from workbench.result import Cost, Loss, Metric, Result
+from workbench.tasks.extras import of_classifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from workbench.models.encoder import Encoder
     from workbench.tasks.adaptation import Answer, Setting
     from workbench.tasks.class_scores import Compared
-    from workbench.tasks.classifiers import Labelled
+    from workbench.tasks.classifiers import Labelled, Probabilities
 
 SMOKE: dict[str, object] = {
     "dataset": "tiny_reviews",
@@ -52,9 +54,13 @@ class Config(BaseConfig):
     epochs: Annotated[int, Field(ge=1, le=100)] = 2
     """Passes over the training texts."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
-    """Highest learning rate of full fine-tuning; LoRA takes ten times that."""
+    """Highest learning rate of full fine-tuning; BitFit and LoRA take ten times."""
     lora_rank: Annotated[int, Field(ge=1, le=512)] = 8
     """Rank of LoRA's updates."""
+    extras: Annotated[str, AfterValidator(of_classifier)] = ""
+    """Additions to head and recipe of what is fine-tuned, by name."""
+    slices: str = "apple, google"
+    """Columns or phrases whose texts' errors are compared; "" for none."""
     max_pieces: Annotated[int, Field(ge=4)] = 128
     """Most word pieces read of a text; what is cut is counted."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -66,7 +72,10 @@ def load_data(config: Config) -> "TextData":
     from workbench.data import text
 
     return text.load(
-        config.dataset, text_column=config.text_column, label_column=config.label_column
+        config.dataset,
+        text_column=config.text_column,
+        label_column=config.label_column,
+        also=names(config.slices),
     )
 
 
@@ -96,12 +105,14 @@ def run(config: Config, model: "Encoder", data: "TextData") -> Result:
     compared = _compare(answers, rows, data)
     curve, fewer = _curve(train, rows, setting, answers, data.unit)
     learned = [*answers.values(), *fewer]
-    looked_into = _looked_into(answers[FULL], test, setting)
+    held_out = _held_out(answers[FULL], setting)
+    record = compared.record()
+    record["metrics"] |= _validated(held_out, setting)
     result = Result(
         task=config.task,
         parameters=config.model_dump(mode="json"),
         sources={"model": model.source.record(), "dataset": data.source.record()},
-        **compared.record(),
+        **record,
         headline=("test/accuracy", "test/macro_f1"),
         losses={**data.losses, "cut_texts": _cut(config, model, train, test)},
         cost=Cost(
@@ -113,7 +124,7 @@ def run(config: Config, model: "Encoder", data: "TextData") -> Result:
         tables={
             "methods": {method: answer.cost for method, answer in answers.items()},
             "curve": curve,
-            **looked_into,
+            **_looked_into(answers[FULL], rows, held_out, setting, names(config.slices)),
             "risk": risk.check(model, data.labels, train.first(32)),
         },
     )
@@ -124,17 +135,52 @@ def run(config: Config, model: "Encoder", data: "TextData") -> Result:
     )
 
 
-def _looked_into(full: "Answer", test: "Labelled", setting: "Setting") -> dict[str, Any]:
-    """Of full fine-tuning: how far its confidence is right, and which words it goes by."""
-    from workbench.tasks import attribution, classifiers, reliability
+def _held_out(full: "Answer", setting: "Setting") -> "Probabilities":
+    """What full fine-tuning says of the validation texts."""
+    from workbench.tasks import classifiers
 
     assert full.model is not None
-    held_out = classifiers.predict(full.model, setting.validation.texts, setting.reading)
+    return classifiers.predict(full.model, setting.validation.texts, setting.reading)
+
+
+def _validated(held_out: "Probabilities", setting: "Setting") -> dict[str, Metric]:
+    """Accuracy and macro F1 on validation, to choose parameters by; the epoch was chosen on it."""
+    from workbench.tasks import class_scores, classifiers
+
+    given = classifiers.chosen(held_out, setting.labels)
+    found = class_scores.metrics(
+        setting.validation.labels,
+        given,
+        setting.labels,
+        range(len(given)),
+        of="texts",
+        split="validation",
+    )
+    return {name: found[name] for name in ("validation/accuracy", "validation/macro_f1")}
+
+
+def _looked_into(
+    full: "Answer",
+    rows: dict[str, list[str]],
+    held_out: "Probabilities",
+    setting: "Setting",
+    slices: "Sequence[str]",
+) -> dict[str, Any]:
+    """Of full fine-tuning: whether it is as sure as right, by which words, and where it errs."""
+    from workbench.tasks import attribution, classifiers, label_noise, reliability
+    from workbench.tasks import slices as by_slice
+
+    assert full.model is not None
+    model = full.model
+    predict = lambda texts: classifiers.predict(model, texts, setting.reading)  # noqa: E731
     labels, given = setting.labels, full.probabilities
+    test = classifiers.Labelled(rows["text"], rows["label"])
     return {
         "reliability": reliability.measure(given, test.labels, labels),
         "tempered": reliability.temper(given, test, held_out, setting.validation, labels),
-        "attributions": attribution.study(full.model, test, given, setting.reading),
+        "attributions": attribution.study(model, test, given, setting.reading),
+        "disputed": label_noise.study(test, given, labels),
+        **by_slice.study(slices, rows, given, predict, labels),
     }
 
 
@@ -154,6 +200,7 @@ def _setting(config: Config, model: "Encoder", data: "TextData") -> "Setting":
         lora_rank=config.lora_rank,
         seed=config.seed,
         log=Log(config.directory),
+        extras=names(config.extras),
     )
 
 

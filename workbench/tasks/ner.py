@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 from workbench.config import Config as BaseConfig
 from workbench.config import names
 from workbench.result import Cost, Loss, Result
-from workbench.tasks.extras import known
+from workbench.tasks.extras import of_tagger
 
 if TYPE_CHECKING:
     from workbench.data.ner import NerData
@@ -49,7 +49,9 @@ class Config(BaseConfig):
     """Most word pieces in a training batch, padding counted."""
     window_pieces: Annotated[int, Field(ge=8)] = 96
     """Word pieces of a document's neighbouring sentences read together."""
-    extras: Annotated[str, AfterValidator(known)] = "casing, consistency, views, masking, fast_head"
+    extras: Annotated[str, AfterValidator(of_tagger)] = (
+        "casing, consistency, views, masking, fast_head"
+    )
     """Additions to the recipe, by name."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products; auto: bfloat16 where the hardware has it."""
@@ -81,7 +83,8 @@ def run(config: Config, model: "Encoder", data: "NerData") -> Result:
     began = time.monotonic()
     other = ner_transfer.load(config, data)
     machine.seed(config.seed)
-    tagger = TokenClassifier(model, data.labels)
+    chosen = names(config.extras)
+    tagger = TokenClassifier(model, data.labels, hidden="hidden" in chosen, crf="crf" in chosen)
     log = Log(config.directory)
     fit, validated = ner_tagger.train(config, tagger, data, log)
     tested = ner_tagger.predict(tagger, data, "test", config)

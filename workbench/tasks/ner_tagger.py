@@ -13,6 +13,7 @@ from workbench.config import names
 from workbench.data.ner import NerData
 from workbench.metrics import EntityScores, Tags
 from workbench.models.augmentation import masked
+from workbench.models.crf import runs_of
 from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.models.windows import Batch, batches, pack
 from workbench.tasks import extras
@@ -97,10 +98,10 @@ def train(
         layer_decay=extras.LAYER_DECAY if "layer_decay" in lessons.extras else 1.0,
         new_scale=extras.HEAD_SCALE if "fast_head" in lessons.extras else 1.0,
         averaging=extras.AVERAGING if "averaging" in lessons.extras else 0.0,
+        parts=extras.PARTS if "accumulation" in lessons.extras else 1,
         dtype=dtype(config, tagger.encoder),
     )
-    weight = lambda batch: len(batch.words)  # noqa: E731
-    done = fit(tagger, lessons.batches, lessons.loss, weight, validate, recipe, log)
+    done = fit(tagger, lessons.batches, lessons.loss, lessons.weight, validate, recipe, log)
     best = validated.get(done.best_epoch)  # not there where a process before trained that epoch
     return done, best or predict(tagger, data, "validation", config)
 
@@ -115,6 +116,10 @@ class _Lessons:
         labels = {label: index for index, label in enumerate(tagger.labels)}
         self.targets = [[labels[tag] for tag in tags] for tags in rows["ner_tags"]]
         segments = tagger.encoder.segments(list(rows["tokens"]), list(rows["document"]))
+        self.weights: torch.Tensor | None = None
+        if "class_weights" in self.extras:
+            counts = np.bincount(np.concatenate(self.targets), minlength=len(labels))
+            self.weights = torch.from_numpy(extras.class_weights(counts))
         self.windows = pack(segments, min(config.window_pieces, tagger.encoder.capacity))
         self.seed, self.epoch = config.seed, 0
 
@@ -130,14 +135,28 @@ class _Lessons:
         groups = batches(windows, self.batch_pieces, shuffle=chance)
         return [self.tagger.encoder.collate(group) for group in groups]
 
-    def loss(self, batch: Batch) -> torch.Tensor:
-        """Mean cross-entropy over the batch's words."""
+    def weight(self, batch: Batch) -> float:
+        """What the words of a batch count together."""
+        if self.weights is None:
+            return len(batch.words)
+        return float(self.weights[self._target(batch)].sum())
+
+    def _target(self, batch: Batch) -> torch.Tensor:
         places = zip(batch.sentences, batch.words, strict=True)
-        target = torch.tensor([self.targets[sentence][word] for sentence, word in places])
-        target = target.to(self.tagger.encoder.device, non_blocking=True)
+        return torch.tensor([self.targets[sentence][word] for sentence, word in places])
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Mean loss over the batch's words: cross-entropy, or what the CRF makes of it."""
+        device = self.tagger.encoder.device
+        target = self._target(batch).to(device, non_blocking=True)
         logits = self.tagger(batch).float()
+        if self.tagger.crf:
+            return self.tagger.crf.loss(logits, target, runs_of(batch.sentences, batch.words))
         smoothing = extras.SMOOTHING if "smoothing" in self.extras else 0.0
-        return torch.nn.functional.cross_entropy(logits, target, label_smoothing=smoothing)
+        weights = None if self.weights is None else self.weights.to(device)
+        return torch.nn.functional.cross_entropy(
+            logits, target, weight=weights, label_smoothing=smoothing
+        )
 
 
 def dtype(config: Config, model: Encoder) -> torch.dtype:

@@ -25,19 +25,21 @@ def check(encoder: Encoder, labels: Sequence[str], batch: Labelled) -> dict[str,
     Gives `texts`, both risks in nats, and the largest difference of a gradient's entry.
     """
     model = TextClassifier(encoder, labels)
-    torch.nn.init.normal_(model.head.weight, std=1.0)  # a head that is sure, so often wrong
+    head = model.head
+    assert isinstance(head, torch.nn.Linear)
+    torch.nn.init.normal_(head.weight, std=1.0)  # a head that is sure, so often wrong
     encoded, _ = encoder.encode(batch.texts, encoder.capacity)
     inputs = model.collate(encoded, range(len(encoded)))
     places = [list(labels).index(label) for label in batch.labels]
     hidden = model.encoder.pooled(inputs.input_ids, inputs.attention_mask)
     target = torch.tensor(places, device=hidden.device)
-    automatic = torch.nn.functional.cross_entropy(model.head(hidden), target)
-    gradients = torch.autograd.grad(automatic, [model.head.weight, model.head.bias])
+    automatic = torch.nn.functional.cross_entropy(head(hidden), target)
+    gradients = torch.autograd.grad(automatic, [head.weight, head.bias])
     automatic_nats = float(automatic.detach())
     written, by_hand = _written(
         hidden.detach().cpu().double().numpy(),
-        model.head.weight.detach().cpu().double().numpy(),
-        model.head.bias.detach().cpu().double().numpy(),
+        head.weight.detach().cpu().double().numpy(),
+        head.bias.detach().cpu().double().numpy(),
         np.eye(len(labels))[places],
     )
     gap = max(

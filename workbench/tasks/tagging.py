@@ -63,7 +63,8 @@ def _read(
             print(text.ljust(80), end="", flush=True)
         batch = tagger.encoder.collate(windows)
         with torch.inference_mode(), autocast(dtype, tagger.encoder.device):
-            found = tagger(batch).float().log_softmax(-1).cpu().numpy()
+            logits = tagger(batch)
+        found = tagger.log_probabilities(logits, batch).cpu().numpy()
         for sentence, word, row in zip(batch.sentences, batch.words, found, strict=True):
             scores[sentence][word] = row
     if any(np.isnan(score).any() for score in scores):

@@ -26,6 +26,8 @@ class Recipe:
     averaging: float = 0.0
     """Share of the running mean of the weights that a step keeps, 0 for no mean. The mean is what
     is scored and kept (Polyak and Juditsky 1992; decay as in Tan and Le 2019)."""
+    parts: int = 1
+    """Parts in which a batch is read: the same step, with the memory of one part."""
     dtype: torch.dtype = torch.float32
 
     def rate_at(self, progress: float) -> float:

@@ -49,17 +49,24 @@ class Objective:
 
     def gradients(self, batch: Any) -> Tensor:
         """Leave the gradients of the batch's mean loss in the parameters, and return that loss."""
-        value = torch.zeros((), device=self.device)
-        part = ranks.part(batch)
-        if part is not None:
+        total = torch.zeros((), device=self.device)
+        for part in self._parts(ranks.part(batch)):
             with autocast(self.recipe.dtype, self.device):
                 value = self.loss(part)
-                if ranks.count() > 1:  # the sum over all parts is the mean over the batch
+                if part is not batch:  # the sum over all parts is the mean over the batch
                     value = value * (self.weight(part) / self.weight(batch))
             value.backward()  # type: ignore[no-untyped-call]
-        value = value.detach()
+            total += value.detach()
         alone = ranks.count() == 1
-        return value if alone else ranks.add_up(list(self.model.parameters()), value)
+        return total if alone else ranks.add_up(list(self.model.parameters()), total)
+
+    def _parts(self, batch: Any) -> list[Any]:
+        """The parts in which a batch is read; none of what is None."""
+        count = self.recipe.parts
+        if batch is None or count == 1:
+            return [] if batch is None else [batch]
+        parts = (batch.part(index, count) for index in range(count))
+        return [part for part in parts if part is not None]
 
     @contextlib.contextmanager
     def memory_explained(self, pieces: int) -> Iterator[None]:
