@@ -30,7 +30,7 @@ ARROWS = {
     "sources": {"assets"},
     "metrics": {"iob", "statistics"},
     "data": {"iob", "result", "sources"},
-    "models": {"iob", "sources"},
+    "models": {"iob", "machine", "sources"},
     "training": {"machine", "ranks", "result"},
     "scoring": {"machine", "models"},
     "tasks": {

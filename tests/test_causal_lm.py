@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from tokenizers import pre_tokenizers
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from workbench import paths, sources
 from workbench.errors import IntegrityError, ParameterError
 from workbench.models.causal_lm import CausalLM, is_causal
 from workbench.models.encoder import Encoder
+from workbench.tasks.adaptation import BITFIT, METHODS, methods
 
 WIDTH, INNER, LAYERS = 32, 64, 2
 SHAPES = {
@@ -216,9 +219,34 @@ def test_a_decoder_as_encoder_sees_what_comes_after(tiny):
     assert torch.allclose(read, before, atol=1e-5)
 
 
+def test_a_decoder_without_biases_has_no_bitfit(tiny, capsys):
+    encoder = Encoder(sources.resolve(str(tiny), "model"))
+    assert set(METHODS) - set(methods(encoder)) == {BITFIT}
+    assert "has no biases" in capsys.readouterr().out
+
+
+def test_a_decoder_that_drops_out_does_not_as_an_encoder(tmp_path, tiny):
+    """GPT-2 has dropout of .1, learned positions, and a tokenizer of another make."""
+    tokenizer = load(tiny).tokenizer
+    before = tokenizer.backend_tokenizer.pre_tokenizer
+    steps = [pre_tokenizers.Digits(individual_digits=True), before]
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(steps)
+    config = GPT2Config(vocab_size=len(tokenizer), n_embd=32, n_layer=2, n_head=4, n_positions=64)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path / "gpt2")
+    tokenizer.save_pretrained(tmp_path / "gpt2")
+    encoder = Encoder(sources.resolve(str(tmp_path / "gpt2"), "model")).train()
+    (ids,), _ = encoder.encode(["one two three"], 50)
+    rows, mask = torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.long)
+    with torch.no_grad():
+        once, again = (encoder._read(input_ids=rows, attention_mask=mask) for _ in range(2))
+    assert torch.equal(once, again)
+    (segment,) = encoder.segments([["in", "1996", "b."]], [0])
+    text = encoder.tokenizer(" in 1996 b.", add_special_tokens=False)["input_ids"]
+    assert [piece for word in segment.pieces for piece in word] == text
+
+
 def test_a_decoder_reads_listed_words_as_its_text(tiny):
     encoder = Encoder(sources.resolve(str(tiny), "model"))
     (segment,) = encoder.segments([["one", "two"]], [0])
-    assert [piece for word in segment.pieces for piece in word] == encoder.tokenizer(
-        "one two", add_special_tokens=False
-    )["input_ids"]
+    text = encoder.tokenizer(" one two", add_special_tokens=False)["input_ids"]
+    assert [piece for word in segment.pieces for piece in word] == text

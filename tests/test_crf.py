@@ -1,6 +1,7 @@
 """The conditional random field against all taggings written out."""
 
 import itertools
+import json
 
 import pytest
 import torch
@@ -11,10 +12,11 @@ from workbench.errors import ParameterError
 from workbench.models.crf import Crf, runs_of
 from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.models.windows import batches, pack
-from workbench.tasks import ner
+from workbench.tasks import exported, ner
 
 LABELS = ("O", "B-PER", "I-PER")
-RUNS = [3, 1, 2]
+RUNS = [(3, True), (1, True), (2, True)]
+LENGTHS = [count for count, _ in RUNS]
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def written_out(crf, scores):
 def test_loss_is_the_gold_taggings_share_of_all_valid_ones(crf):
     scores, target = torch.randn(6, 3), torch.tensor([1, 2, 0, 1, 0, 0])
     wanted = 0.0
-    for rows, tags in zip(torch.split(scores, RUNS), torch.split(target, RUNS), strict=True):
+    for rows, tags in zip(torch.split(scores, LENGTHS), torch.split(target, LENGTHS), strict=True):
         every = written_out(crf, rows)
         logs = torch.stack(list(every.values())).logsumexp(0)
         wanted += logs - every[tuple(tags.tolist())]
@@ -54,8 +56,8 @@ def test_loss_is_the_gold_taggings_share_of_all_valid_ones(crf):
 
 def test_marginals_are_sums_over_taggings(crf):
     scores = torch.randn(6, 3)
-    found = torch.split(crf.log_marginals(scores, RUNS).exp(), RUNS)
-    for rows, probabilities in zip(torch.split(scores, RUNS), found, strict=True):
+    found = torch.split(crf.log_marginals(scores, RUNS).exp(), LENGTHS)
+    for rows, probabilities in zip(torch.split(scores, LENGTHS), found, strict=True):
         every = written_out(crf, rows)
         total = torch.stack(list(every.values())).logsumexp(0)
         for place, label in itertools.product(range(len(rows)), range(3)):
@@ -65,7 +67,7 @@ def test_marginals_are_sums_over_taggings(crf):
             )
 
 
-def test_forbidden_taggings_have_no_probability_and_cost_no_finite_gradient(crf):
+def test_forbidden_taggings_have_no_probability_and_gradients_stay_finite(crf):
     scores = torch.randn(6, 3, requires_grad=True)
     crf.loss(scores, torch.tensor([1, 2, 0, 1, 0, 0]), RUNS).backward()
     assert torch.isfinite(scores.grad).all()
@@ -81,18 +83,27 @@ def test_words_of_a_sentence_follow_each_other_in_a_run(tiny_bert):
     for group in batches(windows, 300):
         batch = encoder.collate(group)
         runs = runs_of(batch.sentences, batch.words)
-        assert sum(runs) == len(batch.words)
-        assert runs == [len(segment.pieces) for window in group for segment in window]
+        assert runs == [(len(segment.pieces), True) for window in group for segment in window]
 
 
-def test_tagger_with_a_crf_learns_its_steps_and_tags_by_them(tiny_bert, tmp_path):
-    config = ner.Config.check(
-        {**ner.SMOKE, "model": str(tiny_bert), "epochs": 2, "extras": "casing, views, crf"}
-    )
+def test_a_sentence_cut_within_an_entity_may_go_on_with_it(crf):
+    scores, target = torch.randn(2, 3), torch.tensor([2, 0])
+    whole, cut = (crf.loss(scores, target, [(2, b)]).detach() for b in (True, False))
+    assert float(whole) > 1000, "no sentence begins with I-"
+    assert float(cut) < 20
+    assert crf.log_marginals(scores, [(2, False)]).exp()[0, 2] > 1e-3
+
+
+def test_a_crf_learns_its_steps_with_the_tagger(tiny_bert, tmp_path, monkeypatch):
+    monkeypatch.delenv(exported.VARIABLE, raising=False)
+    given = {**ner.SMOKE, "model": str(tiny_bert), "extras": "views, crf", "transfer": ""}
+    config = ner.Config.check(given)
     config._directory = tmp_path
     result = ner.run(config, ner.load_model(config), ner.load_data(config))
-    assert result.metrics["test/token_accuracy"].value > 0
-    assert result.history[-1]["train_loss"] < result.history[0]["loss"]
+    settings = json.loads((tmp_path / "model" / "workbench.json").read_text())
+    steps = torch.tensor(settings["steps"])
+    assert (steps != 0).float().mean() > 0.5
+    assert len(result.items) > 0
 
 
 def test_steps_change_what_a_tagger_says(tiny_bert):

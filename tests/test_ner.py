@@ -270,6 +270,28 @@ def test_drop_draws_its_two_sides_apart():
     assert found.low < 0 < found.high, "drawn together the difference would always be 0"
 
 
+def test_same_sentences_with_other_tags_are_a_second_gold(tmp_path, learned):
+    _, loaded = learned
+    for split in ("train", "validation", "test"):
+        text = (loaded.source.path / f"{split}.txt").read_text()
+        (tmp_path / f"{split}.txt").write_text(
+            text.replace("B-PER", "B-ORG").replace("I-PER", "I-ORG")
+        )
+    config = ner.Config.check({"dataset": str(loaded.source.path), "transfer": str(tmp_path)})
+    other = ner_transfer.load(config, loaded)
+    gold = list(loaded.splits["test"]["ner_tags"])
+    kinds = [tag[2:] for tags in gold for tag in tags if tag[:2] == "B-"]
+    called = [["O" if tag[2:] == "LOC" else tag for tag in tags] for tags in gold]
+    found = ner_transfer.scores(None, loaded, called, other, config).metrics
+    every, persons, places = len(kinds), kinds.count("PER"), kinds.count("LOC")
+    right, given = every - places, every - places
+    first, second = 2 * right / (given + every), 2 * (right - persons) / (given + every)
+    assert found["second_gold/entity_f1"].value == pytest.approx(second)
+    assert found["second_gold/entity_f1_gain"].value == pytest.approx(second - first)
+    assert found["second_gold/entity_f1_of_first_gold"].value == pytest.approx(1 - persons / every)
+    assert found["second_gold/entity_f1"].n == every
+
+
 def test_what_other_rules_mark_is_left_out_of_transfer(tmp_path, learned):
     """Persons are singers there, which have no counterpart: finding them is no error."""
     _, loaded = learned

@@ -1,13 +1,16 @@
 """Log-likelihoods and greedy answers in batches: the same as one text at a time."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 from tokenizers.processors import TemplateProcessing
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from workbench import sources
 from workbench.errors import ParameterError
+from workbench.models import trees
 from workbench.models.causal_lm import CausalLM
 from workbench.scoring import encode, generate, log_likelihoods
 
@@ -130,3 +133,94 @@ def test_an_answer_ends_with_the_end_of_text(model):
     other.tokenizer.eos_token = model.tokenizer.convert_ids_to_tokens(second)
     (answer,) = generate(other, [prompt], max_new_tokens=4)
     assert answer == model.tokenizer.decode([first])
+
+
+def tiny_decoder(folder, kind, model):
+    """A random decoder of an architecture, with the tokenizer of the real one."""
+    small = {
+        "vocab_size": len(model.tokenizer), "hidden_size": 32, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 64,
+        "max_position_embeddings": 256,
+    }  # fmt: skip
+    more = {
+        "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256},
+        "gemma3_text": {"head_dim": 8, "sliding_window": 128, "query_pre_attn_scalar": 8},
+        "mistral": {"sliding_window": 128},
+        "llama-tied": {"tie_word_embeddings": True},
+        "qwen3": {"head_dim": 8},
+    }
+    config = AutoConfig.for_model(kind.removesuffix("-tied"), **(small | more.get(kind, {})))
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    return CausalLM(sources.resolve(str(folder), "model"))
+
+
+ARCHITECTURES = [
+    "llama",
+    "llama-tied",
+    "gpt2",
+    "qwen3",
+    "gemma3_text",
+    "mistral",
+    "gpt_neox",
+    "opt",
+]
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_scores_hang_on_no_batch_and_no_sharing(tmp_path, kind, model):
+    tiny = tiny_decoder(tmp_path, kind, model)
+    question = [f"Text: {text} and so on it goes\nLabel:" for text in TEXTS]
+    score = partial(log_likelihoods, tiny, question, ANSWERS)
+    apart = score(sharing=False, batch_tokens=1)
+    for tokens in (1, 300, 4096):
+        found = score(batch_tokens=tokens)
+        assert found.sums == pytest.approx(apart.sums, abs=1e-4)
+        assert (found.tokens == apart.tokens).all()
+    assert found.read < apart.read / 2
+    for row, context in enumerate(question):
+        ids = tiny.encode(context + ANSWERS[3])
+        expected = one_at_a_time(tiny, ids, len(tiny.encode(context)))
+        assert found.sums[row, 3] == pytest.approx(expected, abs=1e-4)
+
+
+def test_each_context_may_have_continuations_of_its_own(model):
+    contexts = ["A lamp needs", "On Monday the shop"]
+    own = [[" a new bulb", " a little water", " love"], [" was closed", " opened late", " ate"]]
+    found = log_likelihoods(model, contexts, own)
+    for row, context in enumerate(contexts):
+        alone = log_likelihoods(model, [context], own[row])
+        assert found.sums[row] == pytest.approx(alone.sums[0], abs=1e-4)
+    stems = sum(len(model.encode(context)) for context in contexts)
+    longer = sum(len(model.encode(text)) - 1 for texts in own for text in texts)
+    assert found.read == stems + longer, "each question is read once"
+    with pytest.raises(ValueError, match="equally many"):
+        log_likelihoods(model, contexts, [own[0], own[1][:2]])
+    with pytest.raises(ValueError, match="equally many"):
+        log_likelihoods(model, contexts, own[:1])
+
+
+def test_beyond_a_sliding_window_rows_are_read_apart(tmp_path, model):
+    tiny = tiny_decoder(tmp_path, "mistral", model)
+    long = ["word " * 140 + "Label:", "other " * 150 + "Label:"]
+    found = log_likelihoods(tiny, long, ANSWERS)
+    apart = log_likelihoods(tiny, long, ANSWERS, sharing=False)
+    assert found.sums == pytest.approx(apart.sums, abs=1e-4)
+    assert trees.longest(tiny) == 128
+
+
+def test_a_network_that_takes_no_mask_of_ours_is_read_in_rows(model, monkeypatch):
+    wanted = log_likelihoods(model, contexts(), ANSWERS)
+    monkeypatch.setattr(trees.Beginning, "_seen", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        trees.longest(model)
+
+    def refused(*_):
+        raise ValueError("no mask of four dimensions")
+
+    monkeypatch.setattr(trees.Beginning, "_seen", refused)
+    assert trees.longest(model) == 0
+    found = log_likelihoods(model, contexts(), ANSWERS)
+    assert found.sums == pytest.approx(wanted.sums, abs=1e-4)
+    assert found.read > wanted.read

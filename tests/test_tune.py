@@ -1,9 +1,13 @@
 """Searches: what is tried, what is kept of it, and that a search cut off loses nothing."""
 
 import json
+import multiprocessing
+import shutil
 import signal
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -11,8 +15,11 @@ from optuna.trial import TrialState, create_trial
 
 from workbench import paths, state
 from workbench.batch import search, tune
-from workbench.errors import NotebookError, ParameterError
-from workbench.result import Result, is_whole
+from workbench.batch.execute import Outcome
+from workbench.errors import InterruptedRunError, MachineError, NotebookError, ParameterError
+from workbench.result import CHECKPOINTS, HISTORY, Result, is_whole
+from workbench.tasks import fine_tuning
+from workbench.tasks.adaptation import FULL
 
 
 @pytest.fixture
@@ -103,14 +110,16 @@ def test_run_below_the_median_of_the_others_is_stopped(write, reports, monkeypat
                 params=values,
                 distributions=study.space,
                 intermediate_values=dict.fromkeys(range(1, 100), 0.99),
-                user_attrs={"run_id": f"none-{number}"},
+                user_attrs={"run_id": f"none-{number}", "score": "0.990", "test": ""},
             )
         )
     study.go_on(5)
     last = study.study.trials[-1]
     assert last.state == TrialState.PRUNED
     assert 0 < len(last.intermediate_values) < 99
-    assert state.read(reports / "runs" / last.user_attrs["run_id"])["status"] == "interrupted"
+    folder = reports / "runs" / last.user_attrs["run_id"]
+    assert "stopped by the search mine-" in state.read(folder)["message"]
+    assert not (folder / CHECKPOINTS).exists()
     assert "stopped after" in capsys.readouterr().out
 
 
@@ -132,23 +141,81 @@ def test_runs_that_all_fail_end_the_search_with_their_reason(write, reports, tmp
         tune.tune(write(f'  model: ["{broken}"]'))
 
 
-def test_metric_that_runs_lack_is_said_with_those_they_have(write, reports):
-    path = write("  epochs: [1]", metric="validation/beauty")
-    with pytest.raises(ParameterError, match="no metric 'validation/beauty'\n.*entity_f1"):
-        tune.tune(path)
+def test_run_done_by_another_command_is_not_done_again(write, reports, monkeypatch, capsys):
+    path = write("  epochs: [2]", trials=1)
+    assert tune.tune(path) == 0
+    shutil.rmtree(reports / "searches")
+    monkeypatch.setattr(tune.Child, "start", None)
+    assert tune.tune(path) == 0
+    (trial,) = journal(reports).trials
+    assert list(trial.intermediate_values) == [50], "its epochs count for the others"
+
+
+@pytest.mark.parametrize("error", [MachineError, InterruptedRunError])
+def test_end_that_says_nothing_of_a_setting_is_tried_again(write, reports, monkeypatch, error):
+    path = write("  epochs: [1]", trials=1)
+    ended = Outcome("failed", error.exit_code, "the disk is full", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(tune._Study, "_run", lambda *_: (ended, False))
+        with pytest.raises(error, match="the disk is full(.|\n)*it goes on"):
+            tune.tune(path)
+    assert tune.tune(path) == 0
+    states = [trial.state for trial in journal(reports).trials]
+    assert states == [TrialState.FAIL, TrialState.COMPLETE]
+
+
+def test_error_of_the_study_ends_the_run_on_its_way(write, reports, monkeypatch):
+    monkeypatch.setattr(tune, "POLL_S", 0.05)
+
+    def broken(*_):
+        raise RuntimeError("no journal")
+
+    monkeypatch.setattr(tune._Study, "_report", broken)
+    with pytest.raises(RuntimeError, match="no journal"):
+        tune.tune(write("  epochs: [100]", trials=1))
+    assert not multiprocessing.active_children()
+
+
+def test_only_scores_of_the_deciding_training_are_looked_at(tmp_path, write):
+    lines = [
+        {"event": "epoch", "method": method, "epoch": epoch, "epochs": 4, "score": score}
+        for method, score in (("BitFit", 0.1), (FULL, 0.7))
+        for epoch in (1, 2, 3, 4)
+    ]
+    (tmp_path / HISTORY).write_text("\n".join(map(json.dumps, lines)) + '\n{"event": "ep')
+    run = SimpleNamespace(directory=tmp_path)
+    assert tune._scores(run, FULL, since=0) == [(25, 0.7), (50, 0.7), (75, 0.7)]
+    assert tune._scores(run, FULL, since=time.time() + 9) == []
+
+
+def test_trainings_that_decide_are_those_of_the_tasks():
+    assert set(fine_tuning.Config.validation.values()) == {FULL}
+
+
+def test_lower_is_better_where_that_is_asked(write, reports):
+    path = write("  learning_rate: [0.0001, 0.01]", direction="minimize")
+    assert tune.tune(path) == 0
+    values = [trial.value for trial in tune._Study(*search.read(path)).done()]
+    assert values == sorted(values)
 
 
 @pytest.mark.fault(18, "searches that can't be", "exit 2, with the line")
 @pytest.mark.parametrize(
     ("space", "more", "says"),
     [
-        ("  epochs: [1]", {"metric": "test/entity_f1"}, "mine.yaml:2: .*a metric of validation/"),
+        (
+            "  epochs: [1]",
+            {"metric": "test/entity_f1"},
+            "mine.yaml:2: .*(.|\n)*choose by validation",
+        ),
+        ("  epochs: [1]", {"metric": "validation/x"}, "expected: one of validation/entity_f1"),
+        ('  model: [minilm, "./typo"]', {}, "typo"),
         ("  epochs: {low: 3, high: 1}", {}, "mine.yaml:6: .*low below high"),
         ("  learning_rate: {low: 0.0, high: 0.1, log: true}", {}, "above 0 where log"),
-        ("  epochs: [1, 0]", {}, "epochs=0"),
+        ("  epochs: [1, 0]", {}, "mine.yaml:6: epochs=0"),
         ("  epochs: [one]", {}, "epochs='one'"),
         ("  learning_rate: [1e-4]", {}, "write 1.0e-4"),
-        ("  beauty: [1]", {}, "unknown parameter 'beauty'"),
+        ("  beauty: [1]", {}, "mine.yaml:6: unknown parameter 'beauty'"),
         ("  transfer: [x]\n  epochs: []", {}, "at least 1 item"),
         ("  epochs: [1]", {"trials": 0}, "greater than 0"),
         ("  epochs: [1]", {"notebook": "poetry"}, "poetry"),
@@ -159,6 +226,15 @@ def test_wrong_search_is_refused_before_anything_runs(write, reports, space, mor
     with pytest.raises(ParameterError, match=says):
         tune.tune(write(space, **more))
     assert not reports.exists()
+
+
+def test_a_search_is_of_one_process_at_a_time(write, reports):
+    path = write("  epochs: [1]")
+    with (
+        state.held(tune._Study(*search.read(path)).folder),
+        pytest.raises(InterruptedRunError, match="mine-.* is already running"),
+    ):
+        tune.tune(path)
 
 
 def test_fewer_than_one_trial_is_refused(write, reports):

@@ -34,6 +34,8 @@ class Config(BaseModel):
     }
     """Fields that name models or data sets, several parted by commas; a run's id counts their
     content."""
+    validation: ClassVar[dict[str, str]] = {}
+    """Metrics that a search may go by -> the training in the run's history whose score they are."""
     _directory: Path | None = PrivateAttr(default=None)
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

@@ -1,28 +1,27 @@
 """How likely a decoder finds given continuations, and what it writes itself, in batches.
 
 What all contexts of a call begin with, such as the examples in a prompt, is read once and kept as
-keys and values; each context then costs its own tokens only.
+keys and values; each context then costs its own tokens only, however many continuations it has.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import DynamicCache
 
 from workbench.errors import ParameterError
 from workbench.machine import autocast
 from workbench.models.causal_lm import CausalLM
+from workbench.models.trees import Beginning, Ids, Tree, common, grow, longest
 from workbench.models.windows import group_by_length, pad
 
 BATCH_TOKENS = 4096
 """Most tokens of a padded batch, those of the shared beginning counted for each row."""
-Ids = tuple[int, ...]
+WORTH = 0.9
+"""Most tokens of a tree, as a share of those of its rows, that make up for its mask."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def encode(model: CausalLM, context: str, continuations: Sequence[str]) -> list[
         raise ValueError("an empty continuation has no likelihood")
     texts = [context, *(context + text for text in continuations)]
     alone, *joint = map(tuple, model.tokenizer(texts, add_special_tokens=False)["input_ids"])
-    start = min(_common([alone, ids]) for ids in joint)
+    start = min(common([alone, ids]) for ids in joint)
     first = _first_token(model, needed=start == 0)
     return [Request((*first, *ids), len(first) + start) for ids in joint]
 
@@ -79,127 +78,108 @@ def _first_token(model: CausalLM, *, needed: bool) -> list[int]:
 def log_likelihoods(
     model: CausalLM,
     contexts: Sequence[str],
-    continuations: Sequence[str],
+    continuations: Sequence[str] | Sequence[Sequence[str]],
     *,
     dtype: torch.dtype = torch.float32,
     batch_tokens: int = BATCH_TOKENS,
+    sharing: bool = True,
     progress: str = "scoring",
 ) -> Scores:
     """Log-likelihood of each continuation after each context; matrix products in `dtype`.
 
-    Probabilities are computed in float32, at the answers' positions only. Raises ParameterError
-    for a context that doesn't fit the model.
+    The continuations are the same for all contexts, or lists of each one's own, equally many.
+    Probabilities are computed in float32, at the answers' positions only. Without `sharing` each
+    continuation has its context read anew. Raises ParameterError for a context that doesn't fit
+    the model, ValueError for lists of different lengths.
     """
-    encoded = [encode(model, context, continuations) for context in contexts]
-    requests = [request for group in encoded for request in group]
-    rows, row_of = _fewest_rows([request.inputs for request in requests])
-    _check_capacity(model, max(map(len, rows)))
-    kept = min(request.start for request in requests) - 1
-    beginning = Beginning(model, rows[0][: min(_common(rows), kept)], dtype)
-    asked: list[list[int]] = [[] for _ in rows]
-    for number, row in enumerate(row_of):
-        asked[row].append(number)
-    sums = np.zeros(len(requests))
-    groups = group_by_length(list(map(len, rows)), batch_tokens)
+    own = [[text] if isinstance(text, str) else list(text) for text in continuations]
+    if isinstance(continuations[0], str):
+        own = [[text for (text,) in own]] * len(contexts)
+    if len(own) != len(contexts) or len({len(texts) for texts in own}) > 1:
+        raise ValueError("continuations: one list for all contexts, or equally many for each")
+    encoded = [encode(model, text, texts) for text, texts in zip(contexts, own, strict=True)]
+    asked = _as_trees(model, encoded) if sharing else _as_rows(encoded)
+    rows = list(asked)
+    _check_capacity(model, max(tree.length for tree in rows))
+    kept = min(request.start for group in encoded for request in group) - 1 if sharing else 0
+    shared = min(common([tree.stem for tree in rows]), kept)
+    beginning = Beginning(model, rows[0].stem[:shared], dtype)
+    sums = np.zeros((len(contexts), len(own[0])))
+    groups = group_by_length([tree.size for tree in rows], batch_tokens)
     for number, group in enumerate(groups, 1):
         _say(f"{progress}: batch {number} of {len(groups)}")
         hidden = beginning.hidden([rows[row] for row in group])
-        of_group = [[(number, requests[number]) for number in asked[row]] for row in group]
+        of_group = [(rows[row], asked[rows[row]]) for row in group]
         _add(sums, model, hidden, of_group, beginning.length)
     _say("")
-    shape = (len(contexts), len(continuations))
     return Scores(
-        sums=sums.reshape(shape),
-        tokens=np.array([len(r.ids) - r.start for r in requests]).reshape(shape),
+        sums=sums,
+        tokens=np.array([[len(r.ids) - r.start for r in group] for group in encoded]),
         merged=sum(
             group[0].start < len(model.encode(context))
             for context, group in zip(contexts, encoded, strict=True)
         ),
-        read=beginning.length + sum(len(row) - beginning.length for row in rows),
+        read=beginning.length + sum(tree.size - beginning.length for tree in rows),
     )
 
 
-def _common(rows: Sequence[Ids]) -> int:
-    """How many tokens all rows begin with alike.
-
-    >>> _common([(1, 2, 3), (1, 2), (1, 4)])
-    1
-    """
-    # In order, the first and the last differ before any others do.
-    first, last = min(rows), max(rows)
-    shared = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
-    return sum(1 for _ in shared)
+Asked = dict[Tree, list[tuple[int, int, Request]]]
+"""What is read, and what is scored on each: context and continuation by number, and tokens."""
 
 
-def _fewest_rows(inputs: Sequence[Ids]) -> tuple[list[Ids], list[int]]:
-    """The fewest rows that begin with each of `inputs`, and each one's row.
-
-    >>> _fewest_rows([(1, 2), (1, 2, 3), (1, 2), (4,)])
-    ([(4,), (1, 2, 3)], [1, 1, 1, 0])
-    """
-    rows: list[Ids] = []
-    place = {}
-    # In reversed order what extends a row comes right before it.
-    for ids in sorted(set(inputs), reverse=True):
-        if not rows or rows[-1][: len(ids)] != ids:
-            rows.append(ids)
-        place[ids] = len(rows) - 1
-    return rows, [place[ids] for ids in inputs]
+def _as_rows(encoded: Sequence[Sequence[Request]]) -> Asked:
+    """A row for each different input."""
+    asked: Asked = {}
+    for context, group in enumerate(encoded):
+        for place, request in enumerate(group):
+            asked.setdefault(Tree(request.inputs), []).append((context, place, request))
+    return asked
 
 
-class Beginning:
-    """What rows of tokens begin with, read once; P is its length."""
-
-    def __init__(self, model: CausalLM, ids: Ids, dtype: torch.dtype) -> None:
-        self.model, self.dtype = model, dtype
-        self.cache = self._read(ids) if ids else None
-        self.length = len(ids) if self.cache else 0
-
-    def _read(self, ids: Ids) -> DynamicCache | None:
-        """Keys and values of the beginning; None of a network that keeps them otherwise."""
-        with torch.inference_mode(), autocast(self.dtype, self.model.device):
-            row = torch.tensor([ids], device=self.model.device)
-            cache = getattr(self.model.body(row, use_cache=True), "past_key_values", None)
-        return cache if isinstance(cache, DynamicCache) else None
-
-    def hidden(self, rows: Sequence[Ids]) -> Tensor:
-        """Last hidden states [B, T, H] of rows [B, P + T], without those of the beginning."""
-        rest = [list(row[self.length :]) for row in rows]
-        # Padding on the right needs no mask: what comes later is never looked at.
-        ids = pad(rest, max(map(len, rest)), self.model.tokenizer.pad_token_id)
-        with torch.inference_mode(), autocast(self.dtype, self.model.device):
-            cache = copy.deepcopy(self.cache)
-            if cache is not None:
-                cache.batch_repeat_interleave(len(rows))
-            options = {"past_key_values": cache, "use_cache": cache is not None}
-            return self.model.body(ids.to(self.model.device), **options).last_hidden_state
+def _as_trees(model: CausalLM, encoded: Sequence[Sequence[Request]]) -> Asked:
+    """A tree for each context, or rows where that is little more to read, or all the model can."""
+    asked: Asked = {}
+    limit: int | None = None
+    for context, group in enumerate(encoded):
+        tree = grow([request.inputs for request in group])
+        rows = [Tree(tree.stem + branch) for branch in tree.branches]
+        if tree.size <= WORTH * sum(row.size for row in rows):
+            limit = longest(model) if limit is None else limit
+            rows = [] if tree.size <= limit else rows
+        for place, request in enumerate(group):
+            holds = lambda row, ids=request.inputs: row.stem[: len(ids)] == ids  # noqa: E731
+            held = next(filter(holds, rows), tree)
+            asked.setdefault(held, []).append((context, place, request))
+    return asked
 
 
 def _add(
     sums: NDArray[np.float64],
     model: CausalLM,
     hidden: Tensor,
-    asked: Sequence[Sequence[tuple[int, Request]]],
+    asked: Sequence[tuple[Tree, Sequence[tuple[int, int, Request]]]],
     skipped: int,
 ) -> None:
-    """Add each token's log-probability to the sum of its request.
+    """Add each token's log-probability to the sum [N, K] of its context and continuation.
 
-    `hidden` [B, T, H] begins after `skipped` tokens; `asked` are the requests of each of its rows.
+    `hidden` [B, T, H] begins after `skipped` tokens; `asked` are the rows, and what is asked of
+    each. The vocabulary head reads each state once.
     """
     spots: dict[tuple[int, int], int] = {}
     owners, places, targets = [], [], []
-    for row, group in enumerate(asked):
-        for number, request in group:
+    for row, (tree, requests) in enumerate(asked):
+        for context, continuation, request in requests:
+            columns = tree.spots(request.inputs)
             for position in range(request.start, len(request.ids)):
-                spot = (row, position - 1 - skipped)
-                owners.append(number)
+                spot = (row, columns[position - 1] - skipped)
+                owners.append((context, continuation))
                 places.append(spots.setdefault(spot, len(spots)))
                 targets.append(request.ids[position])
-    rows, columns = zip(*spots, strict=True)
+    rows, found_at = zip(*spots, strict=True)
     with torch.inference_mode():
-        logits = model.head(hidden[list(rows), list(columns)].float())
+        logits = model.head(hidden[list(rows), list(found_at)].float())
         found = logits.float().log_softmax(-1)[places, targets]
-    np.add.at(sums, owners, found.double().cpu().numpy())
+    np.add.at(sums, tuple(zip(*owners, strict=True)), found.double().cpu().numpy())
 
 
 def generate(

@@ -1,10 +1,11 @@
 """Searches: which parameters of a notebook to vary, and which validation score decides."""
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -15,8 +16,9 @@ from pydantic import (
 
 from workbench import notebooks, paths
 from workbench.batch import yaml_file
-from workbench.batch.plan import DEFAULT_TIMEOUT_S, Job, make_job
+from workbench.batch.plan import DEFAULT_TIMEOUT_S, Job, make_job, resolve
 from workbench.batch.yaml_file import Parameters, Value, YamlFile
+from workbench.config import names
 from workbench.errors import ParameterError
 
 FORM = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -48,19 +50,13 @@ Axis = Annotated[
 ]
 
 
-def _not_of_test(metric: str) -> str:
-    if not metric.startswith("validation/"):
-        raise ValueError("a metric of validation/: what is chosen by its test score is overrated")
-    return metric
-
-
 class Search(BaseModel):
     """A search over the parameters of one notebook."""
 
     model_config = FORM
     notebook: str
-    metric: Annotated[str, AfterValidator(_not_of_test)]
-    """What decides, by its name in a run's metrics."""
+    metric: str
+    """What decides: one of the validation metrics of the notebook's task."""
     direction: Literal["maximize", "minimize"] = "maximize"
     trials: Annotated[int, Field(gt=0, le=10_000)] = 20
     """Settings to try."""
@@ -83,14 +79,21 @@ class Search(BaseModel):
         limits = {"timeout_s": self.timeout_s, "memory_mb": self.memory_mb}
         return make_job(notebooks.find(self.notebook), given, **limits)
 
-    def corners(self) -> list[dict[str, Any]]:
-        """Settings in which each value of a list, and each end of a range, comes up."""
+    def first(self) -> dict[str, Any]:
+        """The first value, or lower end, of each parameter of the space."""
+        return {
+            name: axis.low if isinstance(axis, Range) else axis[0]
+            for name, axis in self.space.items()
+        }
+
+    def corners(self) -> dict[str, list[dict[str, Any]]]:
+        """By parameter, settings in which each value of its list, or end of its range, comes up."""
         ends = {
             name: [axis.low, axis.high] if isinstance(axis, Range) else axis
             for name, axis in self.space.items()
         }
-        first = {name: values[0] for name, values in ends.items()}
-        return [first | {name: value} for name, values in ends.items() for value in values]
+        first = self.first()
+        return {name: [first | {name: value} for value in values] for name, values in ends.items()}
 
     def usual(self) -> dict[str, Any] | None:
         """The notebook's own values of what is varied; None where the space lacks one."""
@@ -119,10 +122,40 @@ def read(name: str) -> tuple[str, Search]:
         raise ParameterError(
             f"{file.place('space', both[0])}: {both[0]} is in parameters too", expected="in one"
         )
-    for corner in search.corners():
-        try:
-            search.job(corner)
-        except ParameterError as error:
-            values = [*search.parameters.values(), *corner.values()]
-            raise ParameterError(f"{path}: {error}", do=yaml_file.hint(values)) from None
+    for name_of, corners in search.corners().items():
+        for corner in corners:
+            try:
+                config = search.job(corner).config
+            except ParameterError as error:
+                values = [*search.parameters.values(), *corner.values()]
+                raise ParameterError(
+                    f"{file.place('space', name_of)}: {error}", do=yaml_file.hint(values)
+                ) from None
+    if search.metric not in config.validation:
+        raise ParameterError(
+            f"{file.place('metric')}: metric {search.metric!r}",
+            expected=f"one of {', '.join(config.validation)}"
+            if config.validation
+            else "a notebook with validation metrics, such as ner or fine_tuning",
+            do="choose by validation: what is chosen by its test score is overrated",
+        )
     return Path(path).stem, search
+
+
+def digest(search: Search) -> str:
+    """Of all that the numbers depend on; every model and data set is fetched for it."""
+    seen: dict[tuple[str, ...], dict[str, Any]] = {}
+    for corners in search.corners().values():
+        for corner in corners:
+            job = search.job(corner)
+            parameters = job.config.model_dump()
+            fields = [field for field in job.config.sources if field in parameters]
+            key = tuple(name for field in fields for name in names(parameters[field]))
+            if key not in seen:
+                seen[key] = resolve(job).identity
+    (first, *_) = seen.values()
+    identity = first | {
+        "parameters": search.model_dump(mode="json", exclude={"trials"}),
+        "data": [found["data"] for found in seen.values()],
+    }
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]

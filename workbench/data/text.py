@@ -99,7 +99,7 @@ def load(
     rows = pandas.concat(
         [
             _columns(frame, split, text_column, label_column, source.name).join(
-                frame[[extra for extra in kept if extra in frame]].fillna("").astype(str)
+                _as_text(frame[[extra for extra in kept if extra in frame]])
             )
             for split, frame in frames.items()
         ],
@@ -156,6 +156,11 @@ def _columns(
             "split": split,
         }
     )
+
+
+def _as_text(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """Columns of any kind as str, "" where there is nothing."""
+    return frame.astype(object).where(frame.notna(), "").astype(str)
 
 
 def _repaired(rows: pandas.DataFrame, counts: Counter[str]) -> pandas.DataFrame:

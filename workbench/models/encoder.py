@@ -17,7 +17,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from workbench.errors import IntegrityError, ParameterError
-from workbench.models.causal_lm import CausalLM, is_causal
+from workbench.models import bidirectional
+from workbench.models.causal_lm import is_causal
 from workbench.models.crf import Crf, runs_of
 from workbench.models.windows import Batch, Segment, Window, collate, split_long
 from workbench.sources import Source
@@ -27,6 +28,8 @@ OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "lo
 SHORT = 256
 """Most pieces of a window at which a processor trains faster without torch's fused attention, whose
 backward pass is made for long ones (docs/log.md)."""
+SAMPLE = "a 1996 b."
+"""Words that tokenizers read in their own ways, to see that lists of them keep their spaces."""
 SHAPES = ("none", "lower", "capitalised", "capital letter", "upper", "mixed")
 
 
@@ -59,6 +62,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.source = source
         self.tokenizer, self.network = _load(source)
+        self.space = _space(source, self.tokenizer)
         self.shapes = None
         if casing and self.tokenizer.tokenize("Ab") == self.tokenizer.tokenize("ab"):
             inputs = self.network.get_input_embeddings()
@@ -131,7 +135,8 @@ class Encoder(nn.Module):
 
         Weighted by the softmax of the scores [B, T, 1] that `attention` gives them, where it is
         there. Sources: Reimers and Gurevych 2019, "Sentence-BERT", section 3; Yang et al. 2016,
-        "Hierarchical Attention Networks", section 2.2.
+        "Hierarchical Attention Networks for Document Classification", section 2.2, here with
+        scores that are linear in the states.
         """
         states = self._read(input_ids=input_ids, attention_mask=attention_mask)
         if attention:
@@ -154,7 +159,8 @@ class Encoder(nn.Module):
         A word that the tokenizer reduces to nothing becomes its unknown token.
         """
         found: list[Segment] = []
-        encoded = self.tokenizer(sentences, is_split_into_words=True, add_special_tokens=False)
+        texts = [[self.space + word for word in words] for words in sentences]
+        encoded = self.tokenizer(texts, is_split_into_words=True, add_special_tokens=False)
         for index, words in enumerate(sentences):
             pieces: list[list[int]] = [[] for _ in words]
             for piece, word in zip(
@@ -217,7 +223,10 @@ def new_head(width: int, labels: int, *, hidden: bool = False) -> nn.Module:
 
 def _load(source: Source) -> tuple[Any, Any]:
     if is_causal(source):
-        return _load_decoder(source)
+        try:
+            return bidirectional.load(source)
+        except ValueError as error:
+            raise _not_an_encoder(source, str(error)) from error
     if not (source.path / "config.json").is_file():
         raise ParameterError(
             f"model {source.name!r} ({source.about}) is no encoder: it has no config.json",
@@ -249,40 +258,20 @@ def _load(source: Source) -> tuple[Any, Any]:
     special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
     if not tokenizer.is_fast or None in (*special, tokenizer.unk_token_id):
         raise _not_an_encoder(source, "its tokenizer lacks one of [CLS], [SEP], [PAD] and [UNK]")
-    _require_spaces(source, tokenizer)
     return tokenizer, network
 
 
-def _load_decoder(source: Source) -> tuple[Any, Any]:
-    """A decoder without its vocabulary head, whose tokens see those after them as well.
+def _space(source: Source, tokenizer: Any) -> str:
+    """What a listed word must begin with to be read as in a text: nothing, or a space.
 
-    Source: BehnamGhader et al. 2024, "LLM2Vec", section 2.1; here what trains the classifier is
-    all that teaches it to look ahead.
+    Raises IntegrityError where neither does it.
     """
-    decoder = CausalLM(source)
-    tokenizer: Any = decoder.tokenizer
-    network: Any = decoder.body
-    network.config.is_causal = False
-    for module in network.modules():
-        if hasattr(module, "is_causal"):
-            module.is_causal = False
-    end = tokenizer.eos_token
-    tokenizer.cls_token = tokenizer.bos_token or end
-    tokenizer.sep_token = end
-    tokenizer.unk_token = tokenizer.unk_token or end
-    before = tokenizer.backend_tokenizer.pre_tokenizer
-    for step in [before[i] for i in range(len(before))] if hasattr(before, "__len__") else [before]:
-        if hasattr(step, "add_prefix_space"):
-            step.add_prefix_space = True  # a listed word is read as one after a space
-    _require_spaces(source, tokenizer)
-    return tokenizer, network
-
-
-def _require_spaces(source: Source, tokenizer: Any) -> None:
-    """Raise IntegrityError for a tokenizer that reads listed words otherwise than a text."""
-    listed = tokenizer(["a", "b"], is_split_into_words=True, add_special_tokens=False)["input_ids"]
-    if listed != tokenizer("a b", add_special_tokens=False)["input_ids"]:
-        raise _not_an_encoder(source, "its tokenizer loses the spaces between listed words")
+    for space in ("", " "):
+        words = [space + word for word in SAMPLE.split()]
+        listed = tokenizer(words, is_split_into_words=True, add_special_tokens=False)
+        if listed["input_ids"] == tokenizer(space + SAMPLE, add_special_tokens=False)["input_ids"]:
+            return space
+    raise _not_an_encoder(source, "its tokenizer loses the spaces between listed words")
 
 
 def _not_an_encoder(source: Source, reason: str) -> IntegrityError:

@@ -65,16 +65,16 @@ class TextClassifier(nn.Module):
         if lora_rank or biases_only:
             self.encoder.requires_grad_(False)
         if biases_only:
-            for name, weight in self.encoder.network.named_parameters():
-                weight.requires_grad_(name.endswith(".bias") and "pooler" not in name)
+            for bias in biases(self.encoder):
+                bias.requires_grad_(True)
         if lora_rank:
             rule = LoraConfig(
                 r=lora_rank, lora_alpha=LORA_ALPHA * lora_rank, target_modules=_linear(encoder)
             )
             inject_adapter_in_model(rule, self.encoder.network)
-        self.attention = nn.Linear(encoder.width, 1).to(encoder.device) if attention else None
+        self.attention = nn.Linear(encoder.width, 1, bias=False) if attention else None
         if self.attention:
-            nn.init.zeros_(self.attention.weight)  # at first the plain mean
+            nn.init.zeros_(self.attention.to(encoder.device).weight)  # at first the plain mean
         self.head = new_head(encoder.width, len(labels), hidden=hidden).to(encoder.device)
 
     @property
@@ -103,6 +103,15 @@ def collate(encoder: Encoder, encoded: Sequence[Sequence[int]], rows: Sequence[i
         rows=list(rows),
         pieces=sum(map(len, ids)),
     )
+
+
+def biases(encoder: Encoder) -> list[nn.Parameter]:
+    """The encoder's biases, its unused pooler's left out; some architectures have none."""
+    return [
+        weight
+        for name, weight in encoder.network.named_parameters()
+        if name.endswith(".bias") and "pooler" not in name
+    ]
 
 
 def _linear(encoder: Encoder) -> list[str]:

@@ -92,7 +92,7 @@ def slices(result: Result) -> Html:
             difference = Metric(**row["difference"])
             said = {"better": "errs more", "worse": "errs less"}.get(difference.verdict)
             cells += [str(Metric(**row["error"])), f"{difference:+}", said or difference.verdict]
-            cells += [f"{row['leaning']} ({row['excess']:+.0%})"]
+            cells += [f"{row['leaning']} ({row['excess']:+.0%})" if row["leaning"] else ""]
         rows.append(cells + [""] * (6 - len(cells)))
     heads = ["slice", "texts", "error rate", "minus that of all others", "verdict", "leans to"]
     text = (

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from workbench import machine
 from workbench.models.encoder import Encoder
-from workbench.models.text_classifier import TextClassifier
+from workbench.models.text_classifier import TextClassifier, biases
 from workbench.tasks import classifiers
 from workbench.tasks.classifiers import Labelled, Predict, Probabilities, Reading
 from workbench.training import Log, Recipe
@@ -158,3 +158,11 @@ METHODS: dict[str, Callable[[Labelled, Setting], _Learned]] = {
     FULL: _full,
 }
 """From the cheapest to the dearest."""
+
+
+def methods(encoder: Encoder) -> list[str]:
+    """The METHODS that an encoder can be adapted by; without biases not BitFit, which is said."""
+    if biases(encoder):
+        return list(METHODS)
+    print(f"{BITFIT} is left out: {encoder.source.name} has no biases")
+    return [method for method in METHODS if method != BITFIT]

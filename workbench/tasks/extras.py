@@ -14,7 +14,7 @@ BOTH = {
     "hidden": "give the head a hidden layer",
     "smoothing": "take a twentieth of each label's probability for the others",
     "class_weights": "count each label alike, however rare it is",
-    "accumulation": "read each batch in four parts, for a quarter of the memory",
+    "accumulation": "read each batch in four parts, to hold less of it at once",
 }
 TAGGER = {
     "casing": "tell an uncased encoder each word's letter case",

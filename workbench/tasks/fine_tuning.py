@@ -38,6 +38,10 @@ class Config(BaseConfig):
     """Parameters of a comparison of ways to adapt an encoder."""
 
     task: ClassVar[str] = "fine_tuning"
+    validation: ClassVar[dict[str, str]] = {
+        "validation/accuracy": "full fine-tuning",
+        "validation/macro_f1": "full fine-tuning",
+    }
 
     model: str = "minilm"
     """Encoder: catalogue name, folder or hf:<id>."""
@@ -89,7 +93,7 @@ def load_model(config: Config) -> "Encoder":
 
 
 def run(config: Config, model: "Encoder", data: "TextData") -> Result:
-    """Adapt the encoder in three ways beside two baselines, and score all on the same texts."""
+    """Adapt the encoder in four ways beside two baselines, and score all on the same texts."""
     from workbench import machine
     from workbench.tasks import exported, risk
     from workbench.tasks.adaptation import FULL
@@ -156,7 +160,7 @@ def _validated(held_out: "Probabilities", setting: "Setting") -> dict[str, Metri
         of="texts",
         split="validation",
     )
-    return {name: found[name] for name in ("validation/accuracy", "validation/macro_f1")}
+    return {name: found[name] for name in Config.validation}
 
 
 def _looked_into(
@@ -208,10 +212,10 @@ def _learn_all(
     train: "Labelled", texts: "Sequence[str]", setting: "Setting"
 ) -> "dict[str, Answer]":
     """What each method says of the texts; only full fine-tuning's model is held on to."""
-    from workbench.tasks.adaptation import FULL, METHODS, learn
+    from workbench.tasks.adaptation import FULL, learn, methods
 
     answers = {}
-    for method in METHODS:
+    for method in methods(setting.encoder):
         setting.log.method = method
         answers[method] = learn(method, train, texts, setting, keep=method == FULL)
     return answers

@@ -31,6 +31,8 @@ class Config(BaseConfig):
         "transfer": "dataset",
     }
 
+    validation: ClassVar[dict[str, str]] = {"validation/entity_f1": ""}
+
     model: str = "minilm"
     """Encoder: catalogue name, folder or hf:<id>."""
     dataset: str = "conll2003"

@@ -153,10 +153,13 @@ class _Lessons:
         if self.tagger.crf:
             return self.tagger.crf.loss(logits, target, runs_of(batch.sentences, batch.words))
         smoothing = extras.SMOOTHING if "smoothing" in self.extras else 0.0
-        weights = None if self.weights is None else self.weights.to(device)
-        return torch.nn.functional.cross_entropy(
-            logits, target, weight=weights, label_smoothing=smoothing
-        )
+        cross_entropy = torch.nn.functional.cross_entropy
+        if self.weights is None:
+            return cross_entropy(logits, target, label_smoothing=smoothing)
+        # torch would weigh what smoothing gives to each other label by that label's weight.
+        each = cross_entropy(logits, target, label_smoothing=smoothing, reduction="none")
+        weights = self.weights.to(device)[target]
+        return (each * weights).sum() / weights.sum()
 
 
 def dtype(config: Config, model: Encoder) -> torch.dtype:

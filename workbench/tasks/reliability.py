@@ -54,7 +54,7 @@ def measure(
         "expected_calibration_error": sum(gaps) / len(order),
         "confidence": float(confidence.mean()),
         "accuracy": float(right.mean()),
-        "overconfidence": _mean_gap(confidence - right).model_dump(mode="json"),
+        "overconfidence": mean_gap(confidence - right).model_dump(mode="json"),
     }
 
 
@@ -88,7 +88,7 @@ def temper(
         **measure(cooled, test.labels, labels),
         "temperature": temperature,
         "validation_n": len(held_out),
-        "loss": _mean_gap(after - before, unit="nats").model_dump(mode="json"),
+        "loss": mean_gap(after - before, unit="nats").model_dump(mode="json"),
     }
 
 
@@ -99,7 +99,7 @@ def _divided(probabilities: Probabilities, temperature: float) -> Probabilities:
     return raised / raised.sum(axis=1, keepdims=True)
 
 
-def _mean_gap(gaps: NDArray[np.float64], unit: str = "share") -> Metric:
+def mean_gap(gaps: NDArray[np.float64], unit: str = "share") -> Metric:
     """Mean of a difference, with a normal interval over independent texts."""
     mean, n = float(gaps.mean()), len(gaps)
     if n < MIN_TEXTS:

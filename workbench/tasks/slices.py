@@ -1,6 +1,7 @@
 """Whether a classifier errs more on some texts than on others, and what swapping a name changes."""
 
 import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -9,14 +10,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
-from workbench.statistics import Counts, measure
+from workbench.result import Metric
+from workbench.statistics import LEVEL
 from workbench.tasks.classifiers import Probabilities
+from workbench.tasks.reliability import mean_gap
 
 MIN_TEXTS = 20
 """Fewest texts of a slice, and fewest others, that rates are given of."""
 MOST_VALUES = 20
 """Values of a column that are a slice each, the most frequent."""
+OURS = ("text", "item", "cluster")
+"""Columns of ours: no slices."""
 Mask = NDArray[np.bool_]
 
 
@@ -33,12 +39,12 @@ class Slice:
 def find(names: Sequence[str], rows: Mapping[str, Sequence[str]]) -> list[Slice]:
     """The slices of names: a column is a slice for each of its values, all else is a phrase.
 
-    `rows` are columns of equal length, `text` one of them. A phrase is found in any letter case,
-    between other characters than letters and digits.
+    `rows` are columns of equal length, `text` one of them; those of ours are no slices. A phrase is
+    found in any letter case, between other characters than letters and digits.
     """
     found = []
     for name in names:
-        if name in rows and name != "text":
+        if name in rows and name not in OURS:
             values = np.array(rows[name])
             kinds = [value for value, _ in Counter(rows[name]).most_common(MOST_VALUES) if value]
             found += [Slice(f"{name}: {value}", values == value) for value in kinds]
@@ -49,27 +55,23 @@ def find(names: Sequence[str], rows: Mapping[str, Sequence[str]]) -> list[Slice]
 
 
 def error_rates(
-    slices: Sequence[Slice], gold: Sequence[str], given: Sequence[str], clusters: Sequence[object]
+    slices: Sequence[Slice], gold: Sequence[str], given: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Share of wrong answers in each slice, and that less the share in all other texts.
 
-    Both with intervals over draws of clusters; without them where either side has under 20 texts.
-    `leaning` is the label given more often than it is right in the slice, by the widest share.
+    With Wilson's interval, and Newcombe's of the difference (1998, "Interval estimation for the
+    difference between independent proportions", method 10), which hold where no text or each is
+    wrong; the texts count as independent. Nothing where either side has under 20 texts. `leaning`
+    is the label given most too often in the slice, by the share `excess` of its texts; "" if none.
     """
-    order = {cluster: row for row, cluster in enumerate(dict.fromkeys(clusters))}
-    places = np.array([order[cluster] for cluster in clusters])
     wrong = np.array(gold) != np.array(given)
     rows = []
     for part in slices:
         row: dict[str, Any] = {"slice": part.name, "n": int(part.inside.sum())}
         if min(row["n"], len(wrong) - row["n"]) >= MIN_TEXTS:
-            counts = np.zeros((len(order), 2, 2))  # clusters, inside and outside, wrong and all
-            both = np.stack([wrong, np.ones_like(wrong)], axis=1)
-            np.add.at(counts, (places, np.where(part.inside, 0, 1)), both)
-            row["error"] = _measured(counts, lambda sums: _rate(sums[:, 0]), row["n"])
-            row["difference"] = _measured(
-                counts, lambda sums: _rate(sums[:, 0]) - _rate(sums[:, 1]), row["n"]
-            )
+            inside, outside = _share(wrong[part.inside]), _share(wrong[~part.inside])
+            row["error"] = inside.model_dump(mode="json")
+            row["difference"] = _difference(inside, outside).model_dump(mode="json")
             row["leaning"], row["excess"] = _leaning(part.inside, gold, given)
         rows.append(row)
     return rows
@@ -98,11 +100,11 @@ def swaps(
         if len(places) >= MIN_TEXTS:
             after = predict([swapped(texts[place], one.phrase, other.phrase) for place in places])
             before = given[places]
-            changed = (before.argmax(axis=1) != after.argmax(axis=1)).astype(float)
-            moved = (after - before).mean(axis=0)
-            label = int(np.abs(moved).argmax())
-            row["changed"] = _mean(changed)
-            row["label"], row["moved"] = labels[label], _mean((after - before)[:, label])
+            changed = _share(before.argmax(axis=1) != after.argmax(axis=1))
+            label = int(np.abs((after - before).mean(axis=0)).argmax())
+            moved = mean_gap((after - before)[:, label])
+            row["changed"] = changed.model_dump(mode="json")
+            row |= {"label": labels[label], "moved": moved.model_dump(mode="json")}
         rows.append(row)
     return rows
 
@@ -114,24 +116,24 @@ def study(
     predict: Callable[[Sequence[str]], Probabilities],
     labels: Sequence[str],
 ) -> dict[str, Any]:
-    """Error rates by slice, and swaps, of the texts in `rows` with their `label` and `cluster`."""
+    """Error rates by slice, and swaps, of the texts in `rows` with their `label`."""
     found = find(names, rows)
     chosen = [labels[place] for place in given.argmax(axis=1)]
     return {
-        "slices": error_rates(found, rows["label"], chosen, rows["cluster"]),
+        "slices": error_rates(found, rows["label"], chosen),
         "swaps": swaps(found, rows["text"], given, predict, labels),
     }
 
 
 def swapped(text: str, old: str, new: str) -> str:
-    """The text with one phrase for another, in the letter case of what it replaces.
+    """The text with one phrase for another, capitalised or in capitals as what it replaces.
 
     >>> swapped("APPLE and Apple's apple, pineapple", "apple", "google")
     "GOOGLE and Google's google, pineapple"
     """
 
     def cased(match: re.Match[str]) -> str:
-        if match[0].isupper():
+        if match[0].isupper() and len(match[0]) > 1:
             return new.upper()
         return new[:1].upper() + new[1:] if match[0][:1].isupper() else new
 
@@ -142,27 +144,31 @@ def _pattern(phrase: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![^\W_]){re.escape(phrase)}(?![^\W_])", re.IGNORECASE)
 
 
-def _rate(pairs: Counts) -> Counts:
-    """Share of the first in the second, of sums [samples, 2]."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return pairs[:, 0] / pairs[:, 1]
-
-
 def _leaning(inside: Mask, gold: Sequence[str], given: Sequence[str]) -> tuple[str, float]:
-    """The label given too often within a slice, and by what share of its texts."""
+    """The label given most too often within a slice, and by what share of its texts."""
     kept = [(a, b) for a, b, here in zip(gold, given, inside, strict=True) if here]
     excess = Counter(b for _, b in kept)
     excess.subtract(a for a, _ in kept)
     label, count = max(excess.items(), key=lambda item: (item[1], item[0]))
-    return label, count / len(kept)
+    return (label, count / len(kept)) if count > 0 else ("", 0.0)
 
 
-def _mean(values: NDArray[np.float64]) -> dict[str, Any]:
-    counts = np.stack([values, np.ones_like(values)], axis=1)
-    return _measured(counts, _rate, len(values))
+def _share(hits: Mask) -> Metric:
+    """Share of True, with Wilson's interval over texts."""
+    count, n = int(hits.sum()), len(hits)
+    interval = binomtest(count, n).proportion_ci(LEVEL, method="wilson")
+    how = f"Wilson interval over {n:,} texts"
+    return Metric(value=count / n, low=float(interval.low), high=float(interval.high), n=n, how=how)
 
 
-def _measured(counts: Counts, statistic: Callable[[Counts], Counts], n: int) -> dict[str, Any]:
-    found = measure(counts, statistic, n=n, clusters="texts")
-    assert found is not None
-    return found.model_dump(mode="json")
+def _difference(one: Metric, other: Metric) -> Metric:
+    """Newcombe's interval of the difference of two shares with Wilson's intervals."""
+    assert one.low is not None
+    assert one.high is not None
+    assert other.low is not None
+    assert other.high is not None
+    value = one.value - other.value
+    below = math.hypot(one.value - one.low, other.high - other.value)
+    above = math.hypot(one.high - one.value, other.value - other.low)
+    how = f"Newcombe interval over {one.n:,} and {other.n:,} texts"
+    return Metric(value=value, low=value - below, high=value + above, n=one.n, how=how)

@@ -27,7 +27,7 @@ class Recipe:
     """Share of the running mean of the weights that a step keeps, 0 for no mean. The mean is what
     is scored and kept (Polyak and Juditsky 1992; decay as in Tan and Le 2019)."""
     parts: int = 1
-    """Parts in which a batch is read: the same step, with the memory of one part."""
+    """Parts in which a batch is read: the same step, with one part's activations held at once."""
     dtype: torch.dtype = torch.float32
 
     def rate_at(self, progress: float) -> float:
