@@ -94,9 +94,10 @@ def test_each_point_of_the_curve_learns_from_its_own_number_of_texts(encoder, mo
 
 
 def test_only_what_is_trained_has_a_history_and_costs(result):
-    assert {record["method"] for record in result.history} == {FULL, "LoRA"}
+    assert {record["method"] for record in result.history} == {FULL, "LoRA", "BitFit"}
     costs = result.tables["methods"]
     assert costs["head only"]["trainable"] == 3 * (384 + 1)
+    assert costs["head only"]["trainable"] < costs["BitFit"]["trainable"] < 30_000
     assert costs["LoRA"]["trainable"] < costs[FULL]["trainable"] / 20
     assert costs[FULL]["trainable"] == 22_713_216 + 3 * (384 + 1)
     assert all(cost["seconds"] >= 0 for cost in costs.values())

@@ -76,7 +76,7 @@ def class_weights(counts: Sequence[float] | NDArray) -> NDArray[np.float32]:
 
     With them the mean over all items is still 1.
 
-    >>> class_weights([6, 2, 0]).round(3).tolist()
+    >>> [round(float(weight), 3) for weight in class_weights([6, 2, 0])]
     [0.667, 2.0, 0.0]
     """
     found = np.asarray(counts, np.float64)
