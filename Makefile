@@ -48,5 +48,5 @@ lab: setup  ## open JupyterLab on 127.0.0.1, with a token
 	@$(BIN)/workbench lab
 
 clean:  ## remove environment, caches and reports; data/raw stays
-	@rm -rf .venv .venv.before .venv.lock .jupyter .mypy_cache .pytest_cache .ruff_cache *.egg-info build reports/runs reports/index.html
+	@rm -rf .venv .venv.before .venv.lock .jupyter .mypy_cache .pytest_cache .ruff_cache *.egg-info build reports/runs reports/searches reports/index.html
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 """Tables of methods that give each item one label."""
 
 from html import escape
+from typing import Any
 
 from workbench.result import Metric, Result, words
 from workbench.tables.html import Html, note, table
@@ -84,40 +85,49 @@ def disputed_texts(result: Result) -> Html:
 
 def slices(result: Result) -> Html:
     """Error rates of the own method in slices of the test texts, beside all other texts."""
-    found = result.tables["slices"]
-    rows = []
-    for row in found:
-        cells = [row["slice"], f"{row['n']:,}"]
-        if "error" in row:
-            difference = Metric(**row["difference"])
-            said = {"better": "errs more", "worse": "errs less"}.get(difference.verdict)
-            cells += [str(Metric(**row["error"])), f"{difference:+}", said or difference.verdict]
-            cells += [f"{row['leaning']} ({row['excess']:+.0%})" if row["leaning"] else ""]
-        rows.append(cells + [""] * (6 - len(cells)))
     heads = ["slice", "texts", "error rate", "minus that of all others", "verdict", "leans to"]
+    rows = [_slice(row) for row in result.tables["slices"]]
     text = (
         "In brackets 95 % intervals over texts. Of many slices one in twenty differs by chance. "
         "Leans to: the label given more often than it is right, and by what share of the slice. No "
         "numbers where a slice, or what is left without it, has under 20 texts."
     )
-    return Html(table(heads, rows) + note(text if rows else "No slices were named."))
+    return Html(_filled(heads, rows) + note(text if rows else "No slices were named."))
+
+
+def _slice(row: dict[str, Any]) -> list[str]:
+    cells = [row["slice"], f"{row['n']:,}"]
+    if "error" not in row:
+        return cells
+    difference = Metric(**row["difference"])
+    said = {"better": "errs more", "worse": "errs less"}.get(difference.verdict, difference.verdict)
+    leaning = f"{row['leaning']} ({row['excess']:+.0%})" if row["leaning"] else ""
+    return [*cells, str(Metric(**row["error"])), f"{difference:+}", said, leaning]
 
 
 def swaps(result: Result) -> Html:
     """What the own method says otherwise when one name takes another's place."""
-    rows = []
-    for row in result.tables["swaps"]:
-        cells = [f"{row['from']} → {row['to']}", f"{row['n']:,}"]
-        if "changed" in row:
-            cells += [str(Metric(**row["changed"])), row["label"], f"{Metric(**row['moved']):+}"]
-        rows.append(cells + [""] * (5 - len(cells)))
     heads = ["swap", "texts", "share with another label", "label most moved", "its probability"]
+    rows = [_swap(row) for row in result.tables["swaps"]]
     text = (
         "In brackets 95 % intervals over the texts that name the first and not the second. Who is "
         "named may matter to what is said: a share above 0 asks you to read such texts, it proves "
-        "no wrong by itself."
+        "no wrong by itself. No numbers where fewer than 20 texts can be changed."
     )
-    return Html(table(heads, rows) + note(text if rows else "Name two phrases to swap them."))
+    return Html(_filled(heads, rows) + note(text if rows else "Name two phrases to swap them."))
+
+
+def _swap(row: dict[str, Any]) -> list[str]:
+    cells = [f"{row['from']} → {row['to']}", f"{row['n']:,}"]
+    if "changed" not in row:
+        return cells
+    moved = Metric(**row["moved"])
+    return [*cells, str(Metric(**row["changed"])), row["label"], f"{moved:+}"]
+
+
+def _filled(heads: list[str], rows: list[list[str]]) -> str:
+    """A table whose rows may be too short: their last cells are empty."""
+    return table(heads, [[*row, *[""] * (len(heads) - len(row))] for row in rows])
 
 
 def attributions(result: Result) -> Html:
