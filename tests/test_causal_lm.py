@@ -1,5 +1,9 @@
 """Decoders: read once from GGUF, then from a copy; whole, or refused."""
 
+import json
+import math
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -18,16 +22,9 @@ SHAPES = {
     "attn_output": [WIDTH, WIDTH], "ffn_norm": [WIDTH], "ffn_gate": [INNER, WIDTH],
     "ffn_up": [INNER, WIDTH], "ffn_down": [WIDTH, INNER],
 }  # fmt: skip
-STRINGS = [
-    "The quick brown fox.",
-    " two  spaces\tand\r\nlines\n\n",
-    "Zürich, Ångström, naïve café, Łódź",
-    "3.14159 and 1,000,000 in 2026",
-    "😀👍🏽 and ♥",
-    "日本語 русский عربى",
-    "<b>not</b> &amp; \\n {x}",
-    "",
-]
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "smollm2.json").read_text())
+"""What llama.cpp makes of the same file (tests/golden/smollm2.py)."""
+STRINGS = [*GOLDEN["tokens"], ""]
 
 
 def tiny_gguf(path):
@@ -190,11 +187,32 @@ def test_smollm2_is_tied_and_as_large_as_its_authors_say(smollm2):
     assert not smollm2.network.training
 
 
-def test_smollm2_continues_a_well_known_sentence(smollm2):
-    ids = torch.tensor([smollm2.encode("The capital of France is")])
+@pytest.mark.parametrize("words", GOLDEN["tokens"], ids=lambda words: repr(words[:12]))
+def test_token_ids_are_those_of_llama_cpp(smollm2, words):
+    assert smollm2.encode(words) == GOLDEN["tokens"][words]
+
+
+@pytest.mark.parametrize("prompt", GOLDEN["next"], ids=lambda prompt: repr(prompt[:12]))
+def test_the_likeliest_next_token_is_that_of_llama_cpp(smollm2, prompt):
+    token, log_probability = GOLDEN["next"][prompt]
+    ids = torch.tensor([smollm2.encode(prompt)])
     with torch.inference_mode():
-        logits = smollm2.head(smollm2.hidden(ids))[0, -1]
-    assert smollm2.tokenizer.decode(int(logits.argmax())).strip() == "Paris"
+        logs = smollm2.head(smollm2.hidden(ids))[0, -1].log_softmax(-1)
+    assert int(logs.argmax()) == token
+    assert float(logs[token]) == pytest.approx(log_probability, abs=0.1)
+
+
+def test_the_perplexity_of_a_text_is_that_of_llama_cpp(smollm2):
+    """llama.cpp rounds what goes into its products to eight bits, ours are in float32."""
+    ids = torch.tensor([smollm2.encode(GOLDEN["text"])])
+    with torch.inference_mode():
+        logs = smollm2.head(smollm2.hidden(ids))[0].log_softmax(-1)
+    found = logs[:-1].gather(1, ids[0, 1:, None])[:, 0]
+    assert math.exp(-found.mean()) == pytest.approx(GOLDEN["perplexity"], rel=0.02)
+    assert math.exp(-found.mean()) == pytest.approx(36.84, abs=0.01), "what it was in 2026"
+    apart = (found - torch.tensor(GOLDEN["log_probabilities"])).abs()
+    assert apart.max() < 0.6
+    assert apart.mean() < 0.15
 
 
 def test_a_decoder_as_encoder_sees_what_comes_after(tiny):
