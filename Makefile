@@ -29,7 +29,7 @@ check: setup  ## lint, types, notebooks: what must hold before a change lands
 
 test: setup  ## run all tests, every notebook among them
 	@$(BIN)/workbench fetch
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal
 
 test-faults: setup  ## inject every fault, the long ones too, and write the table of docs/faults.md
 	@$(BIN)/workbench fetch

@@ -12,6 +12,8 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["WORKBENCH_MODELS"] = "none"
+if "PYTEST_XDIST_WORKER" in os.environ:  # two at a time: a core for each, and what it starts
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import psutil
 import pytest

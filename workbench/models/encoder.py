@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 from workbench.errors import IntegrityError, ParameterError
 from workbench.models import bidirectional
 from workbench.models.causal_lm import is_causal
+from workbench.models.compiled import Compiled
 from workbench.models.crf import Crf, runs_of
 from workbench.models.windows import Batch, Segment, Window, collate, split_long
 from workbench.sources import Source
@@ -63,6 +64,7 @@ class Encoder(nn.Module):
         self.source = source
         self.tokenizer, self.network = _load(source)
         self.space = _space(source, self.tokenizer)
+        self.compiled: Compiled | None = None
         self.shapes = None
         if casing and self.tokenizer.tokenize("Ab") == self.tokenizer.tokenize("ab"):
             inputs = self.network.get_input_embeddings()
@@ -151,7 +153,13 @@ class Encoder(nn.Module):
         short = attention_mask.shape[1] <= SHORT and self.device.type == "cpu"
         plain = sdpa_kernel(SDPBackend.MATH) if short and torch.is_grad_enabled() else nullcontext()
         with plain:
+            if self.compiled and torch.is_grad_enabled():
+                return self.compiled(attention_mask, inputs)
             return self.network(attention_mask=attention_mask, **inputs).last_hidden_state
+
+    def train_compiled(self) -> None:
+        """From now on train through a compiled network; what only reads runs as it is."""
+        self.compiled = Compiled(self.network)
 
     def segments(self, sentences: list[list[str]], documents: list[int]) -> list[Segment]:
         """Word pieces of all sentences; only one longer than the model is cut, between words.

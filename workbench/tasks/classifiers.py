@@ -123,6 +123,8 @@ def fine_tune(
     texts, counts = count_labels(train, model.labels)
     counts = _weighted(counts, extras)
     recipe = replace(recipe, parts=PARTS) if "accumulation" in extras else recipe
+    if "compiled" in extras:
+        model.encoder.train_compiled()
     encoded, _ = model.encoder.encode(texts, reading.max_pieces)
     lengths = [len(row) for row in encoded]
     weights = torch.from_numpy(counts).to(model.encoder.device)

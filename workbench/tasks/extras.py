@@ -15,6 +15,7 @@ BOTH = {
     "smoothing": "take a twentieth of each label's probability for the others",
     "class_weights": "count each label alike, however rare it is",
     "accumulation": "read each batch in four parts, to hold less of it at once",
+    "compiled": "compile the network, for a GPU that waits for its kernels' starts",
 }
 TAGGER = {
     "casing": "tell an uncased encoder each word's letter case",

@@ -85,6 +85,8 @@ def train(
     validated: dict[int, Prediction] = {}
     embeddings = tagger.encoder.network.get_input_embeddings()
     embeddings.requires_grad_("embeddings" in lessons.extras)
+    if "compiled" in lessons.extras:
+        tagger.encoder.train_compiled()
 
     def validate() -> float:
         found = validated[lessons.epoch] = predict(tagger, data, "validation", config)
