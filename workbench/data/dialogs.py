@@ -163,13 +163,17 @@ def _list(cell: object, where: str) -> list[str]:
             f"{where}: choices are no list: {short(cell)}",
             expected='a list of texts; in a .csv as JSON, such as ["red", "blue"]',
         )
-    texts = [str(item).strip() for item in items if item is not None and item == item]
+    texts = [str(item).strip() for item in items if not _missing(item)]
     return [found for found in texts if found]
+
+
+def _missing(cell: object) -> bool:
+    return cell is None or cell is pandas.NA or cell != cell  # noqa: PLR0124  so is NaN alone
 
 
 def _chosen(answer: object, choices: Sequence[str], where: str) -> str | None:
     """The text of the right choice; None where the row has no answer or no choices."""
-    if answer is None or answer != answer or not choices:
+    if _missing(answer) or not choices:
         return None
     number = str(answer).strip()
     if not (number.isdecimal() and int(number) < len(choices)):
@@ -199,9 +203,10 @@ def _repaired(rows: pandas.DataFrame, counts: Counter[str]) -> pandas.DataFrame:
 
 def _even(rows: pandas.DataFrame, counts: Counter[str]) -> pandas.DataFrame:
     """Rows whose choices all differ, and are as many as most rows have."""
-    alike = rows["choices"].map(lambda given: len(given) > len({answer_form(one) for one in given}))
+    kinds = [len({answer_form(one) for one in given}) for given in rows["choices"]]
+    alike = rows["choices"].map(len).astype(int) > kinds
     rows = rows[~alike]
-    sizes = rows["choices"].map(len)
+    sizes = rows["choices"].map(len).astype(int)
     usual = sizes == (sizes.mode().max() if len(rows) else 0)
     counts["alike"], counts["uneven"] = int(alike.sum()), int((~usual).sum())
     return rows[usual]

@@ -1,4 +1,4 @@
-"""Multiple-choice items: a question, its right answer, and wrong ones drawn where none are given."""
+"""Multiple-choice items: a question, its right answer, and wrong ones, drawn or given."""
 
 import hashlib
 import random
@@ -8,9 +8,11 @@ from typing import Literal
 
 import numpy as np
 from datasets import Dataset
+from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from workbench.data.dialogs import answer_form
+from workbench.data.text import normal_form
 from workbench.errors import DataError
 
 Distractors = Literal["random", "near"]
@@ -58,7 +60,7 @@ def make(rows: Dataset, count: int, distractors: Distractors, seed: int) -> list
     near = _likeness(rows) if distractors == "near" else None
     items = []
     for number, row in enumerate(rows):
-        chance = random.Random(f"{seed}/{row['cluster']}")  # noqa: S311  a draw, no secret
+        chance = random.Random(f"{seed}/{row['cluster']}")
         others = chance.sample(range(len(rows)), len(rows))
         if near is not None:
             # A stable sort: what is equally like stays in the order of the draw.
@@ -77,8 +79,14 @@ def _place(row: dict) -> int:
 def _likeness(rows: Dataset) -> list[list[float]]:
     """Cosine of the TF-IDF vectors of each two questions with their answers [N, N]."""
     texts = [f"{row['question']} {row['answer']}" for row in rows]
-    vectors = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+").fit_transform(texts)
-    return np.asarray((vectors @ vectors.T).todense()).tolist()
+    found = vectors(texts)
+    return (found @ found.T).tolist()
+
+
+def vectors(texts: Sequence[str]) -> NDArray[np.float64]:
+    """TF-IDF vectors of length 1 of texts, words as in their normal form; weights are theirs."""
+    found = TfidfVectorizer(sublinear_tf=True, analyzer=lambda text: normal_form(text).split())
+    return np.asarray(found.fit_transform(texts).todense())
 
 
 def _first_different(

@@ -2,20 +2,19 @@
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
 from datasets import Dataset
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from workbench import machine, scoring
 from workbench.errors import ParameterError
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
-from workbench.tasks import choice_scores
+from workbench.tasks import choice_items, choice_scores
 from workbench.tasks.calibration import Scores
 from workbench.tasks.choice_items import Item
 from workbench.tasks.choice_scores import BYTE, PMI, RULES, SUM, TOKEN, Read
@@ -44,9 +43,9 @@ class Asked:
 
 
 def premise(template: Template) -> str:
-    """What comes before any answer whatever the question: the last line of a template.
+    r"""What comes before any answer whatever the question: the last line of a template.
 
-    >>> premise(Template("fields", "", "Question: {question}\\nAnswer:"))
+    >>> premise(Template("fields", "", "Question: {question}\nAnswer:"))
     'Answer:'
     """
     return template.question.rpartition("\n")[2]
@@ -70,7 +69,7 @@ def ask(config: "Config", model: CausalLM, items: Sequence[Item], train: Dataset
             do="lower shots, or set it to 0",
         )
     limit, dtype = config.max_tokens, machine.precision(config.precision, model.device)
-    drawn = random.Random(f"{config.seed}/shots").sample(range(there), config.shots)  # noqa: S311
+    drawn = random.Random(f"{config.seed}/shots").sample(range(there), config.shots)
     shots = []
     for place in drawn:
         assert train is not None, "no shots without questions"
@@ -139,7 +138,7 @@ def baselines(
 ) -> tuple[dict[str, Scores], dict[str, Any]]:
     """Scores [N, K] of what looks at length, at words or at an encoder's states; their cost."""
     reading = Reading(config.max_tokens, machine.precision(config.precision, encoder.device))
-    ways = {
+    ways: dict[str, Callable[[], Scores]] = {
         LONGEST: lambda: choice_scores.by_length(items, longest=True),
         SHORTEST: lambda: choice_scores.by_length(items, longest=False),
         TFIDF: lambda: tfidf(items),
@@ -160,8 +159,7 @@ def tfidf(items: Sequence[Item]) -> Scores:
     Weights are of all questions and choices, which needs no answer; 0 where no word is shared.
     """
     texts = [text for item in items for text in (item.question, *item.choices)]
-    vectors = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+").fit_transform(texts)
-    return _to_choices(np.asarray(vectors.todense()), len(items))
+    return _to_choices(choice_items.vectors(texts), len(items))
 
 
 def cosine(encoder: Encoder, items: Sequence[Item], reading: Reading) -> Scores:

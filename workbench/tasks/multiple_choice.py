@@ -85,7 +85,7 @@ def run(config: Config, model: Models, data: "QuestionData") -> Result:
     machine.seed(config.seed)
     made = choice_items.make(data.splits["test"], config.choices, config.distractors, config.seed)
     items = made[: config.items]
-    train = data.splits["train"] if "train" in data.splits else None
+    train = data.splits.get("train")
     asked = choice_methods.ask(config, model.decoder, items, train)
     read, costs = choice_methods.score(asked)
     others, other_costs = choice_methods.baselines(config, model.encoder, items)
