@@ -89,7 +89,9 @@ def score(asked: Asked) -> tuple[list[Read], dict[str, Any]]:
     """Every choice through every template, zero-shot and with shots, and what each method cost."""
     began = time.monotonic()
     premises = {
-        template.name: _score(asked, [premise(template)] * len(asked.items), f"{template.name}")
+        template.name: _score(
+            asked, [premise(template)] * len(asked.items), f"premise of {template.name}"
+        )
         for template in asked.templates
     }
     premise_seconds = time.monotonic() - began
