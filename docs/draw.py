@@ -9,6 +9,7 @@ PICTURES = {
     "pretraining": figures.bits_per_byte,
     "fine_tuning": figures.learning_curve,
     "prompting": lambda result: figures.methods(result, "test/accuracy"),
+    "multiple_choice": figures.choice_lengths,
     "finance": figures.edges,
     "ner": figures.f1_by_type,
 }

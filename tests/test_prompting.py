@@ -346,4 +346,4 @@ def test_prompts_of_the_file_name_data_sets_that_there_are():
     import yaml
 
     found = set(yaml.safe_load((paths.PACKAGE / "tasks" / "prompts.yaml").read_text()))
-    assert found == {"brand_tweets", prompts.ENTITIES, prompts.ANY_TEXTS}
+    assert found == {"brand_tweets", prompts.ENTITIES, prompts.ANY_TEXTS, prompts.CHOICES}

@@ -224,3 +224,14 @@ def test_a_network_that_takes_no_mask_of_ours_is_read_in_rows(model, monkeypatch
     found = log_likelihoods(model, contexts(), ANSWERS)
     assert found.sums == pytest.approx(wanted.sums, abs=1e-4)
     assert found.read > wanted.read
+
+
+def test_means_divide_by_tokens_and_by_bytes_of_the_text_without_the_space_before_it(model):
+    found = log_likelihoods(model, contexts(), [*ANSWERS, "\n"])
+    sizes = [len("positive"), len("neutral"), 13, 20, len("Zürich ".encode()) + 4, 1]
+    assert sizes[4] == 12, "ü has two bytes and the emoji four"
+    assert (found.bytes == sizes).all()
+    for column, answer in enumerate(ANSWERS):
+        pieces = len(model.encode(contexts()[0] + answer)) - len(model.encode(contexts()[0]))
+        assert found.per_token[0, column] == pytest.approx(found.sums[0, column] / pieces)
+        assert found.per_byte[0, column] == pytest.approx(found.sums[0, column] / sizes[column])

@@ -31,11 +31,27 @@ class Scores:
     sums: NDArray[np.float64]  # [N, K]
     """Log-probability of all of a continuation's tokens, in nats."""
     tokens: NDArray[np.int64]  # [N, K]
-    """Number of those tokens."""
+    """Number of those tokens, 1 or more."""
+    bytes: NDArray[np.int64]  # [N, K]
+    """UTF-8 bytes of a continuation's text, 1 or more; space before it is not counted."""
     merged: int
     """Contexts whose last token is another one before some continuation (see `encode`)."""
     read: int
     """Tokens that went through the network, padding not counted."""
+
+    @property
+    def per_token(self) -> NDArray[np.float64]:
+        """Mean log-probability of a continuation's tokens [N, K], in nats; depends on tokenizer."""
+        return self.sums / self.tokens
+
+    @property
+    def per_byte(self) -> NDArray[np.float64]:
+        """Log-probability of a continuation over its bytes [N, K], in nats.
+
+        lm-evaluation-harness calls what follows from it `acc_bytes`; its `acc_norm` divides by
+        characters, which in ASCII are the same. Both leave out the space before the continuation.
+        """
+        return self.sums / self.bytes
 
 
 @dataclass(frozen=True)
@@ -115,12 +131,18 @@ def log_likelihoods(
     return Scores(
         sums=sums,
         tokens=np.array([[len(r.ids) - r.start for r in group] for group in encoded]),
+        bytes=np.array([[_size(text) for text in texts] for texts in own]),
         merged=sum(
             group[0].start < len(model.encode(context))
             for context, group in zip(contexts, encoded, strict=True)
         ),
         read=beginning.length + sum(tree.size - beginning.length for tree in rows),
     )
+
+
+def _size(text: str) -> int:
+    """Bytes of a continuation without the space before it; all of them where it is space only."""
+    return len((text.lstrip() or text).encode())
 
 
 Asked = dict[Tree, list[tuple[int, int, Request]]]

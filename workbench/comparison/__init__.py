@@ -26,6 +26,7 @@ EXAMPLES = 3
 RIGHT = {
     "finance": "a market's day whose direction was called right",
     "fine_tuning": "a text that got its gold label",
+    "multiple_choice": "a question whose right answer was picked",
     "ner": "a sentence with every tag right",
     "pretraining": "a document with every next token, or a probed sentence with every tag, right",
     "prompting": "a test item that got its gold label",

@@ -2,16 +2,18 @@
 
 from types import ModuleType
 
-from workbench.data import corpus, market, ner, text
+from workbench.data import corpus, dialogs, market, ner, text
 
 DATASETS: dict[str, ModuleType] = {
     "brand_tweets": text,
     "conll2003": ner,
+    "dialogs": dialogs,
     "nasdaq": market,
     "news_sample": corpus,
     "sp500": market,
     "tiny_market": market,
     "tiny_ner": ner,
+    "tiny_questions": dialogs,
     "tiny_reviews": text,
     "vix": market,
     "wiki_sample": corpus,

@@ -1,6 +1,7 @@
 """Charts of results: each gives a Figure whose caption is made from the result's numbers."""
 
 from workbench.figures.canvas import Figure
+from workbench.figures.choices import choice_lengths
 from workbench.figures.classes import label_confusion, learning_curve, methods, reliability
 from workbench.figures.decoder import attention, lens, lens_sentence
 from workbench.figures.finance import edges, folds, last_words
@@ -13,6 +14,7 @@ __all__ = [
     "Figure",
     "attention",
     "bits_per_byte",
+    "choice_lengths",
     "confusion",
     "edges",
     "errors",

@@ -1,5 +1,11 @@
 """Tables of results as HTML. Everything that comes from data is escaped."""
 
+from workbench.tables.choices import (
+    choice_costs,
+    choice_example,
+    choice_lengths,
+    worst_choices,
+)
 from workbench.tables.classes import (
     attributions,
     disputed_texts,
@@ -20,6 +26,9 @@ __all__ = [
     "Html",
     "answers",
     "attributions",
+    "choice_costs",
+    "choice_example",
+    "choice_lengths",
     "disputed",
     "disputed_texts",
     "domains",
@@ -35,6 +44,7 @@ __all__ = [
     "swaps",
     "token_report",
     "verdict",
+    "worst_choices",
     "worst_sentences",
     "worst_texts",
 ]

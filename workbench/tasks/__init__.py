@@ -6,11 +6,20 @@ Importing them loads no torch: plans and the command line read configurations on
 from types import ModuleType
 
 from workbench.errors import ParameterError
-from workbench.tasks import finance, fine_tuning, ner, pretraining, prompting, template
+from workbench.tasks import (
+    finance,
+    fine_tuning,
+    multiple_choice,
+    ner,
+    pretraining,
+    prompting,
+    template,
+)
 
 TASKS: dict[str, ModuleType] = {
     "finance": finance,
     "fine_tuning": fine_tuning,
+    "multiple_choice": multiple_choice,
     "ner": ner,
     "pretraining": pretraining,
     "prompting": prompting,

@@ -15,9 +15,9 @@ from workbench.errors import ParameterError
 from workbench.models.causal_lm import CausalLM
 
 FILE = paths.PACKAGE / "tasks" / "prompts.yaml"
-ANY_TEXTS, ENTITIES = "texts", "entities"
+ANY_TEXTS, ENTITIES, CHOICES = "texts", "entities", "multiple_choice"
 Fields = dict[str, str]
-"""What fills a question: `text`, and for entities `entity`."""
+"""What fills a question: `text`, and for entities `entity`; of multiple choice `question`."""
 NEW_TOKENS = 8
 """Most tokens of a written answer, where no label is longer."""
 SPARE_TOKENS = 8
@@ -62,8 +62,9 @@ class Prompts:
         found = {"text": text}
         if self.typing:
             found["entity"], found["text"] = entities.parts(text)
-        cut = {name: _cut(model, value, self.max_tokens) for name, value in found.items()}
-        return {name: value for name, (value, _) in cut.items()}, any(c for _, c in cut.values())
+        short = {name: cut(model, value, self.max_tokens) for name, value in found.items()}
+        kept = {name: value for name, (value, _) in short.items()}
+        return kept, any(was_cut for _, was_cut in short.values())
 
     def same(self, value: str) -> Fields:
         """All fields with one value, such as one that says nothing."""
@@ -144,7 +145,7 @@ def fitting(
     return 0
 
 
-def _cut(model: CausalLM, text: str, max_tokens: int) -> tuple[str, bool]:
+def cut(model: CausalLM, text: str, max_tokens: int) -> tuple[str, bool]:
     """The text on one line, up to its token number `max_tokens`, and whether that cut it."""
     line = " ".join(text.split())
     encoded = model.tokenizer(line, add_special_tokens=False, return_offsets_mapping=True)

@@ -1,0 +1,245 @@
+"""Questions with their answers, and with choices to pick from where the data has them.
+
+Columns of every split: `cluster` (12 hex digits of the question's hash), `question`, `answer` (the
+right one's text) and `choices` (all of them, the right one among them; empty where wrong ones are
+still to be drawn).
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from reprlib import repr as short
+
+import pandas
+import yaml
+from datasets import Dataset, DatasetDict
+
+from workbench.data import text
+from workbench.data.tables import SPLITS
+from workbench.errors import DataError, ParameterError
+from workbench.result import Loss
+from workbench.sources import Source, resolve
+
+COLUMNS = ["cluster", "question", "answer", "choices"]
+NUMBERED = re.compile(r"choice_(\d+)")
+ARTICLE = re.compile(r"^(a|an|the) ")
+EXPECTED = (
+    "the columns question and answer; or question, choices (a list; or choice_0, choice_1, ...) "
+    "and answer, the number of the right choice, from 0"
+)
+
+
+@dataclass(frozen=True)
+class QuestionData:
+    """Splits of questions, and what was lost on the way."""
+
+    source: Source
+    splits: DatasetDict
+    losses: dict[str, Loss] = field(default_factory=dict)
+    unit: str = "questions"
+    """What the column `cluster` holds together when intervals are made."""
+
+    def describe(self) -> str:
+        """Counts of each split, licence, and what was lost, with shares."""
+        lines = [self.source.describe()]
+        for name, split in self.splits.items():
+            answers = len({answer_form(answer) for answer in split["answer"]})
+            lines.append(f"{name:<10}{len(split):>8,} questions, {answers:,} different answers")
+        return "\n".join([*lines, *(loss.describe() for loss in self.losses.values())])
+
+
+def answer_form(answer: str) -> str:
+    """What two answers share that count as one: as texts do, but for an article before them.
+
+    >>> answer_form("A gyroscope."), answer_form("The gyroscope")
+    ('gyroscope', 'gyroscope')
+    """
+    form = text.normal_form(answer)
+    return ARTICLE.sub("", form) or form
+
+
+def split_of(question: str) -> str:
+    """The split of a question by its hash: one in ten lends examples, nine are asked about.
+
+    Nothing is learned from the first kind, so a larger part would be lost to the test.
+    """
+    return "train" if text.split_of(question) == "test" else "test"
+
+
+def load(name: str, *, categories: str = "trivia") -> QuestionData:
+    """Load the catalogue's dialogs, or a table of one's own, with or without choices.
+
+    `categories` are those of `dialogs`, parted by commas. A file is split by hash (see `split_of`);
+    a folder's own splits are kept. Texts are repaired with ftfy. Of a question that occurs again,
+    the first is kept, of the latest split. All that is lost is counted. Raises DataError for
+    columns that are missing, an answer that is the number of no choice, or no question left.
+    """
+    source = resolve(name, "dataset")
+    counts: Counter[str] = Counter()
+    if name == "dialogs":
+        frames = {"": _categories(source, categories, counts)}
+    else:
+        frames = text.read(source, counts)
+    rows = pandas.concat(
+        [_rows(frame, split, source.name) for split, frame in frames.items()], ignore_index=True
+    )
+    counts["rows"] += len(rows)
+    rows = _unique(_even(_repaired(rows, counts), counts), counts)
+    if "" in frames:
+        rows["split"] = rows["question"].map(split_of)
+    if rows[rows["split"] == "test"].empty:
+        raise DataError(
+            f"{source.name}: its {len(rows)} questions leave the test split empty",
+            expected="some questions with their answers",
+        )
+    rows["cluster"] = rows["question"].map(lambda question: text.digest(question)[:12])
+    # The hash's order is random and fixed: the first n are the same sample for everyone.
+    rows = rows.sort_values("cluster", kind="stable")
+    splits = {
+        split: Dataset.from_pandas(rows.loc[rows["split"] == split, COLUMNS], preserve_index=False)
+        for split in SPLITS
+        if (rows["split"] == split).any()
+    }
+    return QuestionData(source, DatasetDict(splits), _losses(counts))
+
+
+def _categories(source: Source, names: str, counts: Counter[str]) -> pandas.DataFrame:
+    """Questions and first answers of some of the files of `dialogs`."""
+    known = sorted(file.stem for file in source.path.glob("*.yml"))
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    for name in wanted or [""]:
+        if name not in known:
+            raise ParameterError(f"unknown category {name!r}", expected=", ".join(known))
+    talks = [talk for name in wanted for talk in _talks(source.path / f"{name}.yml")]
+    whole = [talk for talk in talks if isinstance(talk, list) and len(talk) > 1]
+    counts["rows"] = counts["broken"] = len(talks) - len(whole)
+    counts["longer"] = sum(len(talk) > 2 for talk in whole)
+    return pandas.DataFrame([talk[:2] for talk in whole], columns=["question", "answer"])
+
+
+def _talks(path: Path) -> list[object]:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))["conversations"]
+
+
+def _rows(frame: pandas.DataFrame, split: str, where: str) -> pandas.DataFrame:
+    """Columns question, answer, choices and split; choices are empty where none are given."""
+    for name in ("question", "answer"):
+        if name not in frame.columns:
+            raise DataError(
+                f"{where} has no column {name!r}; its columns: "
+                f"{', '.join(map(str, frame.columns))}",
+                expected=EXPECTED,
+            )
+    numbered = {
+        int(match[1]): name for name in frame.columns if (match := NUMBERED.fullmatch(str(name)))
+    }
+    answers: list[object] = list(frame["answer"].astype(object))
+    choices: list[list[str]] = [[] for _ in answers]
+    if "choices" in frame.columns or numbered:
+        named = [numbered[number] for number in sorted(numbered)]
+        given = frame["choices"] if "choices" in frame.columns else frame[named].to_numpy().tolist()
+        choices = [_list(cell, f"{where}, row {row}") for row, cell in enumerate(given, 1)]
+        answers = [
+            _chosen(answer, own, f"{where}, row {row}")
+            for row, (answer, own) in enumerate(zip(answers, choices, strict=True), 1)
+        ]
+    made = {"question": frame["question"].astype(object), "answer": answers}
+    return pandas.DataFrame(made | {"choices": choices, "split": split})
+
+
+def _list(cell: object, where: str) -> list[str]:
+    """The choices of a row: a list, or one as JSON text, without those that are missing."""
+    if isinstance(cell, str):
+        try:
+            cell = json.loads(cell)
+        except ValueError:
+            cell = None
+    items = cell if isinstance(cell, list) else getattr(cell, "tolist", lambda: None)()
+    if not isinstance(items, list):
+        raise DataError(
+            f"{where}: choices are no list: {short(cell)}",
+            expected='a list of texts; in a .csv as JSON, such as ["red", "blue"]',
+        )
+    texts = [str(item).strip() for item in items if not _missing(item)]
+    return [found for found in texts if found]
+
+
+def _missing(cell: object) -> bool:
+    return cell is None or cell is pandas.NA or cell != cell  # noqa: PLR0124  so is NaN alone
+
+
+def _chosen(answer: object, choices: Sequence[str], where: str) -> str | None:
+    """The text of the right choice; None where the row has no answer or no choices."""
+    if _missing(answer) or not choices:
+        return None
+    number = str(answer).strip()
+    if not (number.isdecimal() and int(number) < len(choices)):
+        raise DataError(
+            f"{where}: the answer {short(answer)} is the number of none of its {len(choices)} "
+            "choices",
+            expected=f"a whole number from 0 to {len(choices) - 1}",
+        )
+    return choices[int(number)]
+
+
+def _repaired(rows: pandas.DataFrame, counts: Counter[str]) -> pandas.DataFrame:
+    """Rows that have question and answer, as str, all texts repaired."""
+    whole = rows.dropna(subset=["question", "answer"])
+    whole = whole.assign(question=whole["question"].map(str), answer=whole["answer"].map(str))
+    whole = whole[(whole["question"].str.strip() != "") & (whole["answer"].str.strip() != "")]
+    counts["empty"] = len(rows) - len(whole)
+    texts = [*whole["question"], *whole["answer"]]
+    counts["texts"] = len(texts)
+    found = text.repair(texts, counts)
+    return whole.assign(
+        question=found[: len(whole)],
+        answer=found[len(whole) :],
+        choices=whole["choices"].map(lambda given: text.repair(given, Counter())),
+    )
+
+
+def _even(rows: pandas.DataFrame, counts: Counter[str]) -> pandas.DataFrame:
+    """Rows whose choices all differ, and are as many as most rows have."""
+    kinds = [len({answer_form(one) for one in given}) for given in rows["choices"]]
+    alike = rows["choices"].map(len).astype(int) > kinds
+    rows = rows[~alike]
+    sizes = rows["choices"].map(len).astype(int)
+    usual = sizes == (sizes.mode().max() if len(rows) else 0)
+    counts["alike"], counts["uneven"] = int(alike.sum()), int((~usual).sum())
+    return rows[usual]
+
+
+def _unique(rows: pandas.DataFrame, counts: Counter[str]) -> pandas.DataFrame:
+    """One row a question, of the latest split."""
+    order = rows["split"].map({name: place for place, name in enumerate([*SPLITS][::-1])})
+    rows = rows.assign(asked=rows["question"].map(text.normal_form))
+    rows = rows.assign(said=rows["answer"].map(answer_form))
+    rows = rows.iloc[order.fillna(0).argsort(kind="stable")]
+    pairs = rows.drop_duplicates(["asked", "said"])
+    kept = pairs.drop_duplicates("asked")
+    counts["repeated"], counts["other_answers"] = len(rows) - len(pairs), len(pairs) - len(kept)
+    return kept.drop(columns=["asked", "said"])
+
+
+def _losses(counts: Counter[str]) -> dict[str, Loss]:
+    notes = {
+        "recoded": "lines that are no UTF-8, read as Latin-1",
+        "broken": "conversations without an answer, dropped",
+        "longer": "conversations that go on after the first answer, cut there",
+        "empty": "rows without question or answer, dropped",
+        "alike": "questions two of whose choices are the same, dropped",
+        "uneven": "questions with another number of choices than most, dropped",
+        "repeated": "repeated questions with the same answer, dropped",
+        "other_answers": "repeated questions with another answer than the first, dropped",
+        "repaired": "questions and answers whose encoding or HTML entities were repaired",
+        "garbled": "questions and answers that still look wrongly encoded, kept",
+    }
+    whole = {"recoded": "lines", "repaired": "texts", "garbled": "texts"}
+    return {
+        name: Loss(count=counts[name], of=counts[whole.get(name, "rows")], note=note)
+        for name, note in notes.items()
+        if counts[name] or name in {"empty", "repeated", "other_answers"}
+    }
