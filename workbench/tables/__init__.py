@@ -13,16 +13,19 @@ from workbench.tables.finance import folds, verdict
 from workbench.tables.html import Html
 from workbench.tables.ner import disputed, token_report, worst_sentences
 from workbench.tables.pretraining import domains, parts, probes, surprising
+from workbench.tables.prompted_ner import asking, exact_prompt, written_names
 from workbench.tables.prompting import answers, prompts
 from workbench.tables.scores import scores
 
 __all__ = [
     "Html",
     "answers",
+    "asking",
     "attributions",
     "disputed",
     "disputed_texts",
     "domains",
+    "exact_prompt",
     "folds",
     "methods",
     "parts",
@@ -37,4 +40,5 @@ __all__ = [
     "verdict",
     "worst_sentences",
     "worst_texts",
+    "written_names",
 ]

@@ -6,13 +6,22 @@ Importing them loads no torch: plans and the command line read configurations on
 from types import ModuleType
 
 from workbench.errors import ParameterError
-from workbench.tasks import finance, fine_tuning, ner, pretraining, prompting, template
+from workbench.tasks import (
+    finance,
+    fine_tuning,
+    ner,
+    pretraining,
+    prompted_ner,
+    prompting,
+    template,
+)
 
 TASKS: dict[str, ModuleType] = {
     "finance": finance,
     "fine_tuning": fine_tuning,
     "ner": ner,
     "pretraining": pretraining,
+    "prompted_ner": prompted_ner,
     "prompting": prompting,
     "template": template,
 }
