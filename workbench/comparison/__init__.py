@@ -28,6 +28,7 @@ RIGHT = {
     "fine_tuning": "a text that got its gold label",
     "ner": "a sentence with every tag right",
     "pretraining": "a document with every next token, or a probed sentence with every tag, right",
+    "prompted_ner": "a sentence with every tag right",
     "prompting": "a test item that got its gold label",
     "template": "a sentence with every tag right",
 }

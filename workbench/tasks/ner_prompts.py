@@ -122,12 +122,18 @@ def balanced(data: NerData, order: Sequence[int], count: int) -> list[int]:
     tags = list(data.splits["train"]["ner_tags"])
     kinds = [{tag[2:] for tag in tags[place]} - {""} for place in order]
     queues = [
-        [place for place, found in zip(order, kinds, strict=True) if kind in (found or {""})]
+        iter([at for at, found in zip(order, kinds, strict=True) if kind in (found or {""})])
         for kind in (*data.types, "")
     ]
-    longest = max(map(len, queues))
-    turns = (queue[at] for at in range(longest) for queue in queues if at < len(queue))
-    return list(dict.fromkeys(turns))[:count]
+    chosen: dict[int, None] = {}
+    while queues and len(chosen) < count:
+        for queue in list(queues):
+            place = next((at for at in queue if at not in chosen), None)
+            if place is None:
+                queues.remove(queue)
+            else:
+                chosen[place] = None
+    return list(chosen)[:count]
 
 
 def nearest(

@@ -94,15 +94,16 @@ def run(config: Config, model: Models, data: "NerData") -> Result:
     asked = ner_prompts.ask(config, model.decoder, model.encoder, sample)
     chosen = time.monotonic()
     answers = prompted_ner_scores.write(config, model.decoder, asked)
-    written = time.monotonic()
+    times = {"choosing shots": chosen - began, "reading and writing": time.monotonic() - chosen}
     read = prompted_ner_scores.read(config, model.decoder, asked, answers, sample)
     names = ner_scores.names(sample, "test", places)
     prompted_ner_scores.keep(config.directory, names, asked, read)
     tags = [reading.tags for reading in read]
     scored = prompted_ner_scores.scores(sample, asked, read)
-    times = {"choosing shots": chosen - began, "reading and writing": written - chosen}
+    lost = prompted_ner_scores.losses(config, model.decoder, data, sample, asked, read)
     sources = {"model": model.decoder.source, "dataset": data.source}
     sources |= {"encoder": model.encoder.source} if model.encoder else {}
+    dtype = machine.precision(config.precision, model.decoder.device)
     return Result(
         task=config.task,
         parameters=config.model_dump(mode="json"),
@@ -112,17 +113,8 @@ def run(config: Config, model: Models, data: "NerData") -> Result:
         headline=("test/entity_f1", "test/token_accuracy", "test/unparsed"),
         baselines=scored.baselines,
         comparisons=scored.comparisons,
-        losses={
-            **data.losses,
-            **prompted_ner_scores.losses(config, model.decoder, data, sample, asked, read),
-        },
-        cost=Cost(
-            **machine.spent(
-                began,
-                model.decoder.device,
-                machine.precision(config.precision, model.decoder.device),
-            )
-        ),
+        losses={**data.losses, **lost},
+        cost=Cost(**machine.spent(began, model.decoder.device, dtype)),
         environment=machine.environment(),
         tables={
             **ner_scores.tables(sample, tags, reference=False),

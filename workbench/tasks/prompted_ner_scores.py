@@ -170,47 +170,44 @@ def losses(
 ) -> dict[str, Loss]:
     """What was not asked, not parsed or not placed, and what no answer could have said."""
     rows, train = sample.splits["test"], list(sample.splits["train"]["tokens"])
-    fates = [fate for each in read for fate in each.fates]
-    placed = [fate for fate in fates if fate.span]
     gold = [
         ner_answers.write(row["tokens"], row["ner_tags"], asked.form, asked.kinds) for row in rows
     ]
+    long = [len(model.encode(answer + STOPS[asked.form])) > config.max_tokens for answer in gold]
     own = [
         any(train[place] == words for place in shots)
         for shots, words in zip(asked.shots, rows["tokens"], strict=True)
     ]
-    wanted = sum(len(spans(tags)) for tags in rows["ner_tags"])
-    whole = len(data.splits["test"])
-    n = len(read)
-
-    def loss(count: int, of: int, note: str) -> Loss:
-        return Loss(count=count, of=of, note=note)
-
     problems = [each.problem for each in read]
-    long = [len(model.encode(answer + STOPS[asked.form])) > config.max_tokens for answer in gold]
-    return {
-        "not_asked": loss(whole - n, whole, "test sentences that were not asked about (items)"),
-        "unparsed": loss(problems.count(UNPARSED), n, "answers that don't follow the grammar"),
-        "cut": loss(problems.count(CUT), n, "answers not at their end after max_tokens, unparsed"),
-        **{
-            name: loss(sum(fate.outcome == name for fate in fates), len(fates), note)
-            for name, note in (PLACED | DROPPED).items()
-            if name != "exact"
-        },
-        "ambiguous": loss(
-            sum(fate.ambiguous for fate in placed),
-            len(placed),
-            "strings with more places left than times written; the first was taken",
-        ),
-        "long_gold": loss(sum(long), n, "sentences whose right answer needs more than max_tokens"),
-        "format": loss(_unsaid(gold, sample, asked), wanted, "entities lost by a right answer"),
-        "own_shots": loss(sum(own), n, "sentences that stand among their own shots (kept)"),
-        "dropped_shots": loss(
+    n, whole, kept = len(read), len(data.splits["test"]), sum(map(len, asked.shots))
+    wanted = sum(len(spans(tags)) for tags in rows["ner_tags"])
+    counts = {
+        "not_asked": (whole - n, whole, "test sentences that were not asked about (items)"),
+        "unparsed": (problems.count(UNPARSED), n, "answers that don't follow the grammar"),
+        "cut": (problems.count(CUT), n, "answers not at their end after max_tokens, unparsed"),
+        **_of_strings([fate for each in read for fate in each.fates]),
+        "long_gold": (sum(long), n, "sentences whose right answer needs more than max_tokens"),
+        "format": (_unsaid(gold, sample, asked), wanted, "entities lost by a right answer"),
+        "own_shots": (sum(own), n, "sentences that stand among their own shots (kept)"),
+        "dropped_shots": (
             asked.dropped_shots,
-            asked.dropped_shots + sum(map(len, asked.shots)),
+            asked.dropped_shots + kept,
             "shots left out because the prompt would not fit the model",
         ),
     }
+    return {name: Loss(count=c, of=of, note=note) for name, (c, of, note) in counts.items()}
+
+
+def _of_strings(fates: Sequence[Fate]) -> dict[str, tuple[int, int, str]]:
+    """What became of the written strings: count, of how many, and a note."""
+    counts = {
+        name: (sum(fate.outcome == name for fate in fates), len(fates), note)
+        for name, note in (PLACED | DROPPED).items()
+        if name != "exact"
+    }
+    placed = [fate.ambiguous for fate in fates if fate.span]
+    note = "strings with more places left than times written; the first was taken"
+    return counts | {"ambiguous": (sum(placed), len(placed), note)}
 
 
 def _unsaid(answers: Sequence[str], data: NerData, asked: Asked) -> int:
