@@ -10,6 +10,7 @@ PICTURES = {
     "fine_tuning": figures.learning_curve,
     "prompting": lambda result: figures.methods(result, "test/accuracy"),
     "multiple_choice": figures.choice_lengths,
+    "prompted_ner": lambda result: figures.methods(result, "test/entity_f1"),
     "finance": figures.edges,
     "ner": figures.f1_by_type,
 }

@@ -82,7 +82,9 @@ def words(metric: str) -> str:
     ('macro F1', 'MCC', 'accuracy')
     """
     name = metric.partition("/")[2]
-    return {"mcc": "MCC", "macro_f1": "macro F1"}.get(name, name.replace("_", " "))
+    return {"mcc": "MCC", "macro_f1": "macro F1", "entity_f1": "entity F1"}.get(
+        name, name.replace("_", " ")
+    )
 
 
 def duration(seconds: float) -> str:

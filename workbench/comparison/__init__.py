@@ -29,6 +29,7 @@ RIGHT = {
     "multiple_choice": "a question whose right answer was picked",
     "ner": "a sentence with every tag right",
     "pretraining": "a document with every next token, or a probed sentence with every tag, right",
+    "prompted_ner": "a sentence with every tag right",
     "prompting": "a test item that got its gold label",
     "template": "a sentence with every tag right",
 }

@@ -19,12 +19,14 @@ from workbench.tables.finance import folds, verdict
 from workbench.tables.html import Html
 from workbench.tables.ner import disputed, token_report, worst_sentences
 from workbench.tables.pretraining import domains, parts, probes, surprising
+from workbench.tables.prompted_ner import asking, exact_prompt, written_names
 from workbench.tables.prompting import answers, prompts
 from workbench.tables.scores import scores
 
 __all__ = [
     "Html",
     "answers",
+    "asking",
     "attributions",
     "choice_costs",
     "choice_example",
@@ -32,6 +34,7 @@ __all__ = [
     "disputed",
     "disputed_texts",
     "domains",
+    "exact_prompt",
     "folds",
     "methods",
     "parts",
@@ -47,4 +50,5 @@ __all__ = [
     "worst_choices",
     "worst_sentences",
     "worst_texts",
+    "written_names",
 ]

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 from workbench.iob import Span, spans
 from workbench.result import Result
 from workbench.tables.html import Html, note, table
+
+if TYPE_CHECKING:
+    import pandas
 
 
 def token_report(result: Result) -> Html:
@@ -35,20 +39,31 @@ def token_report(result: Result) -> Html:
 
 
 def worst_sentences(result: Result, *, count: int = 20) -> Html:
-    """The sentences with the highest total loss, with gold and predicted entities marked."""
+    """The sentences with the highest total loss, with gold and predicted entities marked.
+
+    Where a method has no losses, those with the most entities that only one side has.
+    """
     items = result.items
-    total = items["loss"] * items["input"].map(len)
+    known = bool(items["loss"].notna().all())
+    total = items["loss"] * items["input"].map(len) if known else _wrong(items)
     parts = []
     for index in total.sort_values(ascending=False, kind="stable").index[:count]:
         row = items.loc[index]
         gold, predicted = spans(row["gold"]), spans(row["predicted"])
+        bad = f"loss {total[index]:.1f} nats" if known else f"{total[index]} wrong or missed"
         parts.append(
-            f"<li>loss {total[index]:.1f} nats, document {escape(str(row['cluster']))}<br>"
+            f"<li>{bad}, document {escape(str(row['cluster']))}<br>"
             f'<span class="wb-role">gold</span>{_marked(row["input"], gold, predicted)}<br>'
             f'<span class="wb-role">predicted</span>{_marked(row["input"], predicted, gold)}</li>'
         )
     legend = note("Blue: gold and prediction agree; orange: only one of them has this entity.")
     return Html(f'{legend}<ol class="wb-sentences">{"".join(parts)}</ol>')
+
+
+def _wrong(items: "pandas.DataFrame") -> "pandas.Series[int]":
+    """Entities of each item that only gold or only the prediction has."""
+    sides = items[["gold", "predicted"]]
+    return sides.apply(lambda row: len(spans(row["gold"]) ^ spans(row["predicted"])), axis=1)
 
 
 def disputed(result: Result) -> Html:

@@ -12,6 +12,7 @@ from workbench.tasks import (
     multiple_choice,
     ner,
     pretraining,
+    prompted_ner,
     prompting,
     template,
 )
@@ -22,6 +23,7 @@ TASKS: dict[str, ModuleType] = {
     "multiple_choice": multiple_choice,
     "ner": ner,
     "pretraining": pretraining,
+    "prompted_ner": prompted_ner,
     "prompting": prompting,
     "template": template,
 }

@@ -31,10 +31,13 @@ Part = Callable[[int, Span], str]
 """Names the part of the split that an entity of a sentence belongs to; "" for none."""
 
 
-def study(data: NerData, predicted: Tags, sureness: Sequence[Sequence[float]]) -> dict[str, Any]:
+def study(
+    data: NerData, predicted: Tags, sureness: Sequence[Sequence[float]] | None = None
+) -> dict[str, Any]:
     """Errors on the test split by kind, F1 by part of it, and labels in dispute.
 
-    `sureness` is the probability of each chosen tag, a list a sentence.
+    `sureness` is the probability of each chosen tag, a list a sentence; without it no label is in
+    dispute.
     """
     pairs = [
         (sentence, *pair)
@@ -43,11 +46,8 @@ def study(data: NerData, predicted: Tags, sureness: Sequence[Sequence[float]]) -
         )
         for pair in aligned(*map(spans, tags))
     ]
-    return {
-        "errors": _by_kind(data, pairs),
-        "parts": _by_part(data, pairs),
-        "disputed": _disputed(pairs, sureness),
-    }
+    found: dict[str, Any] = {"errors": _by_kind(data, pairs), "parts": _by_part(data, pairs)}
+    return found if sureness is None else found | {"disputed": _disputed(pairs, sureness)}
 
 
 def _by_kind(data: NerData, pairs: Sequence[Pair]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Scores of predicted tags over one split: metrics with intervals, baselines, items, tables."""
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas
 import yaml
+from datasets import DatasetDict
 
 from workbench import metrics as m
 from workbench import paths
@@ -49,6 +51,32 @@ def metrics(
     return {f"{split}/{name}": metric for name, metric in found.items() if metric}
 
 
+def sample(data: NerData, split: str, count: int) -> tuple[NerData, list[int]]:
+    """The data with `count` sentences of a split, or all, and their places in it, in its order.
+
+    Which ones goes by a hash of each sentence and its place: those of a smaller count are among
+    those of a larger one, and they are of all parts of the split.
+    """
+    rows = data.splits[split]
+    order = sorted(zip(map(_digest, names(data, split)), range(len(rows)), strict=True))
+    places = sorted(place for _, place in order[:count])
+    splits = DatasetDict({**data.splits, split: rows.select(places)})
+    return dataclasses.replace(data, splits=splits), places
+
+
+def names(data: NerData, split: str, places: Sequence[int] | None = None) -> list[str]:
+    """The name of each sentence of a split as an item; `places` where it is a sample."""
+    rows = list(data.splits[split]["tokens"])
+    return [
+        f"{split}/{index}/{_digest(' '.join(words))[:8]}"
+        for index, words in zip(places or range(len(rows)), rows, strict=True)
+    ]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def drawn(data: NerData, split: str) -> tuple[list[int], str]:
     """For each sentence of a split what is drawn with it for intervals, and what that is."""
     documents = list(data.splits[split]["document"])
@@ -68,19 +96,30 @@ def _metric(counts: Counts, statistic: Statistic, clusters: str, n: int = GOLD) 
 
 def majority(data: NerData) -> dict[str, Metric]:
     """Test metrics of tagging every word `O`."""
-    return _baseline(data, [["O"] * len(words) for words in data.splits["test"]["tokens"]])
+    return baseline(data, outside(data))
 
 
 def lexicon(data: NerData) -> dict[str, Metric]:
     """Test metrics of remembering the entities of the training split."""
+    return baseline(data, remembered(data))
+
+
+def outside(data: NerData) -> list[list[str]]:
+    """`O` for every word of the test split."""
+    return [["O"] * len(words) for words in data.splits["test"]["tokens"]]
+
+
+def remembered(data: NerData) -> list[list[str]]:
+    """Tags of the test split by remembering the entities of the training split."""
     from workbench.models.lexicon import Lexicon
 
     model = Lexicon()
     model.fit(data.splits["train"]["tokens"], data.splits["train"]["ner_tags"])
-    return _baseline(data, [model.predict(words) for words in data.splits["test"]["tokens"]])
+    return [model.predict(words) for words in data.splits["test"]["tokens"]]
 
 
-def _baseline(data: NerData, predicted: Predicted) -> dict[str, Metric]:
+def baseline(data: NerData, predicted: Predicted) -> dict[str, Metric]:
+    """Test metrics of tags that others are compared with."""
     kept = ("test/entity_f1", "test/token_accuracy", "test/token_macro_f1")
     return {
         name: metric for name, metric in metrics(data, "test", predicted).items() if name in kept
@@ -94,28 +133,31 @@ def items(
     losses: Sequence[float] | None = None,
     *,
     method: str = METHOD,
+    places: Sequence[int] | None = None,
 ) -> pandas.DataFrame:
-    """One row a sentence, in the format that all tasks share (see `Result.items`)."""
+    """One row a sentence, in the format that all tasks share (see `Result.items`).
+
+    `places` are the sentences' in the whole split where `data` holds a sample of it.
+    """
     rows = data.splits[split]
-    names = [
-        f"{split}/{index}/{hashlib.sha256(' '.join(words).encode()).hexdigest()[:8]}"
-        for index, words in enumerate(rows["tokens"])
-    ]
     columns = (
-        names,
-        [split] * len(names),
-        [method] * len(names),
+        names(data, split, places),
+        [split] * len(rows),
+        [method] * len(rows),
         [str(document) for document in rows["document"]],
         list(rows["tokens"]),
         list(rows["ner_tags"]),
         [list(tags) for tags in predicted],
-        list(losses) if losses is not None else [None] * len(names),
+        list(losses) if losses is not None else [None] * len(rows),
     )
     return pandas.DataFrame(dict(zip(ITEM_COLUMNS, columns, strict=True)))
 
 
-def tables(data: NerData, predicted: Predicted) -> dict[str, Any]:
-    """The token-by-token report over the test split, and published ones on the same data."""
+def tables(data: NerData, predicted: Predicted, *, reference: bool = True) -> dict[str, Any]:
+    """The token-by-token report over the test split, and published ones on the same data.
+
+    A `reference` is of a whole split: beside a sample there is none.
+    """
     labels = [*data.labels[1:], "O"]
     report = m.TokenReport().compute(
         predictions=[list(tags) for tags in predicted],
@@ -123,4 +165,5 @@ def tables(data: NerData, predicted: Predicted) -> dict[str, Any]:
         labels=labels,
     )
     published = yaml.safe_load(REFERENCES.read_text(encoding="utf-8"))
-    return {"token_report": report, "reference": published.get(data.source.name)}
+    known = published.get(data.source.name) if reference else None
+    return {"token_report": report, "reference": known}
