@@ -19,7 +19,7 @@ import psutil
 import pytest
 import torch
 
-from workbench import paths
+from workbench import paths, sources
 from workbench.data.conll import read
 
 WORDPIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -80,6 +80,36 @@ def until_training(reports, wait_for):
     for left in started:
         with contextlib.suppress(psutil.NoSuchProcess):
             left.kill()
+
+
+@pytest.fixture
+def tiny_decoder(tmp_path):
+    """Make a random decoder of an architecture, with the tokenizer of the real one."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from workbench.models.causal_lm import CausalLM
+
+    def make(kind: str) -> CausalLM:
+        tokenizer = CausalLM(sources.resolve("smollm2", "model")).tokenizer
+        small = {
+            "vocab_size": len(tokenizer), "hidden_size": 32, "num_hidden_layers": 2,
+            "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 64,
+            "max_position_embeddings": 256,
+        }  # fmt: skip
+        more = {
+            "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256},
+            "gemma3_text": {"head_dim": 8, "sliding_window": 128, "query_pre_attn_scalar": 8},
+            "mistral": {"sliding_window": 128},
+            "llama-tied": {"tie_word_embeddings": True},
+            "qwen3": {"head_dim": 8},
+        }
+        config = AutoConfig.for_model(kind.removesuffix("-tied"), **(small | more.get(kind, {})))
+        torch.manual_seed(0)
+        AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+        tokenizer.save_pretrained(tmp_path)
+        return CausalLM(sources.resolve(str(tmp_path), "model"))
+
+    return make
 
 
 @pytest.fixture(scope="session")

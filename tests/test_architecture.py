@@ -33,9 +33,10 @@ ARROWS = {
     "models": {"iob", "machine", "sources"},
     "training": {"machine", "ranks", "result"},
     "scoring": {"machine", "models"},
+    "generation": {"machine", "models", "scoring"},
     "tasks": {
-        "config", "data", "iob", "machine", "metrics", "models", "result", "sources", "statistics",
-        "scoring", "training",
+        "config", "data", "generation", "iob", "machine", "metrics", "models", "result", "sources",
+        "statistics", "scoring", "training",
     },
     "figures": {"iob", "result"},
     "tables": {"iob", "result"},

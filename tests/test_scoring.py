@@ -1,4 +1,4 @@
-"""Log-likelihoods and greedy answers in batches: the same as one text at a time."""
+"""Log-likelihoods in batches: the same as one text at a time."""
 
 import copy
 from functools import partial
@@ -6,13 +6,12 @@ from functools import partial
 import pytest
 import torch
 from tokenizers.processors import TemplateProcessing
-from transformers import AutoConfig, AutoModelForCausalLM
 
 from workbench import sources
 from workbench.errors import ParameterError
 from workbench.models import trees
 from workbench.models.causal_lm import CausalLM
-from workbench.scoring import encode, generate, log_likelihoods
+from workbench.scoring import encode, log_likelihoods
 
 SHOTS = "Text: good\nLabel: positive\n\nText: it broke at once, alas\nLabel: very negative\n\n"
 TEXTS = ("the lamp works", "N/A", "", "A bag of cloth, delivered on Tuesday by a friendly man.")
@@ -106,54 +105,8 @@ def test_an_empty_context_is_scored_after_the_start_token_and_an_empty_answer_re
 
 def test_a_prompt_longer_than_the_model_is_refused(model, monkeypatch):
     monkeypatch.setattr(model.network.config, "max_position_embeddings", 20)
-    for call in (
-        lambda: log_likelihoods(model, ["word " * 30], [" yes"]),
-        lambda: generate(model, ["word " * 19], max_new_tokens=8),
-    ):
-        with pytest.raises(ParameterError, match="at most 20 tokens"):
-            call()
-
-
-def test_greedy_answers_equal_those_of_one_text_at_a_time(model):
-    found = generate(model, contexts(SHOTS), max_new_tokens=6)
-    for context, answer in zip(contexts(SHOTS), found, strict=True):
-        ids = model.encode(context)
-        for _ in range(6):
-            with torch.inference_mode():
-                ids.append(int(model.network(torch.tensor([ids])).logits[0, -1].argmax()))
-        assert answer == model.tokenizer.decode(ids[len(model.encode(context)) :])
-
-
-def test_an_answer_ends_with_the_end_of_text(model):
-    other = copy.copy(model)
-    other.tokenizer = copy.deepcopy(model.tokenizer)
-    prompt = f"{SHOTS}Text: good\nLabel:"
-    first, second, *_ = model.encode(generate(model, [prompt], max_new_tokens=4)[0])
-    assert first != second
-    other.tokenizer.eos_token = model.tokenizer.convert_ids_to_tokens(second)
-    (answer,) = generate(other, [prompt], max_new_tokens=4)
-    assert answer == model.tokenizer.decode([first])
-
-
-def tiny_decoder(folder, kind, model):
-    """A random decoder of an architecture, with the tokenizer of the real one."""
-    small = {
-        "vocab_size": len(model.tokenizer), "hidden_size": 32, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 64,
-        "max_position_embeddings": 256,
-    }  # fmt: skip
-    more = {
-        "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256},
-        "gemma3_text": {"head_dim": 8, "sliding_window": 128, "query_pre_attn_scalar": 8},
-        "mistral": {"sliding_window": 128},
-        "llama-tied": {"tie_word_embeddings": True},
-        "qwen3": {"head_dim": 8},
-    }
-    config = AutoConfig.for_model(kind.removesuffix("-tied"), **(small | more.get(kind, {})))
-    torch.manual_seed(0)
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    model.tokenizer.save_pretrained(folder)
-    return CausalLM(sources.resolve(str(folder), "model"))
+    with pytest.raises(ParameterError, match="at most 20 tokens"):
+        log_likelihoods(model, ["word " * 30], [" yes"])
 
 
 ARCHITECTURES = [
@@ -169,8 +122,8 @@ ARCHITECTURES = [
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_scores_hang_on_no_batch_and_no_sharing(tmp_path, kind, model):
-    tiny = tiny_decoder(tmp_path, kind, model)
+def test_scores_hang_on_no_batch_and_no_sharing(tiny_decoder, kind):
+    tiny = tiny_decoder(kind)
     question = [f"Text: {text} and so on it goes\nLabel:" for text in TEXTS]
     score = partial(log_likelihoods, tiny, question, ANSWERS)
     apart = score(sharing=False, batch_tokens=1)
@@ -201,8 +154,8 @@ def test_each_context_may_have_continuations_of_its_own(model):
         log_likelihoods(model, contexts, own[:1])
 
 
-def test_beyond_a_sliding_window_rows_are_read_apart(tmp_path, model):
-    tiny = tiny_decoder(tmp_path, "mistral", model)
+def test_beyond_a_sliding_window_rows_are_read_apart(tiny_decoder):
+    tiny = tiny_decoder("mistral")
     long = ["word " * 140 + "Label:", "other " * 150 + "Label:"]
     found = log_likelihoods(tiny, long, ANSWERS)
     apart = log_likelihoods(tiny, long, ANSWERS, sharing=False)

@@ -1,4 +1,4 @@
-"""How likely a decoder finds given continuations, and what it writes itself, in batches.
+"""How likely a decoder finds given continuations, in batches.
 
 What all contexts of a call begin with, such as the examples in a prompt, is read once and kept as
 keys and values; each context then costs its own tokens only, however many continuations it has.
@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from workbench.errors import ParameterError
-from workbench.machine import autocast
 from workbench.models.causal_lm import CausalLM
 from workbench.models.trees import Beginning, Ids, Tree, common, grow, longest
-from workbench.models.windows import group_by_length, pad
+from workbench.models.windows import group_by_length
 
 BATCH_TOKENS = 4096
 """Most tokens of a padded batch, those of the shared beginning counted for each row."""
@@ -79,11 +78,11 @@ def encode(model: CausalLM, context: str, continuations: Sequence[str]) -> list[
     texts = [context, *(context + text for text in continuations)]
     alone, *joint = map(tuple, model.tokenizer(texts, add_special_tokens=False)["input_ids"])
     start = min(common([alone, ids]) for ids in joint)
-    first = _first_token(model, needed=start == 0)
+    first = first_token(model, needed=start == 0)
     return [Request((*first, *ids), len(first) + start) for ids in joint]
 
 
-def _first_token(model: CausalLM, *, needed: bool) -> list[int]:
+def first_token(model: CausalLM, *, needed: bool) -> list[int]:
     """The token that this model's texts start with; where there is none and one is needed, any."""
     start, end = model.tokenizer.bos_token_id, model.tokenizer.eos_token_id
     if start is not None and start in model.tokenizer("")["input_ids"]:
@@ -116,18 +115,18 @@ def log_likelihoods(
     encoded = [encode(model, text, texts) for text, texts in zip(contexts, own, strict=True)]
     asked = _as_trees(model, encoded) if sharing else _as_rows(encoded)
     rows = list(asked)
-    _check_capacity(model, max(tree.length for tree in rows))
+    check_capacity(model, max(tree.length for tree in rows))
     kept = min(request.start for group in encoded for request in group) - 1 if sharing else 0
     shared = min(common([tree.stem for tree in rows]), kept)
     beginning = Beginning(model, rows[0].stem[:shared], dtype)
     sums = np.zeros((len(contexts), len(own[0])))
     groups = group_by_length([tree.size for tree in rows], batch_tokens)
     for number, group in enumerate(groups, 1):
-        _say(f"{progress}: batch {number} of {len(groups)}")
+        say(f"{progress}: batch {number} of {len(groups)}")
         hidden = beginning.hidden([rows[row] for row in group])
         of_group = [(rows[row], asked[rows[row]]) for row in group]
         _add(sums, model, hidden, of_group, beginning.length)
-    _say("")
+    say("")
     return Scores(
         sums=sums,
         tokens=np.array([[len(r.ids) - r.start for r in group] for group in encoded]),
@@ -204,63 +203,8 @@ def _add(
     np.add.at(sums, tuple(zip(*owners, strict=True)), found.double().cpu().numpy())
 
 
-def generate(
-    model: CausalLM,
-    contexts: Sequence[str],
-    *,
-    max_new_tokens: int,
-    dtype: torch.dtype = torch.float32,
-    batch_tokens: int = BATCH_TOKENS,
-    progress: str = "answering",
-) -> list[str]:
-    """What the model writes after each context, always taking the most likely token.
-
-    Always `max_new_tokens` tokens, cut at the end-of-text token: no answer hangs on its batch.
-    """
-    rows = [[*_first_token(model, needed=not text), *model.encode(text)] for text in contexts]
-    _check_capacity(model, max(map(len, rows)) + max_new_tokens - 1)
-    answers = [""] * len(rows)
-    groups = group_by_length([len(row) + max_new_tokens for row in rows], batch_tokens)
-    for number, group in enumerate(groups, 1):
-        _say(f"{progress}: batch {number} of {len(groups)}")
-        with torch.inference_mode(), autocast(dtype, model.device):
-            found = _continue(model, [rows[row] for row in group], max_new_tokens)
-        for row, answer in zip(group, found, strict=True):
-            answers[row] = answer
-    _say("")
-    return answers
-
-
-def _continue(model: CausalLM, rows: list[list[int]], count: int) -> list[str]:
-    """`count` tokens after each row, as text."""
-    width = max(map(len, rows))
-    # Padding on the left, so that all rows go on at the same place; it is masked.
-    backwards = [row[::-1] for row in rows]
-    ids = pad(backwards, width, model.tokenizer.pad_token_id).flip(1).to(model.device)
-    mask = pad([[1] * len(row) for row in rows], width, 0).flip(1).to(model.device)
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
-    cache = None
-    written: list[Tensor] = []
-    for _ in range(count):
-        output = model.body(
-            ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
-        )
-        cache = output.past_key_values
-        with torch.autocast(model.device.type, enabled=False):
-            ids = model.head(output.last_hidden_state[:, -1:].float()).argmax(-1)
-        mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
-        positions = positions[:, -1:] + 1
-        written.append(ids)
-    return [_decoded(model, row) for row in torch.cat(written, dim=1).tolist()]
-
-
-def _decoded(model: CausalLM, ids: list[int]) -> str:
-    end = model.tokenizer.eos_token_id
-    kept = ids[: ids.index(end)] if end in ids else ids
-    return model.tokenizer.decode(kept)
-
-
-def _check_capacity(model: CausalLM, longest: int) -> None:
+def check_capacity(model: CausalLM, longest: int) -> None:
+    """ParameterError where a row of `longest` tokens doesn't fit the model."""
     if longest > model.capacity:
         raise ParameterError(
             f"a prompt of {longest:,} tokens doesn't fit the model {model.source.name!r}",
@@ -269,6 +213,6 @@ def _check_capacity(model: CausalLM, longest: int) -> None:
         )
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """Show a passing line in the place of the one before; an empty one leaves nothing."""
     print(f"\r{text}".ljust(81) + ("" if text else "\r"), end="", flush=True)

@@ -44,6 +44,18 @@ class CausalLM(nn.Module):
         return self.network.config.max_position_embeddings
 
     @property
+    def vocabulary(self) -> int:
+        """V; padded, where it is more than the tokenizer's tokens."""
+        return self.network.config.vocab_size
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """Tokens that end a text: the tokenizer's, and those that the network's files name."""
+        of_network = getattr(self.network.generation_config, "eos_token_id", None)
+        several = of_network if isinstance(of_network, list) else [of_network]
+        return frozenset({self.tokenizer.eos_token_id, *several} - {None})
+
+    @property
     def body(self) -> nn.Module:
         """The network without its vocabulary head: token ids to hidden states."""
         return self.network.base_model

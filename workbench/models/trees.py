@@ -120,7 +120,7 @@ class Beginning:
                 "position_ids": positions.to(self.model.device, non_blocking=True),
             }
         if self.cache is not None:
-            options["past_key_values"] = _for_rows(self.cache, len(trees))
+            options["past_key_values"] = for_rows(self.cache, len(trees))
         with torch.inference_mode(), autocast(self.dtype, self.model.device):
             return self.model.body(
                 ids.to(self.model.device), use_cache=self.cache is not None, **options
@@ -145,7 +145,7 @@ class Beginning:
         return torch.where(whole, 0.0, NEVER)[:, None], positions
 
 
-def _for_rows(cache: DynamicCache, rows: int) -> DynamicCache:
+def for_rows(cache: DynamicCache, rows: int) -> DynamicCache:
     """The same keys and values for each of some rows: views, where the layers are plain."""
     if any(type(layer) is not DynamicLayer for layer in cache.layers):
         wide = copy.deepcopy(cache)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench import scoring
+from workbench import generation, scoring
 from workbench.models.causal_lm import CausalLM
+from workbench.models.grammar import Grammar
 from workbench.result import Metric
 from workbench.statistics import Counts, measure
 from workbench.tasks import answers, calibration, class_scores
@@ -128,17 +129,22 @@ def _score_one(
     )
 
 
-def write(asked: Asked) -> dict[str, list[str]]:
-    """What the model writes for each item, zero-shot, by template."""
+def write(asked: Asked, grammar: Grammar | None = None) -> dict[str, list[str]]:
+    """What the model writes for each item, zero-shot, by template; held to a grammar if given."""
+    templates = asked.prompts.templates
     return {
-        template.name: scoring.generate(
-            asked.model,
-            [template.fill([], fields) for fields in asked.items],
-            max_new_tokens=asked.prompts.new_tokens,
-            dtype=asked.dtype,
-            progress=f"generation, template {number} of {len(asked.prompts.templates)}",
-        )
-        for number, template in enumerate(asked.prompts.templates, 1)
+        template.name: [
+            answer.text
+            for answer in generation.generate(
+                asked.model,
+                [template.fill([], fields) for fields in asked.items],
+                max_new_tokens=asked.prompts.new_tokens,
+                grammar=grammar,
+                dtype=asked.dtype,
+                progress=f"generation, template {number} of {len(templates)}",
+            )
+        ]
+        for number, template in enumerate(templates, 1)
     }
 
 

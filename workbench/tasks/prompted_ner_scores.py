@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench import machine, scoring
+from workbench import generation, machine
 from workbench import metrics as m
 from workbench.data.ner import NerData
 from workbench.files import write_text
@@ -67,7 +67,7 @@ class Scored:
 
 def write(config: "Config", model: CausalLM, asked: Asked) -> list[str]:
     """What the model writes after each prompt, always its most likely token."""
-    return scoring.generate(
+    written = generation.generate(
         model,
         asked.prompts,
         max_new_tokens=config.max_tokens,
@@ -75,6 +75,7 @@ def write(config: "Config", model: CausalLM, asked: Asked) -> list[str]:
         batch_tokens=BATCH_TOKENS,
         progress="writing the names",
     )
+    return [answer.text for answer in written]
 
 
 def read(

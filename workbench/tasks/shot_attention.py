@@ -84,7 +84,5 @@ def _shares(model: CausalLM, parts: Sequence[_Part]) -> tuple[list[str], NDArray
         last = lens.attentions(model, ids)[:, :, -1].mean(1).double().cpu().numpy()
     # What stands first draws attention whatever it says, so it is a part of its own.
     owners[0] = 0
-    shares = np.stack(
-        [last[:, owners == part].sum(1) for part in range(len(parts) + 1)], axis=1
-    )
+    shares = np.stack([last[:, owners == part].sum(1) for part in range(len(parts) + 1)], axis=1)
     return [START, *(part.name for part in parts)], shares

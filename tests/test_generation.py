@@ -1,0 +1,172 @@
+"""What decoders write: the same whatever the batch, and nothing that a grammar forbids."""
+
+import copy
+import json
+
+import jsonschema
+import pytest
+import torch
+
+from workbench import generation, sources
+from workbench.errors import ParameterError
+from workbench.generation import Sampling, generate, nucleus
+from workbench.models.causal_lm import CausalLM
+from workbench.models.grammar import json_of, one_of
+
+SHOTS = "Text: good\nLabel: positive\n\nText: it broke at once, alas\nLabel: very negative\n\n"
+TEXTS = ("the lamp works", "N/A", "", "A bag of cloth, delivered on Tuesday by a friendly man.")
+PROMPTS = [f"{SHOTS}Text: {text}\nLabel:" for text in TEXTS]
+LABELS = (" positive", " very", " very negative", " Zürich 🎉")
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "person": {"type": "array", "items": {"type": "string", "maxLength": 8}, "maxItems": 2},
+        "sure": {"type": "boolean"},
+    },
+    "required": ["person", "sure"],
+    "additionalProperties": False,
+}
+ARCHITECTURES = ("llama", "gpt2", "qwen3", "gemma3_text", "gpt_neox")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return CausalLM(sources.resolve("smollm2", "model"))
+
+
+def texts(answers):
+    return [answer.text for answer in answers]
+
+
+def likeliest(model, ids, count):
+    """The next tokens after a row, one full forward pass each."""
+    ids = list(ids)
+    for _ in range(count):
+        with torch.inference_mode():
+            ids.append(int(model.network(torch.tensor([ids])).logits[0, -1].argmax()))
+    return ids[-count:]
+
+
+def test_greedy_answers_are_those_of_one_text_at_a_time(model):
+    for prompt, answer in zip(PROMPTS, generate(model, PROMPTS, max_new_tokens=6), strict=True):
+        ids = likeliest(model, model.encode(prompt), 6)
+        assert answer.text == model.tokenizer.decode(ids)
+        assert not answer.ended
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.parametrize("sampling", [None, Sampling(0.8, 0.9, seed=3)])
+def test_no_answer_hangs_on_its_batch(tiny_decoder, kind, sampling):
+    tiny = tiny_decoder(kind)
+    for grammar in (None, one_of(LABELS)):
+        asked = {"max_new_tokens": 5, "grammar": grammar, "sampling": sampling}
+        together = generate(tiny, PROMPTS, **asked)
+        assert generate(tiny, PROMPTS, batch_tokens=1, **asked) == together
+        if sampling is None:
+            alone = [generate(tiny, [prompt], **asked)[0] for prompt in PROMPTS]
+            assert alone == together
+
+
+def test_an_answer_ends_with_the_end_of_text(model):
+    other = copy.copy(model)
+    other.tokenizer = copy.deepcopy(model.tokenizer)
+    first, second, *_ = likeliest(model, model.encode(PROMPTS[0]), 3)
+    assert first != second
+    other.tokenizer.eos_token = model.tokenizer.convert_ids_to_tokens(second)
+    (answer,) = generate(other, PROMPTS[:1], max_new_tokens=4)
+    assert answer == generation.Written(model.tokenizer.decode([first]), ended=True)
+
+
+def test_a_stop_ends_an_answer_and_is_no_part_of_it(model):
+    free = generate(model, PROMPTS, max_new_tokens=8)
+    assert all("\n" in answer.text for answer in free)
+    stopped = generate(model, PROMPTS, max_new_tokens=8, stop="\n")
+    assert texts(stopped) == [answer.text.partition("\n")[0] for answer in free]
+    assert all(answer.ended for answer in stopped)
+
+
+@pytest.mark.parametrize("sampling", [None, Sampling(3.0, seed=1)])
+def test_an_answer_held_to_labels_is_one_of_them_however_few_tokens(model, sampling):
+    found = generate(
+        model, PROMPTS * 4, max_new_tokens=1, grammar=one_of(LABELS), sampling=sampling
+    )
+    assert set(texts(found)) <= set(LABELS)
+    assert all(answer.ended for answer in found)
+    if sampling:
+        assert len(set(texts(found))) > 1
+
+
+def test_greedy_labels_are_the_likeliest_token_by_token(model):
+    """Two labels of one token each: greedy decoding and scoring must agree."""
+    from workbench.scoring import log_likelihoods
+
+    words = (" positive", " negative")
+    found = generate(model, PROMPTS, max_new_tokens=3, grammar=one_of(words))
+    scores = log_likelihoods(model, PROMPTS, words).sums
+    assert texts(found) == [words[best] for best in scores.argmax(axis=1)]
+
+
+@pytest.mark.parametrize("sampling", [None, Sampling(1.5, seed=5)])
+def test_json_that_ended_is_valid(model, sampling):
+    asked = [f"Names in JSON.\n\nText: {text}\nJSON:" for text in TEXTS]
+    found = generate(model, asked, max_new_tokens=60, grammar=json_of(SCHEMA), sampling=sampling)
+    ended = [answer for answer in found if answer.ended]
+    assert ended
+    for answer in ended:
+        jsonschema.validate(json.loads(answer.text), SCHEMA)
+
+
+def test_json_without_room_for_its_end_says_so(model):
+    (answer,) = generate(model, PROMPTS[:1], max_new_tokens=2, grammar=json_of(SCHEMA))
+    assert not answer.ended
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(answer.text)
+
+
+def test_sampling_hangs_on_the_seed_and_its_shares_are_the_models(model):
+    draws = [Sampling(seed=seed) for seed in (0, 0, 1)]
+    first, again, other = (
+        texts(generate(model, PROMPTS[:1] * 40, max_new_tokens=1, sampling=draw)) for draw in draws
+    )
+    assert first == again != other
+    with torch.inference_mode():
+        logits = model.network(torch.tensor([model.encode(PROMPTS[0])])).logits[0, -1]
+    best = int(logits.argmax())
+    share = float(logits.softmax(-1)[best])
+    drawn = [*first, *other].count(model.tokenizer.decode([best])) / 80
+    assert abs(drawn - share) < 3 * (share * (1 - share) / 80) ** 0.5
+
+
+def test_the_nucleus_is_the_smallest_set_that_reaches_its_share():
+    logits = torch.tensor([[0.1, 0.4, 0.2, 0.3], [0.97, 0.01, 0.01, 0.01]]).log()
+    kept = nucleus(logits, 0.65).isfinite().tolist()
+    assert kept == [[False, True, False, True], [True, False, False, False]]
+    assert nucleus(logits, 1.0).isfinite().all()
+
+
+def test_an_empty_context_and_none(model):
+    assert generate(model, [], max_new_tokens=3) == []
+    (answer,) = generate(model, [""], max_new_tokens=3)
+    start = model.tokenizer.bos_token_id
+    assert answer.text == model.tokenizer.decode(likeliest(model, [start], 3))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Sampling(temperature=0), "temperature > 0"),
+        (lambda: Sampling(top_p=0), "top_p above 0"),
+        (lambda: one_of([]), "one at least"),
+        (lambda: one_of(["a", ""]), "none ''"),
+        (lambda: json_of({"type": "nonsense"}), "JSON schema"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(call, message):
+    with pytest.raises(ParameterError, match=message):
+        call()
+
+
+def test_a_context_without_room_for_its_answer_is_refused(model, monkeypatch):
+    monkeypatch.setattr(model.network.config, "max_position_embeddings", 20)
+    with pytest.raises(ParameterError, match="at most 20 tokens"):
+        generate(model, ["word " * 19], max_new_tokens=8)
