@@ -20,8 +20,9 @@ from workbench.tasks.prompts import Template, draw, fitting
 SENTIMENTS = {"negative": "negative", "neutral": "neutral", "positive": "positive"}
 OWN = "1 shot + batch"
 METHODS = (
-    "zero-shot", "zero-shot + contextual", "zero-shot + batch", "zero-shot + batch on test",
-    "1 shot", "1 shot + contextual", OWN, "1 shot + batch on test",
+    "zero-shot", "zero-shot + PMI", "zero-shot + contextual", "zero-shot + batch",
+    "zero-shot + batch on test",
+    "1 shot", "1 shot + PMI", "1 shot + contextual", OWN, "1 shot + batch on test",
     "majority", "TF-IDF + logistic regression", "fine-tuned encoder", "generation",
 )  # fmt: skip
 
@@ -72,8 +73,21 @@ def test_every_single_prompt_is_shown(result):
         (row["condition"], row["variant"], row["template"], row["shot_seed"])
         for row in result.tables["prompts"]
     }
-    assert len(shown) == len(result.tables["prompts"]) == 2 * 4 * 3
+    assert len(shown) == len(result.tables["prompts"]) == 2 * 6 * 3
     assert {template for *_, template, _ in shown} == {"fields", "instruction", "question"}
+
+
+def test_no_offset_of_the_labels_beats_the_bound_that_is_shown(result):
+    prompts = {}
+    for row in result.tables["prompts"]:
+        key = row["condition"], row["template"], row["shot_seed"]
+        prompts.setdefault(key, {})[row["variant"]] = row["accuracy"]["value"]
+    for accuracies in prompts.values():
+        assert max(accuracies.values()) == accuracies["oracle"]
+    body = tables.prompts(result).body
+    assert body.count("<th>bound of offsets</th>") == 1
+    best = [found["oracle"] for (shots, *_), found in prompts.items() if shots == "1 shot"]
+    assert f"would bring them to {np.mean(best):.3f}" in figures.prompt_spread(result).caption
 
 
 def test_unparsed_answers_are_counted_and_never_labels(result):
@@ -244,7 +258,9 @@ def test_shots_hold_each_label_about_as_often_and_differ_by_seed():
 def test_a_prompt_too_long_loses_shots_first_and_then_text(models, monkeypatch):
     template = Template("x", "", "Text: {text}\nLabel:")
     shot, item = ({"text": "word " * 20}, "yes"), {"text": "word " * 10}
-    counts = [fitting(models.decoder, template, [shot] * 3, [item], room) for room in (200, 60, 5)]
+    counts = [
+        fitting(models.decoder, template.fill, [shot] * 3, [item], room) for room in (200, 60, 5)
+    ]
     assert counts == [3, 1, 0]
     monkeypatch.setattr(models.decoder.network.config, "max_position_embeddings", 60)
     found = prompts.load("tiny_reviews", ["x", "y"], models.decoder, 96)

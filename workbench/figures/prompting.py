@@ -12,6 +12,10 @@ from workbench.figures.canvas import COLOURS, GREY, Figure, styled
 from workbench.result import Result
 
 GOLD = "gold labels"
+BOUND = "oracle"
+"""The variant that is no method: the best that offsets could do on the test items."""
+STRIP = 0.32
+"""Height of a row's dots, from the first template's to the last's."""
 MOST_LABELS = len(COLOURS)
 Prompts = list[dict[str, Any]]
 
@@ -19,7 +23,7 @@ Prompts = list[dict[str, Any]]
 @styled
 def prompt_spread(result: Result) -> Figure:
     """Test accuracy of every single prompt, before and after calibration, and of their ensemble."""
-    prompts: Prompts = result.tables["prompts"]
+    prompts: Prompts = [row for row in result.tables["prompts"] if row["variant"] != BOUND]
     rows = list(dict.fromkeys(_method(prompt) for prompt in prompts))
     templates = list(dict.fromkeys(prompt["template"] for prompt in prompts))
     canvas = Canvas(figsize=(5.8, 0.42 * len(rows) + 1.7))
@@ -27,7 +31,8 @@ def prompt_spread(result: Result) -> Figure:
     for place, template in enumerate(templates):
         own = [prompt for prompt in prompts if prompt["template"] == template]
         # Beside each other, so that equal ones can be seen.
-        height = [rows.index(_method(prompt)) + 0.16 * (place - 1) for prompt in own]
+        beside = STRIP * (place / max(len(templates) - 1, 1) - 0.5)
+        height = [rows.index(_method(prompt)) + beside for prompt in own]
         axes.plot(
             [prompt["accuracy"]["value"] for prompt in own], height, label=template,
             color=COLOURS[place % len(COLOURS)], marker="o", linestyle="", alpha=0.85,
@@ -68,6 +73,14 @@ def _spread(prompts: Prompts, result: Result) -> str:
             f"{words}, the {len(found)} prompts ({raw}) run from {min(found):.3f} to "
             f"{max(found):.3f}, {np.mean(found):.3f} on average; together they reach {both}."
         )
+    best = [
+        p["accuracy"]["value"]
+        for p in result.tables["prompts"]
+        if p["condition"] == raw and p["variant"] == BOUND
+    ]
+    sentences.append(
+        f"Offsets chosen on these very items would bring them to {np.mean(best):.3f} on average."
+    )
     return " ".join([*sentences, "The dotted line is the majority label's accuracy."])
 
 

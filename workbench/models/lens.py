@@ -63,12 +63,11 @@ def check(model: CausalLM, stream: Tensor, logits: Tensor) -> float:
     return difference
 
 
-def attention(model: CausalLM, input_ids: Tensor, layer: int) -> Tensor:
-    """Attention weights [heads, T, T] of layer 1.. over token ids [1, T]; rows sum to 1."""
+def attentions(model: CausalLM, input_ids: Tensor) -> Tensor:
+    """Attention weights [layers, heads, T, T] over token ids [1, T]; rows sum to 1."""
     with _eager(model):
         output = model.network(input_ids=input_ids, output_attentions=True, use_cache=False)
-    weights: Tensor = output.attentions[layer - 1][0]
-    return weights
+    return torch.stack([weights[0] for weights in output.attentions])
 
 
 @contextlib.contextmanager

@@ -5,28 +5,37 @@ from typing import Any
 from workbench.result import Metric, Result
 from workbench.tables.html import Html, note, table
 
+ORACLE = "oracle"
+
 SCORES = {
     "unparsed": "unparsed",
     "accuracy": "accuracy, unparsed wrong",
     "accuracy_parsed": "accuracy of the parsed",
 }
-AS_SCORED = "as scored"
+AS_SCORED, BOUND = "as scored", "bound of offsets"
 
 
 def prompts(result: Result) -> Html:
-    """A row a prompt: its accuracy with interval, as scored and calibrated."""
+    """A row a prompt: its accuracy with interval, as scored and calibrated, and the bound."""
     found: dict[tuple[str, str, str], dict[str, str]] = {}
     for prompt in result.tables["prompts"]:
         draw = "" if prompt["condition"] == "zero-shot" else str(prompt["shot_seed"] + 1)
         key = (prompt["condition"], prompt["template"], draw)
         found.setdefault(key, {})[prompt["variant"]] = _shown(prompt["accuracy"])
-    variants = list(next(iter(found.values())))
-    heads = ["shots", "template", "draw", *(variant or AS_SCORED for variant in variants)]
-    rows = [[*key, *accuracies.values()] for key, accuracies in found.items()]
+    variants = list(dict.fromkeys(variant for row in found.values() for variant in row))
+    variants.sort(key=lambda variant: variant == ORACLE)
+    names = {"": AS_SCORED, ORACLE: BOUND}
+    heads = ["shots", "template", "draw", *(names.get(variant, variant) for variant in variants)]
+    rows = [[*key, *(row.get(variant, "") for variant in variants)] for key, row in found.items()]
     text = (
         "Test accuracy with 95 % intervals. None of these prompts was chosen: each method's number "
-        "above is of all its prompts together, their log-probabilities averaged."
+        "above is of all its prompts together, their log-probabilities averaged. The last column "
+        "is no method but a bound: accuracy with the offset of each label that is best on these "
+        "very items, as far as a search finds it. PMI, contextual and batch calibration are such "
+        "offsets, chosen without the right labels."
     )
+    if len({len(row) for row in found.values()}) > 1:
+        text += " A template without a channel form has no channel scores."
     return Html(table(heads, rows) + note(text))
 
 

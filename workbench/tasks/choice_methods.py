@@ -19,8 +19,8 @@ from workbench.tasks.calibration import Scores
 from workbench.tasks.choice_items import Item
 from workbench.tasks.choice_scores import BYTE, PMI, RULES, SUM, TOKEN, Read
 from workbench.tasks.classifiers import Reading, encode
-from workbench.tasks.prompt_scores import Shots, condition, method
-from workbench.tasks.prompts import CHOICES, FILE, Template, cut, fitting
+from workbench.tasks.prompt_scores import condition, method
+from workbench.tasks.prompts import CHOICES, FILE, Shots, Template, cut, fitting
 
 if TYPE_CHECKING:
     from workbench.tasks.multiple_choice import Config
@@ -118,7 +118,7 @@ def _read(asked: Asked, template: Template, shots: Shots, alone: scoring.Scores)
         len(asked.model.encode(f" {choice}")) for item in asked.items for choice in item.choices
     )
     room = asked.model.capacity - longest
-    fit = fitting(asked.model, template, shots, questions, room) if shots else 0
+    fit = fitting(asked.model, template.fill, shots, questions, room) if shots else 0
     name = condition(len(shots))
     contexts = [template.fill(shots[:fit], each) for each in questions]
     found = _score(asked, contexts, f"{name}, template {template.name}")

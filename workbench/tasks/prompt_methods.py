@@ -16,7 +16,8 @@ from workbench.tasks import adaptation, answers, class_scores, prompt_scores, pr
 from workbench.tasks.adaptation import FULL, MAJORITY, TFIDF, Answer, Setting
 from workbench.tasks.class_scores import Compared
 from workbench.tasks.classifiers import Labelled, Reading, chosen, labelled, losses
-from workbench.tasks.prompt_scores import Asked, Prompted, Shots
+from workbench.tasks.prompt_scores import Asked, Prompted
+from workbench.tasks.prompts import Shots
 from workbench.training import Log, Recipe
 
 if TYPE_CHECKING:
@@ -32,9 +33,11 @@ ENCODER = "fine-tuned encoder"
 Found = TypeVar("Found")
 
 
-def ask(config: "Config", model: CausalLM, data: TextData) -> tuple[Asked, Loss]:
+def ask(
+    config: "Config", model: CausalLM, data: TextData, *, templates: int = prompts.TEMPLATES
+) -> tuple[Asked, Loss]:
     """Prompts and the items to ask about; how many texts of those were cut."""
-    found = prompts.load(config.dataset, data.labels, model, config.max_tokens)
+    found = prompts.load(config.dataset, data.labels, model, config.max_tokens, count=templates)
     items = [found.fields(model, text) for text in data.splits["test"][: config.items]["text"]]
     sample = data.splits["validation"][:SAMPLE_TEXTS]["text"]
     note = f"test texts of more than {found.max_tokens} tokens, cut in prompts"
@@ -48,7 +51,9 @@ def ask(config: "Config", model: CausalLM, data: TextData) -> tuple[Asked, Loss]
     return asked, Loss(count=sum(cut for _, cut in items), of=len(items), note=note)
 
 
-def score(config: "Config", asked: Asked, train: Labelled) -> tuple[list[Prompted], dict[str, Any]]:
+def score(
+    config: "Config", asked: Asked, train: Labelled, *, channel: bool = False
+) -> tuple[list[Prompted], dict[str, Any]]:
     """Scores of all prompts, zero-shot and few-shot, and the cost of each method among them."""
 
     def shots(seed: int) -> Shots:
@@ -62,10 +67,9 @@ def score(config: "Config", asked: Asked, train: Labelled) -> tuple[list[Prompte
     costs: dict[str, Any] = {}
     none: list[Shots] = [[]]
     for draws in filter(None, (none, few)):
-        found, cost = _timed(asked, partial(prompt_scores.score, asked, draws))
+        found, cost = _timed(asked, partial(prompt_scores.score, asked, draws, channel=channel))
         prompted += found
-        for variant in prompt_scores.VARIANTS:
-            costs[prompt_scores.method(found[0].condition, variant)] = cost
+        costs |= dict.fromkeys(prompt_scores.ensembles(found), cost)
     return prompted, costs
 
 

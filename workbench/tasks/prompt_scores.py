@@ -13,15 +13,19 @@ from workbench.models.causal_lm import CausalLM
 from workbench.models.grammar import Grammar
 from workbench.result import Metric
 from workbench.statistics import Counts, measure
-from workbench.tasks import answers, calibration, class_scores
-from workbench.tasks.calibration import CONTENT_FREE, Scores
-from workbench.tasks.prompts import SPARE_TOKENS, Fields, Prompts, Template, fitting
+from workbench.tasks import answers, calibration, channel_scores, class_scores
+from workbench.tasks.calibration import CONTENT_FREE, PREMISE, Scores
+from workbench.tasks.prompts import SPARE_TOKENS, Fields, Prompts, Shots, Template, fitting
 
-RAW, CONTEXTUAL, BATCH, ON_TEST = "", "contextual", "batch", "batch on test"
-VARIANTS = (RAW, CONTEXTUAL, BATCH, ON_TEST)
-"""Scores as they are, and calibrated: by empty inputs, other unlabelled texts, the test texts."""
+RAW, PMI, CONTEXTUAL, BATCH, ON_TEST = "", "PMI", "contextual", "batch", "batch on test"
+VARIANTS = (RAW, PMI, CONTEXTUAL, BATCH, ON_TEST)
+"""Scores as they are, and calibrated: by an empty text, by several empty inputs, by other
+unlabelled texts, by the test texts."""
+CHANNEL = "channel"
+"""Scores of the texts after the labels: another pass through the model, where it was asked for."""
+ORACLE = "oracle"
+"""Scores as they are with the offsets that are best on the test items: a bound, no method."""
 GENERATION = "generation"
-Shots = Sequence[tuple[Fields, str]]
 Rows = Mapping[str, Sequence[str]]
 """Columns of the test items: item, cluster, text, label."""
 
@@ -55,11 +59,28 @@ class Prompted:
     """Shots left out because the prompt would not fit."""
     merged: int
     """Prompts whose last token an answer changes."""
+    channel: Scores | None = None
+    """Log-likelihoods of the items after the labels [N, L], where the template has that form."""
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The ways to answer by this prompt."""
+        return VARIANTS if self.channel is None else (*VARIANTS, CHANNEL)
+
+    @property
+    def asked(self) -> int:
+        """Number of texts that were scored with it."""
+        direct = len(self.items) + len(self.sample) + len(self.content_free)
+        return direct + (0 if self.channel is None else len(self.channel))
 
     def scores(self, variant: str) -> Scores:
-        """Log-probabilities of the labels [N, L], by one of VARIANTS."""
+        """Log-probabilities of the labels [N, L], by one of the variants."""
         if variant == RAW:
             return calibration.normalise(self.items)
+        if variant == PMI:
+            return calibration.pmi(self.items, self.content_free[PREMISE])
+        if variant == CHANNEL and self.channel is not None:
+            return calibration.channel(self.channel)
         reference = {
             CONTEXTUAL: self.content_free,
             BATCH: self.sample,
@@ -86,8 +107,12 @@ def method(condition: str, variant: str) -> str:
     return f"{condition} + {variant}" if variant else condition
 
 
-def score(asked: Asked, shots: Sequence[Shots]) -> list[Prompted]:
-    """Score every label for every item, by each template and each draw of shots."""
+def score(asked: Asked, shots: Sequence[Shots], *, channel: bool = False) -> list[Prompted]:
+    """Score every label for every item, by each template and each draw of shots.
+
+    With `channel` also every item for every label, by the templates that have a channel form; that
+    reads each text once a label.
+    """
     templates = asked.prompts.templates
     return [
         _score_one(
@@ -97,6 +122,7 @@ def score(asked: Asked, shots: Sequence[Shots]) -> list[Prompted]:
             seed,
             f"{condition(len(drawn))}: draw {seed + 1} of {len(shots)}, "
             f"template {number} of {len(templates)}",
+            channel=channel and bool(template.channel),
         )
         for seed, drawn in enumerate(shots)
         for number, template in enumerate(templates, 1)
@@ -104,10 +130,9 @@ def score(asked: Asked, shots: Sequence[Shots]) -> list[Prompted]:
 
 
 def _score_one(
-    asked: Asked, template: Template, shots: Shots, seed: int, progress: str
+    asked: Asked, template: Template, shots: Shots, seed: int, progress: str, *, channel: bool
 ) -> Prompted:
-    room = asked.model.capacity - asked.prompts.new_tokens - SPARE_TOKENS
-    fit = fitting(asked.model, template, shots, [*asked.items, *asked.sample], room)
+    fit = _fitting(asked, template, shots, channel=channel)
     empty = [asked.prompts.same(value) for value in CONTENT_FREE]
     scored = scoring.log_likelihoods(
         asked.model,
@@ -116,6 +141,17 @@ def _score_one(
         dtype=asked.dtype,
         progress=progress,
     )
+    turned, merged = None, 0
+    if channel:
+        turned, merged = channel_scores.score(
+            asked.model,
+            template,
+            shots[:fit],
+            asked.items,
+            list(asked.prompts.words.values()),
+            dtype=asked.dtype,
+            progress=f"{progress}, channel",
+        )
     items = len(asked.items)
     return Prompted(
         condition=condition(len(shots)),
@@ -125,8 +161,20 @@ def _score_one(
         sample=scored.sums[items : -len(empty)],
         content_free=scored.sums[-len(empty) :],
         dropped_shots=len(shots) - fit,
-        merged=scored.merged,
+        merged=scored.merged + merged,
+        channel=turned,
     )
+
+
+def _fitting(asked: Asked, template: Template, shots: Shots, *, channel: bool) -> int:
+    """How many of the shots fit, in the channel form too where that is asked for."""
+    room = asked.model.capacity - asked.prompts.new_tokens - SPARE_TOKENS
+    fit = fitting(asked.model, template.fill, shots, [*asked.items, *asked.sample], room)
+    if not channel:
+        return fit
+    word = max(asked.prompts.words.values(), key=len)
+    turn = lambda shown, fields: "".join(template.turn(shown, fields, word))  # noqa: E731
+    return fitting(asked.model, turn, shots[:fit], asked.items, room)
 
 
 def write(asked: Asked, grammar: Grammar | None = None) -> dict[str, list[str]]:
@@ -150,24 +198,32 @@ def write(asked: Asked, grammar: Grammar | None = None) -> dict[str, list[str]]:
 
 def ensembles(prompted: Sequence[Prompted]) -> dict[str, Scores]:
     """Each method's log-probabilities [N, L], the mean over its templates and draws of shots."""
-    conditions = dict.fromkeys(one.condition for one in prompted)
+    ways = dict.fromkeys((one.condition, variant) for one in prompted for variant in one.variants)
     return {
         method(name, variant): calibration.ensemble(
-            np.stack([one.scores(variant) for one in prompted if one.condition == name])
+            np.stack(
+                [
+                    one.scores(variant)
+                    for one in prompted
+                    if one.condition == name and variant in one.variants
+                ]
+            )
         )
-        for name in conditions
-        for variant in VARIANTS
+        for name, variant in ways
     }
 
 
 def by_prompt(
     prompted: Sequence[Prompted], rows: Rows, labels: Sequence[str], of: str
 ) -> list[dict[str, Any]]:
-    """Accuracy of each single prompt, as it is and calibrated."""
+    """Accuracy of each single prompt, as it is and calibrated, and the bound of offsets."""
+    gold = np.array([labels.index(label) for label in rows["label"]])
     found = []
     for one in prompted:
-        for variant in VARIANTS:
-            guessed = [labels[place] for place in one.scores(variant).argmax(axis=1)]
+        scores = {variant: one.scores(variant) for variant in one.variants}
+        scores[ORACLE] = calibration.oracle(one.items, gold)
+        for variant, of_labels in scores.items():
+            guessed = [labels[place] for place in of_labels.argmax(axis=1)]
             metric = class_scores.accuracy_metric(
                 rows["label"], guessed, labels, rows["cluster"], of=of
             )

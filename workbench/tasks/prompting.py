@@ -182,7 +182,7 @@ def _losses(
         ),
         "merged_prompts": Loss(
             count=sum(one.merged for one in prompted),
-            of=sum(len(one.items) + len(one.sample) + len(one.content_free) for one in prompted),
+            of=sum(one.asked for one in prompted),
             note="prompts whose last token an answer changes; scored from that token on",
         ),
         "unparsed_answers": Loss(

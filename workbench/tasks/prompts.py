@@ -4,7 +4,8 @@ Examples are called shots. A prompt ends before the answer, without a space.
 """
 
 import random
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import yaml
@@ -18,6 +19,12 @@ FILE = paths.PACKAGE / "tasks" / "prompts.yaml"
 ANY_TEXTS, ENTITIES, CHOICES = "texts", "entities", "multiple_choice"
 Fields = dict[str, str]
 """What fills a question: `text`, and for entities `entity`; of multiple choice `question`."""
+Shots = Sequence[tuple[Fields, str]]
+"""Fields of labelled examples, each with the word of its label."""
+TEMPLATES = 3
+"""How many templates to ask by: the first of those that the file has."""
+TURNED = re.compile(r"(?s)(?P<before>.*?)(?P<middle> ?\{label\}.*)(?P<end> \{(?:text|entity)\})")
+"""A question turned round: what comes before the label, from there to the last field, and that."""
 NEW_TOKENS = 8
 """Most tokens of a written answer, where no label is longer."""
 SPARE_TOKENS = 8
@@ -26,17 +33,33 @@ SPARE_TOKENS = 8
 
 @dataclass(frozen=True)
 class Template:
-    """One way to ask. `instruction` comes once, `question` before each answer."""
+    """One way to ask. `instruction` comes once, `question` before each answer.
+
+    `channel` is the question turned round, the label first and a field last; "" for none.
+    """
 
     name: str
     instruction: str
     question: str
+    channel: str = ""
 
-    def fill(self, shots: Sequence[tuple[Fields, str]], fields: Fields) -> str:
+    def fill(self, shots: Shots, fields: Fields) -> str:
         """The prompt for one item, after shots of fields and the word of their label."""
         answered = [f"{self.question.format(**shown)} {word}" for shown, word in shots]
         parts = [self.instruction, *answered, self.question.format(**fields)]
         return "\n\n".join(part for part in parts if part)
+
+    def turn(self, shots: Shots, fields: Fields, word: str) -> tuple[str, str, str]:
+        """The channel form for one item, in three parts (see TURNED), after the shots in it.
+
+        Its likelihood is that of the last part after the other two.
+        """
+        found = TURNED.fullmatch(self.channel)
+        assert found, "checked when the file was read"
+        shown = [self.channel.format(**each, label=label) for each, label in shots]
+        first = "".join(f"{part}\n\n" for part in [self.instruction, *shown] if part)
+        before, middle, end = (part.format(**fields, label=word) for part in found.groups())
+        return first + before, middle, end
 
 
 @dataclass(frozen=True)
@@ -71,10 +94,18 @@ class Prompts:
         return {"text": value, "entity": value}
 
 
-def load(dataset: str, labels: Sequence[str], model: CausalLM, max_tokens: int) -> Prompts:
-    """The prompts of a data set, with fields of at most `max_tokens` and no more than fit.
+def load(
+    dataset: str,
+    labels: Sequence[str],
+    model: CausalLM,
+    max_tokens: int,
+    *,
+    count: int = TEMPLATES,
+) -> Prompts:
+    """A data set's first `count` prompts, with fields of at most `max_tokens` and none that can't
+    fit.
 
-    ParameterError where no text fits the model.
+    ParameterError where no text fits the model, or a channel form is none.
     """
     typing = entities.is_tagged(dataset)
     catalogue = yaml.safe_load(FILE.read_text(encoding="utf-8"))
@@ -83,17 +114,14 @@ def load(dataset: str, labels: Sequence[str], model: CausalLM, max_tokens: int) 
     *first, last = words.values()
     listed = f"{', '.join(first)} or {last}"
     templates = tuple(
-        Template(
-            name,
-            parts.get("instruction", "").replace("{labels}", listed),
-            # Doubled braces of a label stay text when the question is filled.
-            parts["question"].replace("{labels}", listed.replace("{", "{{").replace("}", "}}")),
-        )
-        for name, parts in found["templates"].items()
+        _template(name, parts, listed) for name, parts in [*found["templates"].items()][:count]
     )
     longest = max(len(model.encode(f" {word}")) for word in words.values())
     prompts = Prompts(templates, words, typing, max_tokens, max(NEW_TOKENS, longest + 4))
-    empty = max(len(model.encode(template.fill([], prompts.same("")))) for template in templates)
+    nothing = prompts.same("")
+    forms = [template.fill([], nothing) for template in templates]
+    forms += ["".join(each.turn([], nothing, "")) for each in templates if each.channel]
+    empty = max(len(model.encode(form)) for form in forms)
     taken = empty + prompts.new_tokens + SPARE_TOKENS
     room = (model.capacity - taken) // (2 if typing else 1)
     if room < 1:
@@ -102,6 +130,24 @@ def load(dataset: str, labels: Sequence[str], model: CausalLM, max_tokens: int) 
             expected=f"more than {taken:,}, for the question and its answer",
         )
     return replace(prompts, max_tokens=min(max_tokens, room))
+
+
+def _template(name: str, parts: Mapping[str, str], listed: str) -> Template:
+    """A template of the file, with all labels' words where it names them."""
+    # Doubled braces of a label stay text when the question is filled.
+    doubled = listed.replace("{", "{{").replace("}", "}}")
+    channel = parts.get("channel", "")
+    if channel and not TURNED.fullmatch(channel):
+        raise ParameterError(
+            f"{FILE.name}, template {name!r}: channel is {channel!r}",
+            expected="{label} somewhere, and a space and {text} or {entity} at the end",
+        )
+    return Template(
+        name,
+        parts.get("instruction", "").replace("{labels}", listed),
+        parts["question"].replace("{labels}", doubled),
+        channel.replace("{labels}", doubled),
+    )
 
 
 def draw(texts: Sequence[str], labels: Sequence[str], count: int, seed: str) -> list[int]:
@@ -131,15 +177,15 @@ def draw(texts: Sequence[str], labels: Sequence[str], count: int, seed: str) -> 
 
 def fitting(
     model: CausalLM,
-    template: Template,
-    shots: Sequence[tuple[Fields, str]],
+    fill: Callable[[Shots, Fields], str],
+    shots: Shots,
     items: Sequence[Fields],
     room: int,
 ) -> int:
     """How many shots fit before the longest item, all with the same ones, in `room` tokens."""
-    longest = max(items, key=lambda item: len(model.encode(template.fill([], item))))
+    longest = max(items, key=lambda item: len(model.encode(fill([], item))))
     for count in range(len(shots), 0, -1):
-        length = len(model.encode(template.fill(shots[:count], longest)))
+        length = len(model.encode(fill(shots[:count], longest)))
         if length <= room:
             return count
     return 0
