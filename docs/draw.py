@@ -9,6 +9,7 @@ PICTURES = {
     "pretraining": figures.bits_per_byte,
     "fine_tuning": figures.learning_curve,
     "prompting": lambda result: figures.methods(result, "test/accuracy"),
+    "contest": figures.overtaking,
     "finance": figures.edges,
     "ner": figures.f1_by_type,
 }

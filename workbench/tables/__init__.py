@@ -9,6 +9,7 @@ from workbench.tables.classes import (
     swaps,
     worst_texts,
 )
+from workbench.tables.contest import contest, crossings
 from workbench.tables.finance import folds, verdict
 from workbench.tables.html import Html
 from workbench.tables.ner import disputed, token_report, worst_sentences
@@ -20,6 +21,8 @@ __all__ = [
     "Html",
     "answers",
     "attributions",
+    "contest",
+    "crossings",
     "disputed",
     "disputed_texts",
     "domains",

@@ -6,9 +6,10 @@ Importing them loads no torch: plans and the command line read configurations on
 from types import ModuleType
 
 from workbench.errors import ParameterError
-from workbench.tasks import finance, fine_tuning, ner, pretraining, prompting, template
+from workbench.tasks import contest, finance, fine_tuning, ner, pretraining, prompting, template
 
 TASKS: dict[str, ModuleType] = {
+    "contest": contest,
     "finance": finance,
     "fine_tuning": fine_tuning,
     "ner": ner,
