@@ -29,7 +29,7 @@ from workbench.tasks.class_scores import Compared
 from workbench.tasks.classifiers import Labelled, Probabilities, Reading
 from workbench.tasks.contest import DECODER, asking
 from workbench.tasks.contest_scores import Answered
-from workbench.tasks.prompt_scores import BATCH, RAW, Prompted, Shots
+from workbench.tasks.prompt_scores import BATCH, RAW, Asked, Prompted, Shots
 from workbench.training import Log, Recipe
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 EPOCHS, STEPS = 3, 40
 """Passes over the examples: as many as make 40 steps, and never fewer than three. Few examples
-need more passes (Mosbach et al. 2021, "On the Stability of Fine-tuning BERT", section 6)."""
+need more passes (Mosbach et al. 2021, "On the Stability of Fine-tuning BERT")."""
 LEARNING_RATE = 1e-4
 """Of full fine-tuning and SetFit, as chosen in earlier runs (docs/log.md); LoRA takes ten times."""
 LORA_RANK = 8
@@ -102,15 +102,9 @@ def pools(config: "Config", data: TextData) -> list[Labelled]:
 def prompt(
     config: "Config", models: "Models", data: TextData, drawn: Sequence[Labelled]
 ) -> tuple[Levels, Loss]:
-    """What prompts answer, without examples and with those of each draw; the test texts cut.
-
-    A prompt's examples come from the smallest size of its draw, label by label in turn.
-    """
+    """What prompts answer, without examples and with those of each draw; the test texts cut."""
     asked, cut = prompt_methods.ask(asking(config), models.decoder, data)
-    few = [
-        prompt_methods.shots(asked, pool.first(config.counts[0]), config.shots, f"{config.seed}")
-        for pool in (drawn if config.shots else ())
-    ]
+    few = examples(config, asked, drawn) if config.shots else []
     answers: dict[str, list[Probabilities]] = {}
     prompted: list[Prompted] = []
     costs: dict[str, Any] = {}
@@ -129,6 +123,15 @@ def prompt(
             answers[name] = by_draw * (1 if len(shots) > 1 else config.draws)
             costs[name] = {key: cost[key] for key in cost if key != "answer_seconds"}
     return Levels(answers, prompted, costs), cut
+
+
+def examples(config: "Config", asked: Asked, drawn: Sequence[Labelled]) -> list[Shots]:
+    """A prompt's examples of each draw: from its smallest size, label by label in turn."""
+    smallest = config.counts[0]
+    return [
+        prompt_methods.shots(asked, pool.first(smallest), config.shots, str(config.seed))
+        for pool in drawn
+    ]
 
 
 def learn(

@@ -77,8 +77,10 @@ class Answered:
         """Mean accuracy of everything in each resample: [B, S] or [B]; None for too few clusters.
 
         Clusters are drawn with replacement, and of D draws D - 1: so many give a mean as spread as
-        the mean of all is (Rao and Wu 1988, "Resampling Inference with Complex Survey Data",
-        section 2). All that is compared is resampled alike, so differences are paired.
+        the mean of all is (Rao and Wu 1988, "Resampling Inference with Complex Survey Data").
+        Chance in one item of one draw counts with both, so an interval is rather too wide than too
+        narrow (Owen 2007, "The Pigeonhole Bootstrap"). All that is compared is resampled alike, so
+        differences are paired.
         """
         if len(set(self.clusters)) < MIN_CLUSTERS:
             return None

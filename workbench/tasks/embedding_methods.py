@@ -133,7 +133,7 @@ def setfit(
         once = replace(recipe, epochs=1)
         pieces = fit(model, epoch_batches, loss, weight, None, once, log).pieces
     model.eval()
-    read = lambda texts: unit(classifiers.encode(model.encoder, texts, reading))  # noqa: E731
+    read: Read = lambda texts: unit(classifiers.encode(model.encoder, texts, reading))  # noqa: E731
     head = _head(read(train.texts), train.labels)
     predict = lambda texts: classifiers.in_order(head, read(texts), labels)  # noqa: E731
     return predict, model.trainable + classifiers.weights_of(head), pieces
