@@ -11,6 +11,7 @@ PICTURES = {
     "prompting": lambda result: figures.methods(result, "test/accuracy"),
     "multiple_choice": figures.choice_lengths,
     "prompted_ner": lambda result: figures.methods(result, "test/entity_f1"),
+    "contest": figures.overtaking,
     "finance": figures.edges,
     "ner": figures.f1_by_type,
 }

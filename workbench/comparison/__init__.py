@@ -24,6 +24,7 @@ __all__ = ["RIGHT", "Comparison", "Example", "Measure", "Side", "compare"]
 EXAMPLES = 3
 """Items shown of those that only one of the two has right."""
 RIGHT = {
+    "contest": "a test item that got its gold label",
     "finance": "a market's day whose direction was called right",
     "fine_tuning": "a text that got its gold label",
     "multiple_choice": "a question whose right answer was picked",

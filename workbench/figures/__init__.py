@@ -3,6 +3,7 @@
 from workbench.figures.canvas import Figure
 from workbench.figures.choices import choice_lengths
 from workbench.figures.classes import label_confusion, learning_curve, methods, reliability
+from workbench.figures.contest import overtaking
 from workbench.figures.decoder import attention, lens, lens_sentence
 from workbench.figures.finance import edges, folds, last_words
 from workbench.figures.ner import confusion, errors, f1_by_part, f1_by_type
@@ -30,6 +31,7 @@ __all__ = [
     "lens",
     "lens_sentence",
     "methods",
+    "overtaking",
     "probes",
     "prompt_spread",
     "reliability",

@@ -15,6 +15,7 @@ from workbench.tables.classes import (
     swaps,
     worst_texts,
 )
+from workbench.tables.contest import contest, crossings
 from workbench.tables.finance import folds, verdict
 from workbench.tables.html import Html
 from workbench.tables.ner import disputed, token_report, worst_sentences
@@ -31,6 +32,8 @@ __all__ = [
     "choice_costs",
     "choice_example",
     "choice_lengths",
+    "contest",
+    "crossings",
     "disputed",
     "disputed_texts",
     "domains",

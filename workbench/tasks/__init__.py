@@ -7,6 +7,7 @@ from types import ModuleType
 
 from workbench.errors import ParameterError
 from workbench.tasks import (
+    contest,
     finance,
     fine_tuning,
     multiple_choice,
@@ -18,6 +19,7 @@ from workbench.tasks import (
 )
 
 TASKS: dict[str, ModuleType] = {
+    "contest": contest,
     "finance": finance,
     "fine_tuning": fine_tuning,
     "multiple_choice": multiple_choice,

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from workbench import machine
 from workbench.models.encoder import Encoder
 from workbench.models.text_classifier import TextClassifier, biases
-from workbench.tasks import classifiers
+from workbench.tasks import classifiers, embedding_methods
 from workbench.tasks.classifiers import Labelled, Predict, Probabilities, Reading
 from workbench.training import Log, Recipe
 
 FULL, LORA, BITFIT, HEAD = "full fine-tuning", "LoRA", "BitFit", "head only"
 TFIDF, MAJORITY = "TF-IDF + logistic regression", "majority"
+NEAREST, SETFIT = "nearest neighbours", "SetFit"
 BATCH_PIECES = 640
 LIGHT_RATE = 10
 """Learning rate of LoRA and BitFit as a multiple of full fine-tuning's: few weights change."""
@@ -29,6 +30,8 @@ class Setting:
     encoder: Encoder
     labels: Sequence[str]
     validation: Labelled
+    """Chooses epoch and penalty. Without texts in it the last epoch is kept, and folds of the
+    training texts choose the penalty: then nothing is learned from labels but those of training."""
     reading: Reading
     recipe: Recipe
     """Of full fine-tuning."""
@@ -91,13 +94,13 @@ class _Learned:
 def learn(
     method: str, train: Labelled, texts: Sequence[str], setting: Setting, *, keep: bool = False
 ) -> Answer:
-    """Learn by one of METHODS from `train`, and answer for `texts`; `keep` the model as well."""
+    """Learn by one of METHODS or FEW from `train`, and answer for `texts`; `keep` the model too."""
     print(f"{method}: learning from {len(train.texts):,} texts", flush=True)
     machine.seed(setting.seed)
     place = setting.encoder.device
     measured = machine.reset_peak_memory(place)
     began = time.monotonic()
-    learned = METHODS[method](train, setting)
+    learned = (METHODS | FEW)[method](train, setting)
     seconds = time.monotonic() - began
     memory = machine.part_memory_mb(place) if measured else None
     answers, model = learned.predict(texts), learned.model if keep else None
@@ -137,7 +140,7 @@ def _tuned(train: Labelled, setting: Setting, rate: float, **kind: Any) -> _Lear
     fit = classifiers.fine_tune(
         model,
         train,
-        setting.validation,
+        setting.validation if setting.validation.texts else None,
         recipe,
         setting.reading,
         setting.log,
@@ -149,6 +152,23 @@ def _tuned(train: Labelled, setting: Setting, rate: float, **kind: Any) -> _Lear
     return _Learned(predict, model.trainable, fit.pieces, model)
 
 
+def _nearest(train: Labelled, setting: Setting) -> _Learned:
+    return _Learned(*embedding_methods.nearest(setting.read, train, setting.labels))
+
+
+def _setfit(train: Labelled, setting: Setting) -> _Learned:
+    learned = embedding_methods.setfit(
+        setting.encoder,
+        train,
+        setting.labels,
+        setting.recipe,
+        setting.reading,
+        setting.log,
+        seed=setting.seed,
+    )
+    return _Learned(*learned)
+
+
 METHODS: dict[str, Callable[[Labelled, Setting], _Learned]] = {
     MAJORITY: _majority,
     TFIDF: _tfidf,
@@ -158,6 +178,8 @@ METHODS: dict[str, Callable[[Labelled, Setting], _Learned]] = {
     FULL: _full,
 }
 """From the cheapest to the dearest."""
+FEW: dict[str, Callable[[Labelled, Setting], _Learned]] = {NEAREST: _nearest, SETFIT: _setfit}
+"""Made for few labelled texts; neither looks at validation."""
 
 
 def methods(encoder: Encoder) -> list[str]:

@@ -14,6 +14,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -29,6 +30,8 @@ from workbench.training import Fit, Log, Recipe, fit
 EVALUATION_PIECES = 4096
 PENALTIES = (0.03, 0.3, 3.0, 30.0)
 """Inverse strengths of logistic regression's L2 penalty that validation chooses from."""
+FOLDS = 4
+"""Of the training texts, where there is no validation to choose by."""
 Probabilities = NDArray[np.float64]
 Predict = Callable[[Sequence[str]], Probabilities]
 
@@ -67,15 +70,17 @@ def majority(train: Labelled, labels: Sequence[str], count: int) -> Probabilitie
 def tfidf(train: Labelled, validation: Labelled, labels: Sequence[str]) -> tuple[Predict, int]:
     """TF-IDF of 2 to 5 characters within words, and logistic regression; penalty by validation.
 
-    On tweets this is stronger than words and pairs of words (docs/log.md).
+    Without validation texts the training texts choose it, by folds. On tweets this is stronger than
+    words and pairs of words (docs/log.md).
 
     Gives a function from texts to probabilities, and the number of weights learned.
     """
     grams = TfidfVectorizer(sublinear_tf=True, ngram_range=(2, 5), analyzer="char_wb")
-    seen, held_out = grams.fit_transform(train.texts), grams.transform(validation.texts)
+    seen = grams.fit_transform(train.texts)
+    held_out = grams.transform(validation.texts) if validation.texts else seen[:0]
     model = _logistic(seen, train.labels, held_out, validation.labels)
-    predict = lambda texts: _in_order(model, grams.transform(texts), labels)  # noqa: E731
-    return predict, _weights(model)
+    predict = lambda texts: in_order(model, grams.transform(texts), labels)  # noqa: E731
+    return predict, weights_of(model)
 
 
 def linear_probe(
@@ -86,10 +91,14 @@ def linear_probe(
 ) -> tuple[Predict, int]:
     """Logistic regression on the features [N, H] that `read` gives: only a head is learned.
 
+    Validation chooses the penalty, or without it folds of the training texts.
+
     Gives a function from texts to probabilities, and the number of weights learned.
     """
-    model = _logistic(read(train.texts), train.labels, read(validation.texts), validation.labels)
-    return lambda texts: _in_order(model, read(texts), labels), _weights(model)
+    seen = read(train.texts)
+    held_out = read(validation.texts) if validation.texts else seen[:0]
+    model = _logistic(seen, train.labels, held_out, validation.labels)
+    return lambda texts: in_order(model, read(texts), labels), weights_of(model)
 
 
 def encode(encoder: Encoder, texts: Sequence[str], reading: Reading) -> NDArray[np.float32]:
@@ -211,34 +220,52 @@ def _logistic(
 ) -> Pipeline:
     """Logistic regression with the penalty of least loss on validation.
 
-    Of training texts that all have one label, nothing but that label can be learned.
+    Where no validation text has a label of training, the loss is that of folds of the training
+    texts. Of training texts that all have one label, nothing but that label can be learned.
     """
-    if len(set(labels)) == 1:
+    if len(set(labels)) < 2:
         return make_pipeline(DummyClassifier().fit(seen, labels))
-    best, best_loss = None, np.inf
     known = [place for place, label in enumerate(gold) if label in set(labels)]
-    for penalty in PENALTIES:
-        scale = StandardScaler(with_mean=isinstance(seen, np.ndarray))
-        steps = [scale] if isinstance(seen, np.ndarray) else []
-        model = make_pipeline(*steps, LogisticRegression(C=penalty, max_iter=2000, tol=1e-3))
-        model.fit(seen, labels)
-        loss = np.inf
-        if known:
-            guessed = model.predict_proba(held_out[known])
-            loss = log_loss([gold[place] for place in known], guessed, labels=model.classes_)
-        if best is None or loss < best_loss:
-            best, best_loss = model, loss
-    return best
+    if not known:
+        return _penalised(seen, labels, min(PENALTIES, key=lambda p: _folded_loss(seen, labels, p)))
+    models = [_penalised(seen, labels, penalty) for penalty in PENALTIES]
+    of_known = [gold[place] for place in known]
+    loss = [
+        log_loss(of_known, model.predict_proba(held_out[known]), labels=model.classes_)
+        for model in models
+    ]
+    return models[int(np.argmin(loss))]
 
 
-def _weights(model: Pipeline) -> int:
+def _penalised(seen: NDArray, labels: Sequence[str], penalty: float) -> Pipeline:
+    scale = [StandardScaler()] if isinstance(seen, np.ndarray) else []
+    model = make_pipeline(*scale, LogisticRegression(C=penalty, max_iter=2000, tol=1e-3))
+    return model.fit(seen, labels)
+
+
+def _folded_loss(seen: NDArray, labels: Sequence[str], penalty: float) -> float:
+    """Loss in nats of the texts of each fold under what the other folds teach.
+
+    A label that those lack costs every penalty the same; folds that leave one label are skipped.
+    """
+    order, total = sorted(set(labels)), 0.0
+    folds = KFold(min(FOLDS, len(labels)), shuffle=True, random_state=0)
+    for rest, fold in folds.split(np.arange(len(labels))):
+        learned = [labels[place] for place in rest]
+        if len(set(learned)) > 1:
+            found = in_order(_penalised(seen[rest], learned, penalty), seen[fold], order)
+            total += sum(losses(found, [labels[place] for place in fold], order))
+    return total
+
+
+def weights_of(model: Pipeline) -> int:
     """Weights and biases of the logistic regression that a pipeline ends with."""
     if isinstance(model[-1], DummyClassifier):
         return 0
     return int(model[-1].coef_.size + model[-1].intercept_.size)
 
 
-def _in_order(model: Pipeline, inputs: NDArray, labels: Sequence[str]) -> Probabilities:
+def in_order(model: Pipeline, inputs: NDArray, labels: Sequence[str]) -> Probabilities:
     """Probabilities with a column a label, 0 for a label that training lacked."""
     found = np.zeros((inputs.shape[0], len(labels)))
     places = [labels.index(label) for label in model.classes_]

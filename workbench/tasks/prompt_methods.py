@@ -55,31 +55,35 @@ def score(
     config: "Config", asked: Asked, train: Labelled, *, channel: bool = False
 ) -> tuple[list[Prompted], dict[str, Any]]:
     """Scores of all prompts, zero-shot and few-shot, and the cost of each method among them."""
-
-    def shots(seed: int) -> Shots:
-        places = prompts.draw(train.texts, train.labels, config.shots, f"{config.seed}/{seed}")
-        found = [asked.prompts.fields(asked.model, train.texts[place])[0] for place in places]
-        words = [asked.prompts.words[train.labels[place]] for place in places]
-        return list(zip(found, words, strict=True))
-
-    few = [shots(seed) for seed in range(config.shot_seeds)] if config.shots else []
+    seeds = range(config.shot_seeds if config.shots else 0)
+    few = [shots(asked, train, config.shots, f"{config.seed}/{seed}") for seed in seeds]
     prompted: list[Prompted] = []
     costs: dict[str, Any] = {}
     none: list[Shots] = [[]]
     for draws in filter(None, (none, few)):
-        found, cost = _timed(asked, partial(prompt_scores.score, asked, draws, channel=channel))
+        found, cost = timed(asked, partial(prompt_scores.score, asked, draws, channel=channel))
         prompted += found
         costs |= dict.fromkeys(prompt_scores.ensembles(found), cost)
     return prompted, costs
 
 
+def shots(asked: Asked, train: Labelled, count: int, seed: str) -> Shots:
+    """Examples for a prompt, drawn from `train` label by label in turn."""
+    places = prompts.draw(train.texts, train.labels, count, seed)
+    found = [asked.prompts.fields(asked.model, train.texts[place])[0] for place in places]
+    return [
+        (fields, asked.prompts.words[train.labels[place]])
+        for fields, place in zip(found, places, strict=True)
+    ]
+
+
 def write(asked: Asked) -> tuple[dict[str, list[str]], list[tuple[str, int]], dict[str, Any]]:
     """Written answers read as labels by template, the commonest that are none, and their cost."""
-    written, cost = _timed(asked, partial(prompt_scores.write, asked))
+    written, cost = timed(asked, partial(prompt_scores.write, asked))
     return *prompt_scores.read_answers(written, asked.prompts), cost
 
 
-def _timed(asked: Asked, work: Callable[[], Found]) -> tuple[Found, dict[str, Any]]:
+def timed(asked: Asked, work: Callable[[], Found]) -> tuple[Found, dict[str, Any]]:
     """What `work` gives, and what it cost: nothing to learn, only answering."""
     place = asked.model.device
     measured = machine.reset_peak_memory(place)

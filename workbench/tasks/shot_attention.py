@@ -39,7 +39,9 @@ def look(
     that is answered (`same`, empty where it never is) and where it is another (`other`).
     """
     words = [word for _, word in shots]
-    rows, same, other = [], [], []
+    rows: list[NDArray[np.float64]] = []
+    same: list[NDArray[np.float64]] = []
+    other: list[NDArray[np.float64]] = []
     for fields, answer in zip(items, answers, strict=True):
         names, shares = _shares(model, _parts(template, shots, fields))
         rows.append(shares)

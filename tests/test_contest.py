@@ -1,0 +1,433 @@
+"""The contest: crossings and their intervals, what may be learned from, and every number kept."""
+
+import dataclasses
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from bs4 import BeautifulSoup
+from sklearn.metrics import accuracy_score
+from sklearn.neighbors import KNeighborsClassifier
+
+from workbench import figures, machine, sources, tables
+from workbench.comparison import compare
+from workbench.data import text
+from workbench.errors import ParameterError
+from workbench.models.embedder import Embedder
+from workbench.models.encoder import Encoder
+from workbench.tasks import (
+    adaptation,
+    classifiers,
+    contest,
+    contest_methods,
+    contest_scores,
+    embedding_methods,
+)
+from workbench.tasks.adaptation import FEW, METHODS, NEAREST, SETFIT, TFIDF
+from workbench.tasks.classifiers import Labelled, Reading
+from workbench.tasks.contest_scores import ALREADY, NEVER, Answered, crossing
+from workbench.training import Log, Recipe
+
+SIZES = (8, 32, 128, 512)
+REFERENCE = "1 shot + batch"
+READING = Reading(max_pieces=24, dtype=torch.float32)
+
+
+@pytest.fixture(scope="module")
+def config():
+    return contest.Config.check(contest.SMOKE)
+
+
+@pytest.fixture(scope="module")
+def models(config):
+    return contest.load_model(config)
+
+
+@pytest.fixture(scope="module")
+def data(config):
+    return contest.load_data(config)
+
+
+@pytest.fixture(scope="module")
+def result(config, models, data):
+    return contest.run(config, models, data)
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_bert):
+    return Encoder(sources.resolve(str(tiny_bert), "model"), casing=False).eval()
+
+
+def test_a_crossing_lies_where_the_line_on_the_logarithm_passes():
+    curves = np.array([[0.3, 0.4, 0.6, 0.7], [0.3, 0.3, 0.3, 0.5], [0.6, 0.2, 0.2, 0.2]])
+    assert crossing(SIZES, curves, np.full(3, 0.5)) == pytest.approx([64, NEVER, ALREADY])
+
+
+def test_a_curve_that_only_touches_the_level_has_not_passed_it():
+    curves = np.array([[0.5, 0.5, 0.5, 0.5], [0.5, 0.6, 0.4, 0.4]])
+    assert crossing(SIZES, curves, np.full(2, 0.5)) == pytest.approx([NEVER, 8])
+
+
+@pytest.mark.parametrize(
+    ("steps", "at", "low", "high"),
+    [((9, 9, 9, 9), "already", "already", "already"), ((1, 1, 1, 1), *["not reached"] * 3)],
+    ids=["ahead from the start", "never"],
+)
+def test_a_curve_far_from_the_level_is_an_outcome_and_no_number(steps, at, low, high):
+    found = answered(np.array(steps) / 10, 0.5, items=200, draws=3, seed=0)
+    point = found.crossing("curve", "level")
+    assert (point["at"], point["low"], point["high"]) == (at, low, high)
+    assert point["shares"][at] == 1
+    last = found.metric("curve", size=3, minus="level")
+    said = contest_scores.tell(point, last, SIZES)
+    assert ("already" in said) == (at == "already")
+    assert ("within n = 512" in said) == (at == "not reached")
+    assert ("≤ 8" if at == "already" else "> 512") in said
+
+
+def answered(curve, level, *, items, draws, seed, wobble=0.0):
+    """Right and wrong answers of a curve and a level that are right with these probabilities.
+
+    A draw of examples moves the whole curve by a normal deviate times `wobble`.
+    """
+    chance = np.random.default_rng(seed)
+    luck = wobble * chance.standard_normal((1, draws, 1))
+    hardness = chance.random((1, 1, items))  # the same item is hard for all, so answers are paired
+    noise = 0.5 * hardness + 0.5 * chance.random((len(SIZES), draws, items))
+    mine = sums_to_uniform(0.5 * hardness[0] + 0.5 * chance.random((draws, items)))
+    return Answered(
+        sizes=SIZES,
+        curves={"curve": sums_to_uniform(noise) < np.asarray(curve)[:, None, None] + luck},
+        levels={"level": mine < level},
+        clusters=list(range(items)),
+        unit="texts",
+    )
+
+
+def sums_to_uniform(mean):
+    """The mean of two uniform numbers as a uniform one, by its distribution function."""
+    return np.where(mean < 0.5, 2 * mean**2, 1 - 2 * (1 - mean) ** 2)
+
+
+@pytest.mark.parametrize(("draws", "wobble"), [(3, 0.03), (5, 0.03), (1, 0.0)])
+def test_the_interval_of_a_crossing_covers_the_true_one(draws, wobble):
+    """100 simulations at a nominal .95; with several draws nearly all hold it."""
+    curve = np.array([0.35, 0.45, 0.55, 0.65])
+    true = 32 * 4**0.5  # half the way from 32 to 128 on the logarithm
+    hits = []
+    for seed in range(100):
+        found = answered(curve, 0.5, items=200, draws=draws, seed=seed, wobble=wobble)
+        point = found.crossing("curve", "level")
+        low, high = (
+            {"already": 0, "not reached": np.inf}.get(point[end], point[end])
+            for end in ("low", "high")
+        )
+        hits.append(low <= true <= high)
+    assert np.mean(hits) >= 0.9
+
+
+def test_draws_are_resampled_as_well_as_items():
+    same = answered([0.4, 0.5, 0.6, 0.7], 0.5, items=200, draws=4, seed=1)
+    moved = np.array(same.curves["curve"])
+    moved[:, 0], moved[:, 1] = True, False  # two draws all right and all wrong
+    apart = dataclasses.replace(same, curves={"curve": moved})
+    wide, narrow = apart.metric("curve", size=1), same.metric("curve", size=1)
+    assert wide.high - wide.low > 3 * (narrow.high - narrow.low)
+
+
+def test_differences_are_paired_by_item_and_by_draw():
+    found = answered([0.4, 0.5, 0.6, 0.7], 0.5, items=200, draws=3, seed=2)
+    twin = dataclasses.replace(found, levels={"level": found.curves["curve"][2]})
+    difference = twin.metric("curve", size=2, minus="level")
+    assert (difference.value, difference.low, difference.high) == (0, 0, 0)
+
+
+def test_too_few_items_have_no_interval():
+    found = answered([0.2, 0.2, 0.9, 0.9], 0.5, items=9, draws=2, seed=0)
+    point = found.crossing("curve", "level")
+    assert point["low"] is point["high"] is None
+    assert found.metric("curve", size=0).how == "no interval: only 9 texts"
+    assert contest_scores.span(point, SIZES) == ""
+
+
+def test_learners_are_those_that_adaptation_has():
+    known = {name.removeprefix(contest.DECODER) for name in contest.LEARNERS}
+    assert known == {*METHODS, *FEW} - {adaptation.MAJORITY}
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"sizes": "8"}, "fewer than two sizes"),
+        ({"sizes": "8, many"}, "no list of whole numbers"),
+        ({"sizes": "1, 8"}, "from 2 on"),
+        ({"methods": "decoder"}, "unknown method 'decoder'"),
+        ({"methods": " , "}, "no method"),
+        ({"shots": 9}, "shots=9, but the smallest of sizes='8, 32, 128, 512' is 8"),
+    ],
+    ids=["one size", "words", "one example", "ambiguous", "none", "more shots than examples"],
+)
+def test_a_parameter_that_makes_no_sense_is_one_clear_error(values, says):
+    with pytest.raises(ParameterError, match=says):
+        contest.Config.check(values)
+
+
+def test_more_examples_than_texts_is_one_clear_error(data):
+    config = contest.Config.check({**contest.SMOKE, "sizes": "8, 5000"})
+    with pytest.raises(ParameterError, match="only 2.. training texts"):
+        contest_methods.pools(config, data)
+
+
+def test_draws_are_nested_reproducible_and_differ(config, data):
+    first, second = contest_methods.pools(config, data)
+    small, large = config.counts
+    assert len(first.texts) == large == len(set(first.texts))
+    assert first.first(small).texts == first.texts[:small]
+    assert contest_methods.pools(config, data) == [first, second]
+    assert first.texts != second.texts
+    wider = contest.Config.check({**contest.SMOKE, "sizes": "4, 8, 16"})
+    train = classifiers.labelled(data, "train")
+    labels = dict(zip(train.texts, train.labels, strict=True))
+    for pool in contest_methods.pools(wider, data):
+        assert [labels[words] for words in pool.texts] == list(pool.labels)
+
+
+def test_few_examples_get_more_passes():
+    assert contest_methods.epochs([30] * 8) == contest_methods.STEPS
+    assert contest_methods.epochs([30] * 100_000) == contest_methods.EPOCHS
+
+
+def setting(encoder, labels, validation=None, **changes):
+    given = {
+        "encoder": encoder, "labels": labels, "validation": validation or Labelled([], []),
+        "reading": READING, "recipe": Recipe(epochs=2, learning_rate=1e-4), "lora_rank": 4,
+        "seed": 0, "log": Log(None), **changes,
+    }  # fmt: skip
+    return adaptation.Setting(**given)
+
+
+def garbled(part):
+    """The same texts, each with the next text's label."""
+    return Labelled(part.texts, [*part.labels[1:], part.labels[0]])
+
+
+@pytest.mark.parametrize("method", [NEAREST, SETFIT])
+def test_methods_for_few_texts_do_not_look_at_validation(tiny, data, method):
+    train = classifiers.labelled(data, "train").first(10)
+    held = classifiers.labelled(data, "validation").first(10)
+    asked = classifiers.labelled(data, "test").first(6).texts
+    found = [
+        adaptation.learn(method, train, asked, setting(tiny, data.labels, part)).probabilities
+        for part in (held, garbled(held), None)
+    ]
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
+
+
+def test_no_label_but_those_of_the_draw_changes_an_answer(data, models, monkeypatch):
+    """Garble the labels of validation, and of all training texts beyond those drawn."""
+    monkeypatch.setattr(contest_methods, "STEPS", 2)
+    values = contest.SMOKE | {"sizes": "4, 8", "draws": 1, "items": 4}
+    values["methods"] = "full fine-tuning, head only, TF-IDF"
+    config = contest.Config.check(values)
+    drawn = set(contest_methods.pools(config, data)[0].texts)
+    others = dict(zip(data.labels, [*data.labels[1:], data.labels[0]], strict=True))
+
+    def turn(row):
+        return {"label": row["label"] if row["text"] in drawn else others[row["label"]]}
+
+    splits = data.splits.copy()
+    for name in ("train", "validation"):
+        splits[name] = splits[name].map(turn, load_from_cache_file=False)
+    other = dataclasses.replace(data, splits=type(data.splits)(splits))
+    assert other.splits["validation"]["label"] != data.splits["validation"]["label"]
+    found = []
+    for each in (data, other):
+        pools = contest_methods.pools(config, each)
+        points = contest_methods.learn(config, models, each, pools, Log(None))
+        found.append(np.stack([point.answer.probabilities for point in points]))
+    assert np.array_equal(*found)
+
+
+def test_shots_come_from_the_smallest_size_of_their_draw(config, models, data):
+    asked, _ = contest_methods.prompt_methods.ask(contest.asking(config), models.decoder, data)
+    pools = contest_methods.pools(config, data)
+    for pool, shots in zip(pools, contest_methods.examples(config, asked, pools), strict=True):
+        smallest = [
+            asked.prompts.fields(models.decoder, words)[0]
+            for words in pool.texts[: config.counts[0]]
+        ]
+        assert len(shots) == config.shots
+        for fields, word in shots:
+            place = smallest.index(fields)
+            assert word == asked.prompts.words[pool.labels[place]]
+
+
+def test_neighbours_vote_as_in_scikit_learn():
+    chance = np.random.default_rng(0)
+    points = {f"text {place}": chance.standard_normal(6).astype(np.float32) for place in range(90)}
+    read = lambda texts: np.stack([points[words] for words in texts])  # noqa: E731
+    texts = list(points)
+    labels = ["a", "b", "c"]
+    train = Labelled(texts[:50], list(chance.choice(labels, 50)))
+    predict, trainable = embedding_methods.nearest(read, train, labels)
+    peer = KNeighborsClassifier(embedding_methods.neighbours(50), algorithm="brute")
+    peer.fit(embedding_methods.unit(read(train.texts)), train.labels)
+    asked = embedding_methods.unit(read(texts[50:]))
+    found = predict(texts[50:])
+    assert trainable == 0
+    assert classifiers.chosen(found, labels) == peer.predict(asked).tolist()
+    votes = 7 * peer.predict_proba(asked)
+    assert found == pytest.approx((votes + 1 / 3) / 8)
+    assert found.min() > 0
+
+
+def test_pairs_are_balanced_and_no_text_meets_itself():
+    labels = [*"aaaabbbc"]
+    pairs = embedding_methods.draw_pairs(labels, 0)
+    assert sum(same for *_, same in pairs) * 2 == len(pairs)
+    assert all(left != right for left, right, _ in pairs)
+    assert all((labels[left] == labels[right]) == same for left, right, same in pairs)
+    begun = [left for left, *_ in pairs]
+    assert {begun.count(place) for place in range(7)} == {2 * embedding_methods.ROUNDS}
+    assert 7 not in begun, "the only c has no partner, but may be one"
+    assert 7 in {right for _, right, _ in pairs}
+    assert embedding_methods.draw_pairs([*"ab"], 0) == []
+    many = embedding_methods.draw_pairs([*"ab"] * 400, 0)
+    assert len(many) == embedding_methods.MOST_PAIRS
+    assert len({left for left, *_ in many}) == embedding_methods.MOST_PAIRS / 2
+
+
+def test_a_batch_of_pairs_reads_each_text_once_and_gives_cosines(tiny):
+    model = Embedder(tiny).eval()
+    encoded, _ = tiny.encode(["good", "bad day", "a long sentence"], 24)
+    batch = model.collate(encoded, [(0, 1, True), (2, 0, False), (1, 2, False)])
+    assert len(batch.texts.rows) == 3
+    with torch.inference_mode():
+        found = model(batch)
+    read = embedding_methods.unit(
+        classifiers.encode(tiny, ["good", "bad day", "a long sentence"], READING)
+    )
+    expected = [read[0] @ read[1], read[2] @ read[0], read[1] @ read[2]]
+    assert found.numpy() == pytest.approx(np.array(expected), abs=1e-5)
+    assert batch.part(0, 2).same.tolist() == [1, 0]
+    assert batch.part(1, 2).left.tolist() == batch.left[1::2].tolist()
+    assert batch.part(3, 4) is None
+
+
+def test_setfit_learns_what_can_be_told_apart_and_leaves_the_encoder_alone(models):
+    """Texts in which only one word of many says the label: a mean embedding hardly shows it."""
+    words = "the chair by a window in the hall was seen on Monday and is {} so we said".split()
+    kinds = {"up": ["good", "great", "fine", "lovely"], "down": ["bad", "awful", "poor", "nasty"]}
+
+    def made(start, count):
+        rows = []
+        for number in range(start, start + count):
+            for kind, said in kinds.items():
+                body = words[number % 5 :] + words[: number % 5]
+                rows.append((" ".join(body).format(said[number % 4]) + f" {number}", kind))
+        return Labelled(*map(list, zip(*rows, strict=True)))
+
+    train, test = made(0, 6), made(100, 12)
+    before = {name: value.clone() for name, value in models.encoder.named_parameters()}
+    machine.seed(0)
+    answer = adaptation.learn(SETFIT, train, test.texts, setting(models.encoder, ["down", "up"]))
+    assert accuracy_score(test.labels, answer.chosen(["down", "up"])) >= 0.8
+    assert answer.pieces > 0
+    assert all(value.equal(before[name]) for name, value in models.encoder.named_parameters())
+
+
+def test_setfit_of_one_label_says_that_label(tiny):
+    train = Labelled(["a", "b"], ["up", "up"])
+    answer = adaptation.learn(SETFIT, train, ["c"], setting(tiny, ["down", "up"]))
+    assert answer.probabilities.tolist() == [[0, 1]]
+
+
+def test_folds_choose_a_penalty_where_there_is_no_validation(data):
+    train = classifiers.labelled(data, "train").first(40)
+    loss = partial(classifiers._folded_loss, np.eye(40, 5)[np.arange(40) % 5], train.labels)
+    assert np.isfinite([loss(penalty) for penalty in classifiers.PENALTIES]).all()
+    predict, _ = classifiers.tfidf(train, Labelled([], []), data.labels)
+    test = classifiers.labelled(data, "test")
+    right = accuracy_score(test.labels, classifiers.chosen(predict(test.texts), data.labels))
+    assert right > max(test.labels.count(label) for label in data.labels) / len(test.labels)
+
+
+def test_every_number_follows_from_what_is_saved(result, config, tmp_path):
+    items = result.items[result.items["method"] == SETFIT]
+    largest, first = config.counts[-1], 0
+    for method in config.methods.split(", "):
+        own = result.items[result.items["method"] == method]
+        right = (own["gold"] == own["predicted"]).tolist()
+        bits = result.tables["right"][method]
+        assert bits[-1][first] == "".join("01"[hit] for hit in right)
+        found = result.metrics if method == result.method else result.baselines[method]
+        assert found["test/accuracy"].value == pytest.approx(np.mean(right))
+    parsed = {
+        name: np.array([[[*map(int, draw)] for draw in size] for size in bits], bool)
+        for name, bits in result.tables["right"].items()
+        if not isinstance(bits[0], str)
+    }
+    levels = {
+        name: np.array([[*map(int, draw)] for draw in bits], bool)
+        for name, bits in result.tables["right"].items()
+        if isinstance(bits[0], str)
+    }
+    again = Answered(config.counts, parsed, levels, items["cluster"].tolist(), "texts")
+    assert contest_scores.curve(again) == result.tables["curve"]
+    assert contest_scores.levels(again) == result.tables["levels"]
+    references = contest_methods.references(config)
+    assert references == ["zero-shot + batch", REFERENCE]
+    assert contest_scores.crossings(again, references) == result.tables["crossings"]
+    assert {point["texts"] for point in result.tables["curve"]} == {4, largest}
+
+
+def test_the_run_is_of_its_first_method_beside_prompts_and_the_majority(result):
+    assert result.method == SETFIT
+    others = {NEAREST, TFIDF, "majority", "zero-shot", "zero-shot + batch", "1 shot", REFERENCE}
+    assert set(result.baselines) == set(result.comparisons) == others
+    assert not result.items.duplicated(["item", "method"]).any()
+    assert {record["method"] for record in result.history} == {"SetFit, 8 texts, draw 1"}
+    found = compare(result, result, methods=(SETFIT, REFERENCE))
+    assert found.items == 12
+    assert found.measures["accuracy"].difference.value == pytest.approx(
+        -result.comparisons[REFERENCE]["test/accuracy"].value
+    )
+
+
+def test_costs_are_of_the_largest_size(result):
+    costs = result.tables["methods"]
+    assert costs[SETFIT]["trainable"] == 22_713_216 + 3 * (384 + 1)
+    assert costs[NEAREST]["trainable"] == costs["zero-shot"]["trainable"] == 0
+    assert all(cost["answer_1000_seconds"] > 0 for cost in costs.values())
+    assert costs[SETFIT]["seconds"] > costs[NEAREST]["seconds"]
+
+
+def test_figure_and_tables_say_what_the_numbers_say(result):
+    figure = figures.overtaking(result)
+    assert figure.png.startswith(b"\x89PNG")
+    own = [row for row in result.tables["crossings"] if row["level"] == REFERENCE]
+    said = BeautifulSoup(tables.crossings(result).body, "html.parser").get_text()
+    for row in own:
+        assert row["said"] in figure.caption
+        assert row["said"] in said
+    shown = BeautifulSoup(tables.contest(result).body, "html.parser").get_text()
+    for point in result.tables["curve"]:
+        assert f"{point['value']:.3f} ± {point['sd']:.3f}" in shown
+    zero = next(row for row in result.tables["levels"] if row["method"] == "zero-shot")
+    assert zero["sd"] is None, "there are no examples to draw"
+
+
+def test_the_decoder_learns_as_an_encoder_where_it_is_named(monkeypatch):
+    monkeypatch.setattr(contest_methods, "STEPS", 1)
+    monkeypatch.setattr(contest_methods, "EPOCHS", 1)
+    values = {"sizes": "2, 4", "draws": 1, "items": 2, "methods": "decoder LoRA"}
+    config = contest.Config.check(contest.SMOKE | values)
+    models, data = contest.load_model(config), contest.load_data(config)
+    assert "without its causal mask" in models.describe()
+    pools = contest_methods.pools(config, data)
+    points = contest_methods.learn(config, models, data, pools, Log(None))
+    assert [point.method for point in points] == ["decoder LoRA"] * 2
+    assert points[0].answer.trainable > 3 * 577
+    assert text.load("tiny_reviews").labels == data.labels
