@@ -29,7 +29,8 @@ from workbench.tasks.class_scores import Compared
 from workbench.tasks.classifiers import Labelled, Probabilities, Reading
 from workbench.tasks.contest import DECODER, asking
 from workbench.tasks.contest_scores import Answered
-from workbench.tasks.prompt_scores import BATCH, RAW, Asked, Prompted, Shots
+from workbench.tasks.prompt_scores import BATCH, RAW, Asked, Prompted
+from workbench.tasks.prompts import Shots
 from workbench.training import Log, Recipe
 
 if TYPE_CHECKING:
