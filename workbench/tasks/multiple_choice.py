@@ -36,7 +36,7 @@ class Config(BaseConfig):
     model: str = "smollm2"
     """Decoder to ask: catalogue name, folder or hf:<id>."""
     encoder: str = "minilm"
-    """Encoder to compare question and answer with: catalogue name, folder or hf:<id>."""
+    """Encoder that says how alike texts are: catalogue name, folder or hf:<id>."""
     dataset: str = "dialogs"
     """Questions with answers: catalogue name, path or hf:<id>."""
     categories: str = "trivia"
@@ -46,7 +46,7 @@ class Config(BaseConfig):
     choices: Annotated[int, Field(ge=2, le=20)] = 4
     """Choices of a question, where the data gives none."""
     distractors: Literal["random", "near"] = "random"
-    """Wrong choices drawn from all other answers, or those to the most similar questions."""
+    """Wrong choices: of any other questions, or of the most similar ones."""
     shots: Annotated[int, Field(ge=0, le=64)] = 4
     """Answered questions in a prompt; 0 leaves few-shot prompts out."""
     max_tokens: Annotated[int, Field(ge=4)] = 128
