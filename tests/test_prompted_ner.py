@@ -321,8 +321,8 @@ def test_an_answer_that_was_cut_is_not_read(models):
     config = prompted_ner.Config.check({"dataset": "tiny_ner", "shots": 1, "max_tokens": 4})
     loaded, _ = ner_scores.sample(data.load("tiny_ner"), "test", 2)
     asked = ner_prompts.ask(config, models.decoder, models.encoder, loaded)
-    whole, cut = "\nnone\n\nSentence", "\nperson: Ada Berg; Tom"
-    read = prompted_ner_scores.read(config, models.decoder, asked, [whole, cut], loaded)
+    answers = [Written("\nnone", ended=True), Written("\nperson: Ada Berg; Tom", ended=False)]
+    read = prompted_ner_scores.read(models.decoder, asked, answers, loaded)
     assert [each.problem for each in read] == ["", "cut"]
     assert not read[1].fates
 

@@ -95,7 +95,7 @@ def run(config: Config, model: Models, data: "NerData") -> Result:
     chosen = time.monotonic()
     answers = prompted_ner_scores.write(config, model.decoder, asked)
     times = {"choosing shots": chosen - began, "reading and writing": time.monotonic() - chosen}
-    read = prompted_ner_scores.read(config, model.decoder, asked, answers, sample)
+    read = prompted_ner_scores.read(model.decoder, asked, answers, sample)
     names = ner_scores.names(sample, "test", places)
     prompted_ner_scores.keep(config.directory, names, asked, read)
     tags = [reading.tags for reading in read]

@@ -13,6 +13,7 @@ from workbench import generation, machine
 from workbench import metrics as m
 from workbench.data.ner import NerData
 from workbench.files import write_text
+from workbench.generation import Written
 from workbench.iob import spans
 from workbench.metrics import Tags
 from workbench.models.causal_lm import CausalLM
@@ -65,32 +66,28 @@ class Scored:
     comparisons: dict[str, dict[str, Metric]]
 
 
-def write(config: "Config", model: CausalLM, asked: Asked) -> list[str]:
-    """What the model writes after each prompt, always its most likely token."""
-    written = generation.generate(
+def write(config: "Config", model: CausalLM, asked: Asked) -> list[Written]:
+    """What the model writes after each prompt up to its end, always its most likely token."""
+    return generation.generate(
         model,
         asked.prompts,
         max_new_tokens=config.max_tokens,
+        stop=STOPS[asked.form],
         dtype=machine.precision(config.precision, model.device),
         batch_tokens=BATCH_TOKENS,
         progress="writing the names",
     )
-    return [answer.text for answer in written]
 
 
-def read(
-    config: "Config", model: CausalLM, asked: Asked, answers: Sequence[str], data: NerData
-) -> list[Read]:
+def read(model: CausalLM, asked: Asked, answers: Sequence[Written], data: NerData) -> list[Read]:
     """Each answer read by its grammar; one that was not at its end gives no entity."""
     found = []
     for answer, words in zip(answers, data.splits["test"]["tokens"], strict=True):
-        tokens = len(model.encode(answer))
-        part = ner_answers.read_part(answer, asked.form)
-        whole = part != answer or tokens < config.max_tokens
-        named = ner_answers.parse(answer, words, asked.form, asked.kinds) if whole else None
+        whole, text = answer.ended, answer.text
+        named = ner_answers.parse(text, words, asked.form, asked.kinds) if whole else None
         problem = "" if named is not None else UNPARSED if whole else CUT
         fates = ner_answers.place(words, named or [])
-        found.append(Read(words, part, problem, fates, tokens))
+        found.append(Read(words, text, problem, fates, len(model.encode(text))))
     return found
 
 
