@@ -82,15 +82,23 @@ def until_training(reports, wait_for):
             left.kill()
 
 
+@pytest.fixture(scope="session")
+def decoder_tokenizer():
+    """That of the real decoder."""
+    from workbench.models.causal_lm import CausalLM
+
+    return CausalLM(sources.resolve("smollm2", "model")).tokenizer
+
+
 @pytest.fixture
-def tiny_decoder(tmp_path):
+def tiny_decoder(tmp_path, decoder_tokenizer):
     """Make a random decoder of an architecture, with the tokenizer of the real one."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     from workbench.models.causal_lm import CausalLM
 
     def make(kind: str) -> CausalLM:
-        tokenizer = CausalLM(sources.resolve("smollm2", "model")).tokenizer
+        tokenizer = decoder_tokenizer
         small = {
             "vocab_size": len(tokenizer), "hidden_size": 32, "num_hidden_layers": 2,
             "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 64,

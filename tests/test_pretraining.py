@@ -119,7 +119,7 @@ def test_attention_rows_sum_to_one_and_look_back_only(decoder):
     tokens = torch.tensor([[0, *decoder.encode("Rome is the capital of Italy.")]])
     with torch.inference_mode():
         before = decoder.network(tokens).logits
-        weights = lens.attentions(decoder, tokens)[11]
+        weights = lens.attention(decoder, tokens, 12)
         after = decoder.network(tokens).logits
     assert weights.shape == (9, tokens.shape[1], tokens.shape[1])
     torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:2]))

@@ -24,6 +24,7 @@ METHODS = (
     "zero-shot + batch on test",
     "1 shot", "1 shot + PMI", "1 shot + contextual", OWN, "1 shot + batch on test",
     "majority", "TF-IDF + logistic regression", "fine-tuned encoder", "generation",
+    "constrained generation",
 )  # fmt: skip
 
 
@@ -151,7 +152,8 @@ def test_labels_beyond_the_colours_are_shown_as_others(result):
 
 
 def test_figures_and_tables_say_what_the_numbers_say(result):
-    for figure in (figures.prompt_spread(result), figures.label_shares(result)):
+    drawn = (figures.prompt_spread, figures.label_shares, figures.shot_attention)
+    for figure in (draw(result) for draw in drawn):
         assert figure.png.startswith(b"\x89PNG")
         assert figure.caption.endswith(".")
     assert f"they reach {result.metrics['test/accuracy']}." in figures.prompt_spread(result).caption
@@ -161,6 +163,9 @@ def test_figures_and_tables_say_what_the_numbers_say(result):
         figures.label_shares(result).caption
     )
     assert "batch on test" in tables.prompts(result).body
+    assert "none scored" in tables.traps(result).body
+    assert "gives up to" in tables.traps(result).body
+    assert "drifts most" in tables.priors(result).body
     scores = tables.scores(result).body
     assert scores.count("<tr") == 1 + len(METHODS) + 1
     own = result.metrics["test/macro_f1"]

@@ -8,7 +8,7 @@ from workbench.figures.decoder import attention, lens, lens_sentence
 from workbench.figures.finance import edges, folds, last_words
 from workbench.figures.ner import confusion, errors, f1_by_part, f1_by_type
 from workbench.figures.pretraining import bits_per_byte, fertility, probes
-from workbench.figures.prompting import label_shares, prompt_spread
+from workbench.figures.prompting import label_shares, prompt_spread, shot_attention
 from workbench.figures.training import history
 
 __all__ = [
@@ -35,4 +35,5 @@ __all__ = [
     "probes",
     "prompt_spread",
     "reliability",
+    "shot_attention",
 ]

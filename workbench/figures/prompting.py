@@ -139,3 +139,54 @@ def _lean(given: dict[str, Counter[str]], methods: list[str], total: int) -> str
         f"{gold[label] / total:.0%}. Share of items whose label would have to change for the gold "
         f"shares: {distances}. Right shares do not make right answers."
     )
+
+
+@styled
+def shot_attention(result: Result) -> Figure:
+    """Share of the last token's attention that goes to each part of the prompt, by layer."""
+    found = result.tables["attention"]
+    weights = np.array(found["weights"])
+    canvas = Canvas(figsize=(5.8, 3.6))
+    axes = canvas.subplots()
+    names = _named(found["parts"], found["words"])
+    image = axes.imshow(weights, cmap="Blues", vmin=0, vmax=max(0.01, weights[:, 1:].max()))
+    axes.set_aspect("auto")
+    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=7)
+    axes.set(ylabel="layer")
+    axes.grid(visible=False)
+    canvas.colorbar(image, label="share of attention", extend="max")
+    axes.set_title(f"Where the answer looks, mean of {found['items']} items")
+    return Figure(canvas, "Attention to the parts of the prompt", _looks(found, weights))
+
+
+def _named(parts: list[str], words: list[str]) -> list[str]:
+    """Parts to draw, labels by their words."""
+    labels = {f"label {number}": f"\u2192 {word}" for number, word in enumerate(words, 1)}
+    return [labels.get(part, part) for part in parts]
+
+
+def _looks(found: dict[str, Any], weights: NDArray[np.float64]) -> str:
+    """Shares over all layers, and whether a label draws more where it is the one answered."""
+    mean = weights.mean(axis=0)
+    groups = {
+        group: mean[[part.startswith(group) for part in found["parts"]]].sum()
+        for group in ("first token", "text", "label", "question")
+    }
+    text = (
+        f"Template {found['template']!r}. Over all layers and heads, {groups['first token']:.0%} "
+        f"of the last token's attention goes to the first token, {groups['question']:.0%} to the "
+        "question itself"
+    )
+    if not found["words"]:
+        return f"{text}."
+    text += (
+        f", {groups['text']:.0%} to the texts of the examples and {groups['label']:.0%} to their "
+        "labels."
+    )
+    if found["same"] and found["other"]:
+        same, other = np.mean(found["same"]), np.mean(found["other"])
+        text += (
+            f" A label that is the one answered draws {same:.2%}, another {other:.2%}, each on "
+            "average: copying would show here."
+        )
+    return text + " Attention is where a model reads, not why it answers."

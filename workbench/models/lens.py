@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from workbench.errors import ParameterError
 from workbench.models.causal_lm import CausalLM
@@ -63,11 +64,28 @@ def check(model: CausalLM, stream: Tensor, logits: Tensor) -> float:
     return difference
 
 
-def attentions(model: CausalLM, input_ids: Tensor) -> Tensor:
-    """Attention weights [layers, heads, T, T] over token ids [1, T]; rows sum to 1."""
+def attention(model: CausalLM, input_ids: Tensor, layer: int) -> Tensor:
+    """Attention weights [heads, T, T] of layer 1.. over token ids [1, T]; rows sum to 1."""
     with _eager(model):
         output = model.network(input_ids=input_ids, output_attentions=True, use_cache=False)
-    return torch.stack([weights[0] for weights in output.attentions])
+    weights: Tensor = output.attentions[layer - 1][0]
+    return weights
+
+
+def last_attention(model: CausalLM, input_ids: Tensor) -> Tensor:
+    """Attention weights [layers, heads, T] of the last of T > 1 token ids [1, T]; sums are 1.
+
+    What stands before it is read by the fast kernels, so a long prompt takes no more memory. A
+    layer that sees a window only has 0 before it.
+    """
+    cache = model.network(input_ids=input_ids[:, :-1], use_cache=True).past_key_values
+    with _eager(model):
+        output = model.network(
+            input_ids=input_ids[:, -1:], past_key_values=cache, output_attentions=True
+        )
+    length = input_ids.shape[1]
+    rows = [weights[0, :, -1] for weights in output.attentions]
+    return torch.stack([pad(row, (length - row.shape[-1], 0)) for row in rows])
 
 
 @contextlib.contextmanager

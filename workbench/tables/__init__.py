@@ -21,7 +21,7 @@ from workbench.tables.html import Html
 from workbench.tables.ner import disputed, token_report, worst_sentences
 from workbench.tables.pretraining import domains, parts, probes, surprising
 from workbench.tables.prompted_ner import asking, exact_prompt, written_names
-from workbench.tables.prompting import answers, prompts
+from workbench.tables.prompting import answers, priors, prompts, traps
 from workbench.tables.scores import scores
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "folds",
     "methods",
     "parts",
+    "priors",
     "probes",
     "prompts",
     "risk_check",
@@ -49,6 +50,7 @@ __all__ = [
     "surprising",
     "swaps",
     "token_report",
+    "traps",
     "verdict",
     "worst_choices",
     "worst_sentences",

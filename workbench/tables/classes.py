@@ -9,7 +9,7 @@ from workbench.tables.html import Html, note, table
 COSTS = {
     "trainable": ("trained weights", "{:,}"),
     "seconds": ("training time", "{:,.1f} s"),
-    "answer_seconds": ("answering time", "{:,.1f} s"),
+    "answer_seconds": ("for 1,000 answers", "{:,.1f} s"),
     "memory_mb": ("peak memory", "{:,.0f} MiB"),
 }
 """What `tables["methods"]` may say of a method -> its heading and form."""
@@ -30,7 +30,9 @@ def methods(result: Result, metrics: tuple[str, ...] = ("test/accuracy", "test/m
         cells = [str(found[metric]) if metric in found else "" for metric in metrics]
         difference = result.comparisons.get(method, {}).get(metrics[0])
         cells += [f"{difference:+}", difference.verdict] if difference else ["", ""]
-        cost = costs.get(method, {})
+        cost = dict(costs.get(method, {}))
+        if "answer_seconds" in cost:
+            cost["answer_seconds"] *= 1000 / found[metrics[0]].n
         cells += [
             COSTS[key][1].format(cost[key]) if cost.get(key) is not None else "" for key in shown
         ]

@@ -62,5 +62,57 @@ def answers(result: Result) -> Html:
     return Html(body + note(text) + table(heads, unparsed, wide=heads[0]))
 
 
+def traps(result: Result) -> Html:
+    """The same answers scored by rules in use elsewhere, and by ours."""
+    found = result.tables["traps"]
+    rules = list(found["rows"][0]["scores"])
+    heads = ["answers", *rules, "ours", "of it unparsed"]
+    rows = [
+        [
+            row["outputs"],
+            *(_number(row["scores"][rule]) for rule in rules),
+            " to ".join(dict.fromkeys([_number(row["low"]), _number(row["high"])])),
+            f"{row['unparsed']:.0%}",
+        ]
+        for row in found["rows"]
+    ]
+    empty = found["rows"][:3]
+    best = {rule: max(row["scores"][rule] or 0 for row in empty) for rule in rules}
+    rule = max(best, key=lambda name: best[name])
+    text = (
+        f"Accuracy over {found['items']:,} items; the default label is {found['default']}. None of "
+        f"the first three rows holds one right answer, yet the rule \u201c{rule}\u201d gives up to "
+        f"{best[rule]:.0%}. Ours is a band: unparsed answers wrong, to unparsed answers left out."
+    )
+    return Html(table(heads, rows) + note(text))
+
+
+def priors(result: Result) -> Html:
+    """Mean probability of each label by prompt: over unlabelled texts, and over empty inputs."""
+    found = result.tables["priors"]
+    labels = list(found[0]["texts"])
+    heads = ["shots", "template", "draw", *labels, *(f"{label}, empty" for label in labels)]
+    rows = []
+    for one in found:
+        draw = "" if one["condition"] == "zero-shot" else str(one["shot_seed"] + 1)
+        means = [one[part][label] for part in ("texts", "empty") for label in labels]
+        rows.append([one["condition"], one["template"], draw, *(f"{mean:.2f}" for mean in means)])
+    drift = {
+        label: max(one["texts"][label] for one in found) - min(one["texts"][label] for one in found)
+        for label in labels
+    }
+    label = max(drift, key=lambda name: drift[name])
+    text = (
+        "Mean probability that a prompt gives to each label as scored: over unlabelled texts, the "
+        "same for every prompt, and over inputs that say nothing. From "
+        f"prompt to prompt that of {label} drifts most, by {drift[label]:.2f}."
+    )
+    return Html(table(heads, rows) + note(text))
+
+
+def _number(value: float | None) -> str:
+    return "none scored" if value is None else f"{value:.2f}"
+
+
 def _shown(metric: dict[str, Any]) -> str:
     return str(Metric(**metric))

@@ -91,7 +91,7 @@ def sentence(model: CausalLM, text: str, layer: int) -> dict[str, Any]:
     with torch.inference_mode():
         stream, _ = lens.residuals(model, tokens)
         best = [lens.read(model, states).argmax(-1).tolist() for states in stream[:, 0]]
-        weights = lens.attentions(model, tokens)[layer - 1]
+        weights = lens.attention(model, tokens, layer)
 
     def words(row: Sequence[int]) -> list[str]:
         return [model.tokenizer.decode([token]) for token in row]

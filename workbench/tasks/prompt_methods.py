@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,8 +12,16 @@ from workbench import machine
 from workbench.data.text import TextData
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
+from workbench.models.grammar import one_of
 from workbench.result import Loss
-from workbench.tasks import adaptation, answers, class_scores, prompt_scores, prompts
+from workbench.tasks import (
+    adaptation,
+    answers,
+    class_scores,
+    prompt_scores,
+    prompts,
+    shot_attention,
+)
 from workbench.tasks.adaptation import FULL, MAJORITY, TFIDF, Answer, Setting
 from workbench.tasks.class_scores import Compared
 from workbench.tasks.classifiers import Labelled, Reading, chosen, labelled, losses
@@ -30,6 +39,7 @@ SAMPLE_TEXTS = 50
 EPOCHS, LEARNING_RATE = 3, 1e-4
 """Of the encoder that prompting is compared with."""
 ENCODER = "fine-tuned encoder"
+ZERO = prompt_scores.condition(0)
 Found = TypeVar("Found")
 
 
@@ -77,10 +87,39 @@ def shots(asked: Asked, train: Labelled, count: int, seed: str) -> Shots:
     ]
 
 
-def write(asked: Asked) -> tuple[dict[str, list[str]], list[tuple[str, int]], dict[str, Any]]:
-    """Written answers read as labels by template, the commonest that are none, and their cost."""
-    written, cost = timed(asked, partial(prompt_scores.write, asked))
-    return *prompt_scores.read_answers(written, asked.prompts), cost
+@dataclass(frozen=True)
+class Written:
+    """What the decoder wrote, by template and item, freely and held to the labels' words."""
+
+    texts: dict[str, list[str]]
+    """Free answers as they are."""
+    read: dict[str, list[str]]
+    """The same as labels or `unparsed`."""
+    refused: list[tuple[str, int]]
+    """The commonest of them that name no label."""
+    held: dict[str, list[str]]
+    """Constrained answers as labels."""
+    costs: dict[str, Any]
+
+    @property
+    def votes(self) -> dict[str, list[str]]:
+        """Method -> what more than half of the templates say of each item, or `unparsed`."""
+        ways = {prompt_scores.GENERATION: self.read, prompt_scores.CONSTRAINED: self.held}
+        return {
+            name: [answers.vote(found) for found in zip(*by_template.values(), strict=True)]
+            for name, by_template in ways.items()
+        }
+
+
+def write(asked: Asked) -> Written:
+    """Let the decoder write its answers, once freely and once held to the labels' words."""
+    texts, free_cost = timed(asked, partial(prompt_scores.write, asked))
+    labels = partial(prompt_scores.write, asked, one_of(asked.prompts.answers))
+    held, held_cost = timed(asked, labels)
+    read, refused = prompt_scores.read_answers(texts, asked.prompts)
+    costs = {prompt_scores.GENERATION: free_cost, prompt_scores.CONSTRAINED: held_cost}
+    named, _ = prompt_scores.read_answers(held, asked.prompts)
+    return Written(texts, read, refused, named, costs)
 
 
 def timed(asked: Asked, work: Callable[[], Found]) -> tuple[Found, dict[str, Any]]:
@@ -125,7 +164,7 @@ def learn(
 def compare(
     config: "Config",
     prompted: list[Prompted],
-    read: dict[str, list[str]],
+    written: Written,
     learned: dict[str, Answer],
     data: TextData,
 ) -> Compared:
@@ -134,18 +173,34 @@ def compare(
     scored = {name: np.exp(found) for name, found in prompt_scores.ensembles(prompted).items()} | {
         name: found.probabilities for name, found in learned.items()
     }
-    votes = [answers.vote(found) for found in zip(*read.values(), strict=True)]
     predicted = {name: chosen(found, data.labels) for name, found in scored.items()}
     compared = class_scores.compare(
         prompt_scores.method(prompt_scores.condition(config.shots), prompt_scores.BATCH),
-        predicted | {prompt_scores.GENERATION: votes},
+        predicted | written.votes,
         rows,
         data.labels,
         of=data.unit,
         losses={name: losses(found, rows["label"], data.labels) for name, found in scored.items()},
     )
-    of_votes = prompt_scores.answer_scores(votes, rows, data.labels, data.unit)
+    free = written.votes[prompt_scores.GENERATION]
+    of_votes = prompt_scores.answer_scores(free, rows, data.labels, data.unit)
     compared.baselines[prompt_scores.GENERATION] |= {
         f"test/{name}": metric for name, metric in of_votes.items()
     }
     return compared
+
+
+def look(
+    config: "Config", asked: Asked, prompted: list[Prompted], train: Labelled
+) -> dict[str, Any]:
+    """Where the decoder looks before it answers, by its first template and draw of examples."""
+    one = next((found for found in prompted if found.condition != ZERO), prompted[0])
+    shown = shots(asked, train, config.shots, f"{config.seed}/0") if one.condition != ZERO else []
+    words = list(asked.prompts.words.values())
+    return shot_attention.look(
+        asked.model,
+        asked.prompts.templates[0],
+        shown[: len(shown) - one.dropped_shots],
+        asked.items[: shot_attention.ITEMS],
+        [words[best] for best in one.items[: shot_attention.ITEMS].argmax(axis=1)],
+    )

@@ -25,7 +25,7 @@ CHANNEL = "channel"
 """Scores of the texts after the labels: another pass through the model, where it was asked for."""
 ORACLE = "oracle"
 """Scores as they are with the offsets that are best on the test items: a bound, no method."""
-GENERATION = "generation"
+GENERATION, CONSTRAINED = "generation", "constrained generation"
 Rows = Mapping[str, Sequence[str]]
 """Columns of the test items: item, cluster, text, label."""
 
@@ -237,6 +237,26 @@ def by_prompt(
                 }
             )
     return found
+
+
+def priors(prompted: Sequence[Prompted], labels: Sequence[str]) -> list[dict[str, Any]]:
+    """Mean probability of each label over unlabelled texts, and over empty inputs, by prompt."""
+    return [
+        {
+            "condition": one.condition,
+            "template": one.template,
+            "shot_seed": one.shot_seed,
+            **{
+                name: dict(zip(labels, _mean(scores), strict=True))
+                for name, scores in (("texts", one.sample), ("empty", one.content_free))
+            },
+        }
+        for one in prompted
+    ]
+
+
+def _mean(scores: Scores) -> list[float]:
+    return np.exp(calibration.normalise(scores)).mean(axis=0).round(4).tolist()
 
 
 def read_answers(

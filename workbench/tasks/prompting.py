@@ -102,7 +102,7 @@ def load_model(config: Config) -> Models:
 def run(config: Config, model: Models, data: "TextData") -> Result:
     """Answer the same test items by prompts and by what learns from labels, and compare."""
     from workbench import machine
-    from workbench.tasks import prompt_methods, prompt_scores
+    from workbench.tasks import prompt_methods, prompt_scores, traps
     from workbench.tasks.classifiers import labelled
     from workbench.training import Log
 
@@ -113,13 +113,13 @@ def run(config: Config, model: Models, data: "TextData") -> Result:
     _check(train)
     asked, cut = prompt_methods.ask(config, model.decoder, data)
     prompted, costs = prompt_methods.score(config, asked, train)
-    read, unparsed, costs[prompt_scores.GENERATION] = prompt_methods.write(asked)
+    written = prompt_methods.write(asked)
     log = Log(config.directory)
     learned, learning_costs = prompt_methods.learn(config, model.encoder, data, train, log)
-    compared = prompt_methods.compare(config, prompted, read, learned, data)
+    compared = prompt_methods.compare(config, prompted, written, learned, data)
     of_answers = {
         name: prompt_scores.answer_scores(found, rows, data.labels, data.unit)
-        for name, found in read.items()
+        for name, found in written.read.items()
     }
     return Result(
         task=config.task,
@@ -134,18 +134,23 @@ def run(config: Config, model: Models, data: "TextData") -> Result:
         losses={
             **data.losses,
             "cut_prompts": cut,
-            **_losses(config, model, prompted, read, train, rows["text"]),
+            **_losses(config, model, prompted, written.read, train, rows["text"]),
         },
         cost=_cost(began, model, learned, asked),
         environment=machine.environment(),
         tables={
-            "methods": costs | learning_costs,
+            "methods": costs | written.costs | learning_costs,
             "prompts": prompt_scores.by_prompt(prompted, rows, data.labels, data.unit),
             "answers": {
                 name: {key: metric.model_dump(mode="json") for key, metric in found.items()}
                 for name, found in of_answers.items()
             },
-            "unparsed": unparsed,
+            "unparsed": written.refused,
+            "traps": traps.compare(
+                rows["label"], next(iter(written.texts.values())), asked.prompts.words
+            ),
+            "priors": prompt_scores.priors(prompted, data.labels),
+            "attention": prompt_methods.look(config, asked, prompted, train),
         },
     ).with_details(directory=config.directory, items=compared.items, history=log.records)
 

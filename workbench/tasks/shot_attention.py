@@ -14,7 +14,7 @@ from workbench.scoring import first_token
 from workbench.tasks.prompts import Fields, Shots, Template
 
 ITEMS = 8
-"""Items that are looked at: every layer's attention is kept, which no fast kernel does."""
+"""Items that are looked at, one by one."""
 START, INSTRUCTION, QUESTION = "first token", "instruction", "question"
 
 
@@ -83,7 +83,7 @@ def _shares(model: CausalLM, parts: Sequence[_Part]) -> tuple[list[str], NDArray
     owners = np.array([*[0] * len(start), *owners]) if start else owners
     ids = torch.tensor([[*start, *encoded["input_ids"]]], device=model.device)
     with torch.inference_mode():
-        last = lens.attentions(model, ids)[:, :, -1].mean(1).double().cpu().numpy()
+        last = lens.last_attention(model, ids).mean(1).double().cpu().numpy()
     # What stands first draws attention whatever it says, so it is a part of its own.
     owners[0] = 0
     shares = np.stack([last[:, owners == part].sum(1) for part in range(len(parts) + 1)], axis=1)
