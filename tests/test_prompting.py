@@ -153,7 +153,7 @@ def test_labels_beyond_the_colours_are_shown_as_others(result):
 
 def test_figures_and_tables_say_what_the_numbers_say(result):
     drawn = (figures.prompt_spread, figures.label_shares, figures.shot_attention)
-    for figure in (draw(result) for draw in drawn):
+    for figure in (chart(result) for chart in drawn):
         assert figure.png.startswith(b"\x89PNG")
         assert figure.caption.endswith(".")
     assert f"they reach {result.metrics['test/accuracy']}." in figures.prompt_spread(result).caption
