@@ -91,27 +91,27 @@ def main() -> None:
 
     model = CausalLM(sources.resolve(options.model, "model")).to(machine.device())
     began = time.monotonic()
-    measured = []
+    measured: list[Measured] = []
+    by_task = {}
     for task in options.tasks.split(","):
-        measured += measure(task, model, options)
-        for found in measured:
-            if found.task == task:
-                show(f"{task}, {found.condition}", [found])
-    conditions = list(dict.fromkeys(found.condition for found in measured))
+        found = measure(task, model, options)
+        by_task |= {
+            f"{task}, {one.condition}": show(f"{task}, {one.condition}", [one]) for one in found
+        }
+        measured += found
     over_all = {
         condition: show(
-            f"all {options.tasks.count(',') + 1} tasks, {condition}",
-            [found for found in measured if found.condition == condition],
+            f"all tasks, {condition}", [one for one in measured if one.condition == condition]
         )
-        for condition in conditions
+        for condition in dict.fromkeys(one.condition for one in measured)
     }
-    over_all["all"] = show("all tasks, all prompts", measured)
+    over_all["all prompts"] = show("all tasks, all prompts", measured)
     seconds = time.monotonic() - began
     print(f"{seconds:,.0f} s on {machine.device()}, {machine.precision('auto', model.device)}")
     report = {
         "options": vars(options),
-        "tasks": {f"{m.task}, {m.condition}": summary([m]) for m in measured},
-        "all": over_all,
+        "by_task": by_task,
+        "over_all": over_all,
         "seconds": seconds,
     }
     print(json.dumps(report))

@@ -30,8 +30,7 @@ WORDS = ["positive", "very negative"]
 SHOTS = [({"text": "It broke.", "entity": "It"}, "very negative")]
 ITEMS = [
     {"text": "The lamp in Oslo works.", "entity": "Oslo"},
-    {"text": "A bag of cloth, {torn}, from Rio.", "entity": "Rio"},
-    {"text": "Zürich 🎉 is far", "entity": "Zürich"},
+    {"text": "{Zürich} 🎉 is far", "entity": "Zürich"},
 ]
 TEXTS = Template("x", "Judge.", "", "Mood: {label}\nText: {text}")
 NAMES = Template("x", "Judge.", "", "Text: {text}\nKind: {label}\nName: {entity}")
@@ -187,7 +186,7 @@ def test_a_template_without_a_channel_form_has_an_empty_cell(model):
     found = prompt_scores.by_prompt(prompted, rows, ["bad", "good"], "texts")
     body = tables.prompts(Result.model_construct(tables={"prompts": found})).body
     heads, with_form, without = body.split("<tr>")[1:4]
-    assert heads.index(">channel<") < heads.index(">bound of offsets<")
+    assert heads.index(">channel<") < heads.index(">bound<")
     assert "<td></td>" not in with_form.replace("<td></td>", "", 1)  # the draw of no shots
     assert without.count("<td></td>") == 2
     assert "without a channel form" in body
@@ -278,13 +277,34 @@ def test_gains_are_means_over_items_prompts_and_tasks_with_what_is_drawn():
     assert summary["contextual"]["spread"] == pytest.approx(np.std([0, 1], ddof=1))
 
 
-def test_sentences_of_a_document_are_of_one_split_and_drawn_together(tmp_path):
-    data, where = benchmark.load("sources", tmp_path)
-    assert where == str(tmp_path)
-    documents = [set(split["cluster"]) for split in data.splits.values()]
-    assert not any(one & other for one, other in zip(documents, documents[1:] + documents[:1],
-                                                     strict=True))  # fmt: skip
+def test_sentences_of_a_document_are_of_one_split_and_drawn_together(tmp_path, monkeypatch):
+    found = {}
+    for label, most in (("news", 2), ("encyclopedia", 3)):
+        sentence = f"Sentence {{}} of {label} {{}} is one that has enough words."
+        documents = [
+            " ".join(sentence.format(place, number) for place in range(5)) + " Too short."
+            for number in range(20)
+        ]
+        (tmp_path / f"{label}.txt").write_text("\n\n".join(documents))
+        found[str(tmp_path / f"{label}.txt")] = (label, most)
+    monkeypatch.setattr(benchmark, "SOURCES", found)
+    folder = tmp_path / "made"
+    folder.mkdir()
+    data, where = benchmark.load("sources", folder)
+    assert where == str(folder)
     assert data.labels == ("encyclopedia", "news")
-    test = data.splits["test"]
-    assert len(set(test["cluster"])) > 200
-    assert 0.4 < np.mean([label == "news" for label in test["label"]]) < 0.6
+    sizes = {split: len(rows) for split, rows in data.splits.items()}
+    assert sizes == {"train": 2 * 5, "validation": 3 * 5, "test": 15 * 5}
+    for rows in data.splits.values():
+        for text, cluster in zip(rows["text"], rows["cluster"], strict=True):
+            assert text.endswith("enough words.")
+            name, number = cluster.rsplit("/", 1)
+            assert f"of {found[name][0]} " in text
+            members = {
+                other.split()[4]
+                for other, same in zip(rows["text"], rows["cluster"], strict=True)
+                if same == cluster
+            }
+            assert len(members) == 1, number
+    clusters = [set(rows["cluster"]) for rows in data.splits.values()]
+    assert len(set.union(*clusters)) == sum(map(len, clusters)) == 40

@@ -42,7 +42,7 @@ def score(
 def _by_label(
     model: CausalLM, turned: Turned, dtype: torch.dtype, progress: str
 ) -> tuple[Scores, int]:
-    """Label by label: all items follow the same words, which are read once a label."""
+    """Label by label: what all items have before them, mostly everything, is read once a label."""
     found = [
         scoring.log_likelihoods(
             model,
