@@ -12,6 +12,7 @@ from workbench import figures, tables
 from workbench.comparison import compare
 from workbench.data import ner as data
 from workbench.errors import ParameterError
+from workbench.generation import Written
 from workbench.tasks import (
     ner_answers,
     ner_errors,
@@ -20,7 +21,7 @@ from workbench.tasks import (
     prompted_ner,
     prompted_ner_scores,
 )
-from workbench.tasks.ner_answers import Fate, Written, parse, place, tags_of, words_of, write
+from workbench.tasks.ner_answers import Fate, Mention, parse, place, tags_of, words_of, write
 from workbench.tasks.prompted_ner_scores import Read
 
 KINDS = words_of(["LOC", "MISC", "ORG", "PER"])
@@ -109,7 +110,7 @@ def test_marked_sentences_are_read_where_they_are_the_sentence_or_not_at_all(ans
 
 def placed(sentence, *strings, kind="LOC"):
     """Outcome and words of each string in a sentence."""
-    fates = place(sentence.split(), [Written(kind, text) for text in strings])
+    fates = place(sentence.split(), [Mention(kind, text) for text in strings])
     return [(fate.outcome, fate.span[1:] if fate.span else None) for fate in fates]
 
 
@@ -118,18 +119,18 @@ def test_each_time_a_string_is_written_it_takes_its_next_place():
     assert placed(oslo, "Oslo", "Oslo", "Oslo", "Oslo") == [
         ("exact", (0, 1)), ("exact", (2, 3)), ("exact", (4, 5)), ("repeated", None)
     ]  # fmt: skip
-    fates = place(oslo.split(), [Written("LOC", "Oslo")])
-    assert fates == [Fate(Written("LOC", "Oslo"), "exact", ("LOC", 0, 1), ambiguous=True)]
-    thrice = place(oslo.split(), [Written("LOC", "Oslo")] * 3)
+    fates = place(oslo.split(), [Mention("LOC", "Oslo")])
+    assert fates == [Fate(Mention("LOC", "Oslo"), "exact", ("LOC", 0, 1), ambiguous=True)]
+    thrice = place(oslo.split(), [Mention("LOC", "Oslo")] * 3)
     assert not any(fate.ambiguous for fate in thrice)
-    twice = place(oslo.split(), [Written("LOC", "Oslo")] * 2)
+    twice = place(oslo.split(), [Mention("LOC", "Oslo")] * 2)
     assert [fate.ambiguous for fate in twice] == [True, True]
 
 
 def test_the_first_of_overlapping_entities_wins_and_free_places_are_looked_for():
     bank = "the Bank of China told China"
     assert placed(bank, "Bank of China", "China") == [("exact", (1, 4)), ("exact", (5, 6))]
-    assert not place(bank.split(), [Written("ORG", "Bank of China"), Written("LOC", "China")])[
+    assert not place(bank.split(), [Mention("ORG", "Bank of China"), Mention("LOC", "China")])[
         1
     ].ambiguous
     assert placed(bank, "China", "Bank of China") == [("exact", (3, 4)), ("overlapping", None)]
@@ -285,7 +286,7 @@ def test_a_sample_of_items_is_the_same_in_any_run_and_grows():
 
 
 def reading(words, strings, problem=""):
-    written = [Written(kind, text) for kind, text in strings]
+    written = [Mention(kind, text) for kind, text in strings]
     return Read(words.split(), "", problem, place(words.split(), written), 5)
 
 

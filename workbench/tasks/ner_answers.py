@@ -44,7 +44,7 @@ DROPPED = {
 
 
 @dataclass(frozen=True)
-class Written:
+class Mention:
     """An entity as an answer names it."""
 
     kind: str
@@ -57,7 +57,7 @@ class Written:
 class Fate:
     """What became of a written entity: a key of PLACED or DROPPED."""
 
-    written: Written
+    written: Mention
     outcome: str
     span: Span | None = None
     ambiguous: bool = False
@@ -109,11 +109,11 @@ def read_part(answer: str, form: Format) -> str:
     return answer.partition(STOPS[form])[0]
 
 
-def parse(answer: str, words: Sequence[str], form: Format, kinds: Words) -> list[Written] | None:
+def parse(answer: str, words: Sequence[str], form: Format, kinds: Words) -> list[Mention] | None:
     """The entities that an answer to a sentence names, in its order; None for one that is unparsed.
 
     >>> parse(" Ada in [Rome](location)", ["Ada", "in", "Rome"], "marked", words_of(["LOC"]))
-    [Written(kind='LOC', text='Rome', start=5)]
+    [Mention(kind='LOC', text='Rome', start=5)]
     """
     types = {word.casefold(): kind for kind, word in kinds.items()}
     text = read_part(answer, form).strip()
@@ -122,7 +122,7 @@ def parse(answer: str, words: Sequence[str], form: Format, kinds: Words) -> list
     return _json(text, types) if form == "json" else _lines(text, types)
 
 
-def _lines(text: str, types: Words) -> list[Written] | None:
+def _lines(text: str, types: Words) -> list[Mention] | None:
     if text.casefold() == "none":
         return []
     found = []
@@ -136,11 +136,11 @@ def _lines(text: str, types: Words) -> list[Written] | None:
         texts = [_spaced(part) for part in rest.strip().removesuffix(";").split(";")]
         if "" in texts:
             return None
-        found += [Written(kind, part) for part in texts]
+        found += [Mention(kind, part) for part in texts]
     return found
 
 
-def _json(text: str, types: Words) -> list[Written] | None:
+def _json(text: str, types: Words) -> list[Mention] | None:
     try:
         pairs = json.loads(text, object_pairs_hook=tuple)  # a plain dict hides a type named twice
     except (ValueError, RecursionError):
@@ -155,26 +155,26 @@ def _json(text: str, types: Words) -> list[Written] | None:
         for part in texts:
             if not isinstance(part, str) or not part.strip():
                 return None
-            found.append(Written(kind, _spaced(part)))
+            found.append(Mention(kind, _spaced(part)))
     return found if len({kind for kind, _ in named}) == len(named) else None
 
 
-def _marked(text: str, words: Sequence[str], types: Words) -> list[Written] | None:
+def _marked(text: str, words: Sequence[str], types: Words) -> list[Mention] | None:
     marks = re.compile(rf"\[([^\[\]]*)\]\(({'|'.join(map(re.escape, types))})\)", re.IGNORECASE)
     plain, end, found = "", 0, []
     for mark in marks.finditer(text):
         plain += _solid(text[end : mark.start()])
         if not _solid(mark[1]):
             return None
-        found.append(Written(types[mark[2].casefold()], _spaced(mark[1]), len(plain)))
+        found.append(Mention(types[mark[2].casefold()], _spaced(mark[1]), len(plain)))
         plain, end = plain + _solid(mark[1]), mark.end()
     return found if plain + _solid(text[end:]) == _solid("".join(words)) else None
 
 
-def place(words: Sequence[str], written: Sequence[Written]) -> list[Fate]:
+def place(words: Sequence[str], written: Sequence[Mention]) -> list[Fate]:
     """What becomes of each written entity of a sentence.
 
-    >>> [fate.span for fate in place(["Oslo", "-", "Oslo"], [Written("LOC", "Oslo")] * 3)]
+    >>> [fate.span for fate in place(["Oslo", "-", "Oslo"], [Mention("LOC", "Oslo")] * 3)]
     [('LOC', 0, 1), ('LOC', 2, 3), None]
     """
     text, taken, fates = sentence(words), dict[range, str](), list[Fate]()
@@ -227,7 +227,7 @@ def _first_place(
     return None, "repeated" if own else "overlapping", False
 
 
-def _shown_place(words: Sequence[str], written: Written) -> range | None:
+def _shown_place(words: Sequence[str], written: Mention) -> range | None:
     """The words at a place that the answer shows; None where it parts one."""
     starts, ends, length = dict[int, int](), dict[int, int](), 0
     for place, word in enumerate(words):

@@ -88,7 +88,7 @@ def shots(asked: Asked, train: Labelled, count: int, seed: str) -> Shots:
 
 
 @dataclass(frozen=True)
-class Written:
+class Writing:
     """What the decoder wrote, by template and item, freely and held to the labels' words."""
 
     texts: dict[str, list[str]]
@@ -111,7 +111,7 @@ class Written:
         }
 
 
-def write(asked: Asked) -> Written:
+def write(asked: Asked) -> Writing:
     """Let the decoder write its answers, once freely and once held to the labels' words."""
     texts, free_cost = timed(asked, partial(prompt_scores.write, asked))
     labels = partial(prompt_scores.write, asked, one_of(asked.prompts.answers))
@@ -119,7 +119,7 @@ def write(asked: Asked) -> Written:
     read, refused = prompt_scores.read_answers(texts, asked.prompts)
     costs = {prompt_scores.GENERATION: free_cost, prompt_scores.CONSTRAINED: held_cost}
     named, _ = prompt_scores.read_answers(held, asked.prompts)
-    return Written(texts, read, refused, named, costs)
+    return Writing(texts, read, refused, named, costs)
 
 
 def timed(asked: Asked, work: Callable[[], Found]) -> tuple[Found, dict[str, Any]]:
@@ -164,7 +164,7 @@ def learn(
 def compare(
     config: "Config",
     prompted: list[Prompted],
-    written: Written,
+    written: Writing,
     learned: dict[str, Answer],
     data: TextData,
 ) -> Compared:
