@@ -199,7 +199,7 @@ def gains(measured: Sequence[Measured]) -> list[Metric | None]:
     values = np.stack([_mean_gain(one) for one in measured]).mean(axis=0)
     enough = min(len(set(one.clusters)) for one in measured) >= MIN_CLUSTERS
     prompts = sum(len(one.accuracies) for one in measured)
-    items = sum(len(one.clusters) for one in measured)
+    items, _ = _sizes(measured)
     tail = (1 - LEVEL) / 2
     found: list[Metric | None] = []
     for value, samples in zip(values, drawn.mean(axis=0).T, strict=True):
@@ -210,6 +210,12 @@ def gains(measured: Sequence[Measured]) -> list[Metric | None]:
         how = f"bootstrap over items and templates, {RESAMPLES:,} resamples; {prompts:,} prompts"
         found.append(Metric(value=value, low=low, high=high, n=items, how=how))
     return found
+
+
+def _sizes(measured: Sequence[Measured]) -> tuple[int, int]:
+    """Items, and what they are drawn as; all conditions of a task have the same ones."""
+    tasks = {one.task: one.clusters for one in measured}.values()
+    return sum(map(len, tasks)), sum(len(set(clusters)) for clusters in tasks)
 
 
 def _seeded(measured: Sequence[Measured]) -> list[tuple[int, Measured]]:
@@ -268,10 +274,8 @@ def summary(measured: Sequence[Measured]) -> dict[str, Any]:
 def show(title: str, measured: Sequence[Measured]) -> dict[str, Any]:
     """Print the summary as a table, and return it."""
     found = summary(measured)
-    clusters = sum(len(set(one.clusters)) for one in measured)
-    items = sum(len(one.clusters) for one in measured)
-    one = measured[0]
-    labels = f", {one.n_labels} labels" if len(measured) == 1 else ""
+    items, clusters = _sizes(measured)
+    labels = f", {measured[0].n_labels} labels" if len(measured) == 1 else ""
     print(f"\n{title}: {items:,} items drawn as {clusters:,}{labels}")
     print(f"{'':<15}{'prompts':>8}{'accuracy':>10}{'worst':>8}{'spread':>8}  gain [95 %]")
     for variant, row in found.items():
