@@ -97,7 +97,7 @@ def tiny_decoder(tmp_path, decoder_tokenizer):
 
     from workbench.models.causal_lm import CausalLM
 
-    def make(kind: str) -> CausalLM:
+    def make(kind: str, **changes: int) -> CausalLM:
         tokenizer = decoder_tokenizer
         small = {
             "vocab_size": len(tokenizer), "hidden_size": 32, "num_hidden_layers": 2,
@@ -111,7 +111,8 @@ def tiny_decoder(tmp_path, decoder_tokenizer):
             "llama-tied": {"tie_word_embeddings": True},
             "qwen3": {"head_dim": 8},
         }
-        config = AutoConfig.for_model(kind.removesuffix("-tied"), **(small | more.get(kind, {})))
+        values = small | more.get(kind, {}) | changes
+        config = AutoConfig.for_model(kind.removesuffix("-tied"), **values)
         torch.manual_seed(0)
         AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
         tokenizer.save_pretrained(tmp_path)

@@ -1,11 +1,13 @@
 """What decoders write: the same whatever the batch, and nothing that a grammar forbids."""
 
 import copy
+import itertools
 import json
 
 import jsonschema
 import pytest
 import torch
+from transformers import ByT5Tokenizer
 
 from workbench import generation, sources
 from workbench.errors import ParameterError
@@ -16,7 +18,7 @@ from workbench.models.grammar import json_of, one_of
 SHOTS = "Text: good\nLabel: positive\n\nText: it broke at once, alas\nLabel: very negative\n\n"
 TEXTS = ("the lamp works", "N/A", "", "A bag of cloth, delivered on Tuesday by a friendly man.")
 PROMPTS = [f"{SHOTS}Text: {text}\nLabel:" for text in TEXTS]
-LABELS = (" positive", " very", " very negative", " Zürich 🎉")
+LABELS = (" positive", " very", " very negative", " Zürich 🎉", ' a "b"\\')
 SCHEMA = {
     "type": "object",
     "properties": {
@@ -26,7 +28,7 @@ SCHEMA = {
     "required": ["person", "sure"],
     "additionalProperties": False,
 }
-ARCHITECTURES = ("llama", "gpt2", "qwen3", "gemma3_text", "gpt_neox")
+ARCHITECTURES = ("llama", "gpt2", "qwen3", "gemma3_text", "mistral", "gpt_neox", "opt")
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +57,18 @@ def test_greedy_answers_are_those_of_one_text_at_a_time(model):
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-@pytest.mark.parametrize("sampling", [None, Sampling(0.8, 0.9, seed=3)])
-def test_no_answer_hangs_on_its_batch(tiny_decoder, kind, sampling):
+def test_no_answer_hangs_on_its_batch(tiny_decoder, kind):
     tiny = tiny_decoder(kind)
-    for grammar in (None, one_of(LABELS)):
-        asked = {"max_new_tokens": 5, "grammar": grammar, "sampling": sampling}
+    for grammar, sampling in itertools.product(
+        (None, one_of(LABELS)), (None, Sampling(0.8, 0.9, seed=3))
+    ):
+        asked = {"max_new_tokens": 4, "grammar": grammar, "sampling": sampling}
         together = generate(tiny, PROMPTS, **asked)
         assert generate(tiny, PROMPTS, batch_tokens=1, **asked) == together
+        # Fewer of them share another beginning, and pad less.
+        assert generate(tiny, PROMPTS[:2], **asked) == together[:2]
         if sampling is None:
-            alone = [generate(tiny, [prompt], **asked)[0] for prompt in PROMPTS]
-            assert alone == together
+            assert generate(tiny, PROMPTS[3:], **asked) == together[3:]
 
 
 def test_an_answer_ends_with_the_end_of_text(model):
@@ -104,6 +108,77 @@ def test_greedy_labels_are_the_likeliest_token_by_token(model):
     found = generate(model, PROMPTS, max_new_tokens=3, grammar=one_of(words))
     scores = log_likelihoods(model, PROMPTS, words).sums
     assert texts(found) == [words[best] for best in scores.argmax(axis=1)]
+
+
+@pytest.mark.parametrize("labels", [(" positive", " negative", " neutral"), (" very", " vexed")])
+def test_labels_are_those_that_the_likeliest_allowed_tokens_lead_to(model, labels):
+    """By hand: of all tokens that a label goes on with the likeliest, until one label is left."""
+    pieces = [model.tokenizer.decode([token]) for token in range(len(model.tokenizer))]
+    found = generate(model, PROMPTS, max_new_tokens=1, grammar=one_of(labels))
+    for prompt, answer in zip(PROMPTS, found, strict=True):
+        ids, text = model.encode(prompt), ""
+        while len([label for label in labels if label.startswith(text)]) > 1:
+            with torch.inference_mode():
+                logits = model.network(torch.tensor([ids])).logits[0, -1].tolist()
+            fits = [
+                token
+                for token, piece in enumerate(pieces)
+                if piece and any(label.startswith(text + piece) for label in labels)
+            ]
+            ids.append(max(fits, key=logits.__getitem__))
+            text += pieces[ids[-1]]
+        assert answer.text == next(label for label in labels if label.startswith(text))
+
+
+def test_a_label_that_begins_another_is_told_from_it_by_what_follows(model):
+    words = [" yes", " yes please"]
+    prompts = [f"Say:{word}\n" * 4 + "Say:" for word in words]
+    assert texts(generate(model, prompts, max_new_tokens=1, grammar=one_of(words))) == words
+
+
+def test_a_label_without_room_in_the_model_is_cut_and_says_so(tiny_decoder):
+    prompt = "word " * 19 + "w"
+    tiny = tiny_decoder("llama")
+    tiny.network.config.max_position_embeddings = len(tiny.encode(prompt))
+    labels = [" a quite long label that takes a while", " a quite long label that takes time"]
+    (answer,) = generate(tiny, [prompt], max_new_tokens=1, grammar=one_of(labels))
+    assert not answer.ended
+    assert all(label.startswith(answer.text) for label in labels)
+
+
+def test_tokens_that_only_pad_the_vocabulary_are_never_written(tiny_decoder, model):
+    known = len(model.tokenizer)
+    padded = tiny_decoder("llama", vocab_size=known + 70)
+    ids = padded.encode("Label:")
+    with torch.inference_mode():
+        padded.head.weight[-70:] *= 100
+        logits = padded.network(torch.tensor([ids])).logits[0, -1]
+    assert int(logits.argmax()) >= known
+    (answer,) = generate(padded, ["Label:"], max_new_tokens=1)
+    assert answer.text == model.tokenizer.decode([int(logits[:known].argmax())])
+    (label,) = generate(padded, ["Label:"], max_new_tokens=1, grammar=one_of(LABELS))
+    assert label.text in LABELS
+
+
+def test_a_batch_ends_with_its_last_answer_and_reads_what_all_begin_with_once(model, monkeypatch):
+    read = []
+    network = model.body.forward
+
+    def spy(ids, *arguments, **options):
+        read.append(tuple(ids.shape))
+        return network(ids, *arguments, **options)
+
+    monkeypatch.setattr(model.body, "forward", spy)
+    found = generate(model, PROMPTS, max_new_tokens=20, stop="\n")
+    assert all(answer.ended for answer in found)
+    lengths = [len(model.encode(prompt)) for prompt in PROMPTS]
+    shared = len(model.encode(f"{SHOTS}Text:"))
+    beginning, rest, *steps = read
+    assert beginning == (1, shared)
+    assert rest == (len(PROMPTS), max(lengths) - shared)
+    longest = max(len(model.encode(answer.text)) for answer in found)
+    assert set(steps) <= {(len(PROMPTS), 1)}
+    assert len(steps) == longest, "the last answer's tokens, and the one that ends it"
 
 
 @pytest.mark.parametrize("sampling", [None, Sampling(1.5, seed=5)])
@@ -159,6 +234,7 @@ def test_an_empty_context_and_none(model):
         (lambda: one_of([]), "one at least"),
         (lambda: one_of(["a", ""]), "none ''"),
         (lambda: json_of({"type": "nonsense"}), "JSON schema"),
+        (lambda: json_of({"uniqueItems": True, "x-guidance": {"lenient": True}}), "uniqueItems"),
     ],
 )
 def test_what_makes_no_sense_is_refused(call, message):
@@ -170,3 +246,10 @@ def test_a_context_without_room_for_its_answer_is_refused(model, monkeypatch):
     monkeypatch.setattr(model.network.config, "max_position_embeddings", 20)
     with pytest.raises(ParameterError, match="at most 20 tokens"):
         generate(model, ["word " * 19], max_new_tokens=8)
+
+
+def test_a_tokenizer_that_no_grammar_can_read_is_refused(model):
+    slow = copy.copy(model)
+    slow.tokenizer = ByT5Tokenizer()
+    with pytest.raises(ParameterError, match="ByT5Tokenizer can't be held to a grammar"):
+        generate(slow, PROMPTS[:1], max_new_tokens=1, grammar=one_of(LABELS))

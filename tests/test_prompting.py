@@ -164,7 +164,10 @@ def test_figures_and_tables_say_what_the_numbers_say(result):
     )
     assert "batch on test" in tables.prompts(result).body
     assert "none scored" in tables.traps(result).body
-    assert "gives up to" in tables.traps(result).body
+    body = tables.traps(result).body
+    assert body.count("scores 1.00, where 0.00 of the answers are right") == 2
+    assert "“half right, half garbage” scores 1.00, where 0.50 of the answers are right" in body
+    assert "By “unread wrong” failing gains nothing." in body
     assert "drifts most" in tables.priors(result).body
     scores = tables.scores(result).body
     assert scores.count("<tr") == 1 + len(METHODS) + 1

@@ -42,6 +42,12 @@ def test_without_a_neutral_label_the_default_is_the_commonest():
     assert wrote["first match"] == pytest.approx(2 / 3), "the no in not is wrong, nothing is yes"
 
 
+def test_gold_labels_that_are_read_like_answers_are_joined():
+    words = {"very good": "very good", "good": "good", "bad": "bad"}
+    assert traps.else_default(["good"], ["very good"], words, "bad") == 1
+    assert traps.first_match(["good"], ["very good"], words, "bad") == 0
+
+
 @pytest.fixture(scope="module")
 def model():
     return CausalLM(sources.resolve("smollm2", "model"))

@@ -79,15 +79,25 @@ def traps(result: Result) -> Html:
         ]
         for row in found["rows"]
     ]
-    empty = found["rows"][:3]
-    best = {rule: max(row["scores"][rule] or 0 for row in empty) for rule in rules}
-    rule = max(best, key=lambda name: best[name])
     text = (
-        f"Accuracy over {found['items']:,} items; the default label is {found['default']}. None of "
-        f"the first three rows holds one right answer, yet the rule \u201c{rule}\u201d gives up to "
-        f"{best[rule]:.0%}. Ours is a band: unparsed answers wrong, to unparsed answers left out."
+        f"Accuracy over {found['items']:,} items; the default label is {found['default']}. Ours is "
+        "a band: unparsed answers wrong, to unparsed answers left out. "
+        + " ".join(_gain(rule, found["rows"][:-1]) for rule in rules)
     )
     return Html(table(heads, rows) + note(text))
+
+
+def _gain(rule: str, made_up: list[dict[str, Any]]) -> str:
+    """Which made-up answers a rule gives most beyond what is right of them, in words."""
+    gains = {row["outputs"]: (row["scores"][rule] or 0.0) - row["low"] for row in made_up}
+    most = max(gains, key=lambda name: gains[name])
+    if gains[most] <= 0:
+        return f"By \u201c{rule}\u201d failing gains nothing."
+    row = next(row for row in made_up if row["outputs"] == most)
+    return (
+        f"By \u201c{rule}\u201d a model gains by failing: \u201c{most}\u201d scores "
+        f"{_number(row['scores'][rule])}, where {_number(row['low'])} of the answers are right."
+    )
 
 
 def priors(result: Result) -> Html:

@@ -24,10 +24,12 @@ def else_default(answers: Answers, gold: Answers, words: Words, default: str) ->
     """A label whose word is anywhere in the answer, the last label first; else the default.
 
     FinGPT's benchmark on Financial PhraseBank does so (`change_target` in fpb.py): any text without
-    "positive" or "negative" is neutral, a refusal as well as nothing.
+    "positive" or "negative" is neutral, a refusal as well as nothing. So it reads the gold labels
+    too, which joins labels whose words hold each other.
     """
     order = [label for label in [*words][::-1] if label != default]
-    return _share([_first_in(answer, order, words) or default for answer in answers], gold)
+    read = [_first_in(answer, order, words) or default for answer in answers]
+    return _share(read, [_first_in(words[label], order, words) or default for label in gold])
 
 
 def dropped(answers: Answers, gold: Answers, words: Words, default: str) -> float | None:
