@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from workbench.models.encoder import Encoder
     from workbench.tasks.adaptation import Answer
     from workbench.tasks.classifiers import Labelled
+    from workbench.tasks.prompt_methods import Writing
     from workbench.tasks.prompt_scores import Asked, Prompted
 
 SMOKE: dict[str, object] = {
@@ -102,7 +103,7 @@ def load_model(config: Config) -> Models:
 def run(config: Config, model: Models, data: "TextData") -> Result:
     """Answer the same test items by prompts and by what learns from labels, and compare."""
     from workbench import machine
-    from workbench.tasks import prompt_methods, prompt_scores, traps
+    from workbench.tasks import prompt_methods, prompt_scores
     from workbench.tasks.classifiers import labelled
     from workbench.training import Log
 
@@ -117,10 +118,6 @@ def run(config: Config, model: Models, data: "TextData") -> Result:
     log = Log(config.directory)
     learned, learning_costs = prompt_methods.learn(config, model.encoder, data, train, log)
     compared = prompt_methods.compare(config, prompted, written, learned, data)
-    of_answers = {
-        name: prompt_scores.answer_scores(found, rows, data.labels, data.unit)
-        for name, found in written.read.items()
-    }
     return Result(
         task=config.task,
         parameters=config.model_dump(mode="json"),
@@ -141,18 +138,32 @@ def run(config: Config, model: Models, data: "TextData") -> Result:
         tables={
             "methods": costs | written.costs | learning_costs,
             "prompts": prompt_scores.by_prompt(prompted, rows, data.labels, data.unit),
-            "answers": {
-                name: {key: metric.model_dump(mode="json") for key, metric in found.items()}
-                for name, found in of_answers.items()
-            },
-            "unparsed": written.refused,
-            "traps": traps.compare(
-                rows["label"], next(iter(written.texts.values())), asked.prompts.words
-            ),
+            **_answers(written, asked, rows, data),
             "priors": prompt_scores.priors(prompted, data.labels),
             "attention": prompt_methods.look(config, asked, prompted, train),
         },
     ).with_details(directory=config.directory, items=compared.items, history=log.records)
+
+
+def _answers(
+    written: "Writing", asked: "Asked", rows: dict[str, list[str]], data: "TextData"
+) -> dict[str, Any]:
+    """Tables of the free answers: scores by template, the commonest unparsed, the traps."""
+    from workbench.tasks import prompt_scores, traps
+
+    scores = {
+        name: prompt_scores.answer_scores(found, rows, data.labels, data.unit)
+        for name, found in written.read.items()
+    }
+    first = next(iter(written.texts.values()))
+    return {
+        "answers": {
+            name: {key: metric.model_dump(mode="json") for key, metric in found.items()}
+            for name, found in scores.items()
+        },
+        "unparsed": written.refused,
+        "traps": traps.compare(rows["label"], first, asked.prompts.words),
+    }
 
 
 def _check(train: "Labelled") -> None:
