@@ -110,6 +110,9 @@ def tiny_decoder(tmp_path, decoder_tokenizer):
             "mistral": {"sliding_window": 128},
             "llama-tied": {"tie_word_embeddings": True},
             "qwen3": {"head_dim": 8},
+            "gemma2": {"head_dim": 8, "sliding_window": 128, "final_logit_softcapping": 0.5},
+            "granite": {"logits_scaling": 8.0},
+            "cohere": {"logit_scale": 0.25},
         }
         values = small | more.get(kind, {}) | changes
         config = AutoConfig.for_model(kind.removesuffix("-tied"), **values)

@@ -118,6 +118,9 @@ ARCHITECTURES = [
     "mistral",
     "gpt_neox",
     "opt",
+    "gemma2",
+    "granite",
+    "cohere",
 ]
 
 

@@ -253,7 +253,7 @@ def _write(
         )
         cache = output.past_key_values
         with torch.autocast(model.device.type, enabled=False):
-            logits = model.head(output.last_hidden_state[:, -1].float())[:, : way.size]
+            logits = model.logits(output.last_hidden_state[:, -1].float())[:, : way.size]
         chosen = way.choose(logits, answers)
         # The one wait for the device in a step: ends and grammars are read on the host.
         for answer, token in zip(answers, chosen.tolist(), strict=True):

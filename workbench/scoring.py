@@ -198,8 +198,8 @@ def _add(
                 targets.append(request.ids[position])
     rows, found_at = zip(*spots, strict=True)
     with torch.inference_mode():
-        logits = model.head(hidden[list(rows), list(found_at)].float())
-        found = logits.float().log_softmax(-1)[places, targets]
+        logits = model.logits(hidden[list(rows), list(found_at)].float())
+        found = logits.log_softmax(-1)[places, targets]
     np.add.at(sums, tuple(zip(*owners, strict=True)), found.double().cpu().numpy())
 
 

@@ -62,8 +62,20 @@ class CausalLM(nn.Module):
 
     @property
     def head(self) -> nn.Module:
-        """The vocabulary head: hidden states [..., H] to logits [..., V]."""
+        """The vocabulary head: hidden states [..., H] to scores [..., V]; see `logits`."""
         return self.network.get_output_embeddings()
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Logits [..., V] in float32 of last hidden states [..., H], as the network scales them.
+
+        Cohere's and Granite's multiply or divide what the head gives, Gemma's cap it.
+        """
+        config = self.network.config
+        found = self.head(states).float()
+        found = found * (getattr(config, "logit_scale", None) or 1.0)
+        found = found / (getattr(config, "logits_scaling", None) or 1.0)
+        cap = getattr(config, "final_logit_softcapping", None)
+        return torch.tanh(found / cap) * cap if cap else found
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, without special tokens."""

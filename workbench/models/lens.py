@@ -47,7 +47,7 @@ def read(model: CausalLM, stream: Tensor) -> Tensor:
 
     Source: nostalgebraist 2020, "interpreting GPT: the logit lens".
     """
-    return model.head(final_norm(model)(stream))
+    return model.logits(final_norm(model)(stream))
 
 
 def check(model: CausalLM, stream: Tensor, logits: Tensor) -> float:

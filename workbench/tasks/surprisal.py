@@ -116,7 +116,7 @@ def nats(
     found, best = [], []
     for first in range(0, len(targets), HEAD_TOKENS):
         part = slice(first, first + HEAD_TOKENS)
-        logits = model.head(hidden[part]).float()
+        logits = model.logits(hidden[part])
         found.append(torch.nn.functional.cross_entropy(logits, targets[part], reduction="none"))
         best.append(logits.argmax(-1))
     return torch.cat(found).double().cpu().numpy(), torch.cat(best)
