@@ -1,5 +1,7 @@
 """Training through a compiled network is training."""
 
+import copy
+
 import pytest
 import torch
 
@@ -38,8 +40,11 @@ def test_states_and_gradients_are_those_of_the_plain_network(encoder, monkeypatc
     """Padded to a grid as on a processor and as on a GPU; more shapes than are compiled."""
     monkeypatch.setattr(compiled, "MOST", most)
     plain = [gradients(encoder, *shape) for shape in SHAPES]
-    encoder.compiled = Compiled(encoder.network, backend="aot_eager")
+    encoder.compiled = Compiled(encoder.network, encoder.capacity + 2, backend="aot_eager")
     encoder.compiled.rows = rows
+    other = Compiled(copy.deepcopy(encoder.network), encoder.capacity + 2, backend="aot_eager")
+    ids, mask = batch(2, 126, 0)
+    assert other(mask, {"input_ids": ids}).shape == (2, 126, encoder.width), "up to its positions"
     for shape, (states, by_name) in zip(SHAPES, plain, strict=True):
         ours, found = gradients(encoder, *shape)
         torch.testing.assert_close(ours, states)

@@ -77,10 +77,11 @@ def generate(
     """What the model writes after each context, the likeliest token each time or drawn.
 
     An answer ends with the model's end of text, before `stop` where that is given, where its
-    grammar ends, or else is cut at `max_new_tokens`. Labels are always written whole, whatever
-    `max_new_tokens`; JSON has its own end, which is no `stop`. Batches end with their last answer,
-    and no answer hangs on its batch. ParameterError for a context without room in the model, and
-    for a grammar that its tokenizer can't write.
+    grammar ends, or else is cut at `max_new_tokens`. Labels are written whole, whatever
+    `max_new_tokens`, where the model has room; JSON has its own end, which is no `stop`. Batches
+    end with their last answer, and no answer hangs on its batch but for rounding, which in bfloat16
+    can tip the scale between two tokens that are almost equally likely. ParameterError for a
+    context without room in the model, and for a grammar that its tokenizer can't write.
     """
     if not contexts:
         return []
@@ -92,7 +93,7 @@ def generate(
     way = _Way(model, grammar, sampling, stop)
     answers = [_Answer(way, number) for number in range(len(rows))]
     beginning = _shared(model, rows, dtype)
-    groups = group_by_length([len(row) + max_new_tokens for row in rows], batch_tokens)
+    groups = group_by_length([len(row) + steps for row in rows], batch_tokens)
     for number, group in enumerate(groups, 1):
         say(f"{progress}: batch {number} of {len(groups)}")
         rest = [rows[row][beginning.length :] for row in group]
@@ -255,7 +256,7 @@ def _write(
         with torch.autocast(model.device.type, enabled=False):
             logits = model.logits(output.last_hidden_state[:, -1].float())[:, : way.size]
         chosen = way.choose(logits, answers)
-        # The one wait for the device in a step: ends and grammars are read on the host.
+        # Ends and grammars are read on the host, so each step waits for the device here.
         for answer, token in zip(answers, chosen.tolist(), strict=True):
             answer.take(token)
         if all(answer.ended for answer in answers):

@@ -187,6 +187,6 @@ def _looks(found: dict[str, Any], weights: NDArray[np.float64]) -> str:
         same, other = np.mean(found["same"]), np.mean(found["other"])
         text += (
             f" A label that is the one answered draws {same:.2%}, another {other:.2%}, each on "
-            "average: copying would show here."
+            "average; they stand at different places too."
         )
     return text + " Attention is where a model reads, not why it answers."

@@ -72,8 +72,10 @@ class CausalLM(nn.Module):
         """
         config = self.network.config
         found = self.head(states).float()
-        found = found * (getattr(config, "logit_scale", None) or 1.0)
-        found = found / (getattr(config, "logits_scaling", None) or 1.0)
+        if factor := getattr(config, "logit_scale", None):
+            found = found * factor
+        if divisor := getattr(config, "logits_scaling", None):
+            found = found / divisor
         cap = getattr(config, "final_logit_softcapping", None)
         return torch.tanh(found / cap) * cap if cap else found
 

@@ -6,6 +6,7 @@ batches of equal shapes, so a batch is padded to the next of a coarse grid of th
 """
 
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,18 +21,25 @@ MOST = 8
 class Compiled:
     """Reads batches with a network, compiled for the first MOST shapes of the grid."""
 
-    def __init__(self, network: nn.Module, *, backend: str = "inductor") -> None:
-        """Compiling itself comes with the first batch of a shape, and takes seconds to minutes."""
-        self.network, self.shapes = network, set[tuple[int, int]]()
+    def __init__(self, network: nn.Module, longest: int, *, backend: str = "inductor") -> None:
+        """For rows of at most `longest` pieces, which is where positions end.
+
+        Compiling itself comes with the first batch of a shape, and takes seconds to minutes.
+        """
+        self.network, self.longest = network, longest
+        self.shapes = set[tuple[int, int]]()
         on_gpu = next(network.parameters()).device.type == "cuda"
         self.rows = ROWS if on_gpu else 1
         mode = "reduce-overhead" if on_gpu and backend == "inductor" else None
-        self._run = torch.compile(_states, dynamic=False, backend=backend, mode=mode)
+        # Each network counts its own shapes; torch's stubs don't know of that yet.
+        options: dict[str, Any] = {"mode": mode, "isolate_recompiles": True}
+        self._run = torch.compile(_states, dynamic=False, backend=backend, **options)
 
     def __call__(self, attention_mask: Tensor, inputs: dict[str, Tensor]) -> Tensor:
         """Last hidden states [B, T, H] of a mask [B, T] and inputs [B, T] or [B, T, H]."""
         rows, width = attention_mask.shape
-        shape = (rows + -rows % self.rows, width + -width % WIDTHS)
+        widest = max(width, self.longest)
+        shape = (rows + -rows % self.rows, min(width + -width % WIDTHS, widest))
         if shape not in self.shapes and len(self.shapes) == MOST:
             return _states(self.network, attention_mask, inputs)
         self.shapes.add(shape)

@@ -159,7 +159,7 @@ class Encoder(nn.Module):
 
     def train_compiled(self) -> None:
         """From now on train through a compiled network; what only reads runs as it is."""
-        self.compiled = Compiled(self.network)
+        self.compiled = Compiled(self.network, self.capacity + 2)
 
     def segments(self, sentences: list[list[str]], documents: list[int]) -> list[Segment]:
         """Word pieces of all sentences; only one longer than the model is cut, between words.

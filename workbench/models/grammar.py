@@ -40,8 +40,11 @@ class Grammar:
 def one_of(labels: Sequence[str], *, end: str = "\n") -> Grammar:
     """The grammar of answers that are one of these labels, to the letter: spaces count.
 
-    A label that begins another is meant where the model goes on with `end`, or ends the text.
+    A label that begins another is meant where the model goes on with `end`, or ends the text; so
+    no label may hold `end`.
     """
+    if broken := [label for label in labels if end in label]:
+        raise ParameterError(f"label {broken[0]!r} holds {end!r}, which ends labels")
     if not labels or "" in labels:
         raise ParameterError(f"labels to write: {list(labels)}", expected="one at least, none ''")
     listed = " | ".join(json.dumps(label) for label in dict.fromkeys(labels))

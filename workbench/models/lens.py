@@ -78,9 +78,9 @@ def last_attention(model: CausalLM, input_ids: Tensor) -> Tensor:
     What stands before it is read by the fast kernels, so a long prompt takes no more memory. A
     layer that sees a window only has 0 before it.
     """
-    cache = model.network(input_ids=input_ids[:, :-1], use_cache=True).past_key_values
+    cache = model.body(input_ids=input_ids[:, :-1], use_cache=True).past_key_values
     with _eager(model):
-        output = model.network(
+        output = model.body(
             input_ids=input_ids[:, -1:], past_key_values=cache, output_attentions=True
         )
     length = input_ids.shape[1]

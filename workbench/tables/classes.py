@@ -32,7 +32,7 @@ def methods(result: Result, metrics: tuple[str, ...] = ("test/accuracy", "test/m
         cells += [f"{difference:+}", difference.verdict] if difference else ["", ""]
         cost = dict(costs.get(method, {}))
         if "answer_seconds" in cost:
-            cost["answer_seconds"] *= 1000 / found[metrics[0]].n
+            cost["answer_seconds"] *= 1000 / cost.get("answered", result.metrics[metrics[0]].n)
         cells += [
             COSTS[key][1].format(cost[key]) if cost.get(key) is not None else "" for key in shown
         ]

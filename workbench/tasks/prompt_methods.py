@@ -73,6 +73,7 @@ def score(
     for draws in filter(None, (none, few)):
         found, cost = timed(asked, partial(prompt_scores.score, asked, draws, channel=channel))
         prompted += found
+        cost["answered"] = found[0].asked
         costs |= dict.fromkeys(prompt_scores.ensembles(found), cost)
     return prompted, costs
 
@@ -118,7 +119,7 @@ def write(asked: Asked) -> Writing:
     held, held_cost = timed(asked, labels)
     read, refused = prompt_scores.read_answers(texts, asked.prompts)
     costs = {prompt_scores.GENERATION: free_cost, prompt_scores.CONSTRAINED: held_cost}
-    named, _ = prompt_scores.read_answers(held, asked.prompts)
+    named = {name: [asked.prompts.label_of(text) for text in found] for name, found in held.items()}
     return Writing(texts, read, refused, named, costs)
 
 
@@ -128,7 +129,8 @@ def timed(asked: Asked, work: Callable[[], Found]) -> tuple[Found, dict[str, Any
     measured = machine.reset_peak_memory(place)
     began = time.monotonic()
     found = work()
-    cost = {"trainable": 0, "seconds": 0.0, "answer_seconds": time.monotonic() - began}
+    cost: dict[str, Any] = {"trainable": 0, "seconds": 0.0}
+    cost["answer_seconds"] = time.monotonic() - began
     return found, cost | {"memory_mb": machine.part_memory_mb(place) if measured else None}
 
 

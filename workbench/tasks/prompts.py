@@ -12,6 +12,7 @@ import yaml
 
 from workbench import paths
 from workbench.data import entities
+from workbench.data.text import UNPARSED
 from workbench.errors import ParameterError
 from workbench.models.causal_lm import CausalLM
 
@@ -79,6 +80,11 @@ class Prompts:
     def answers(self) -> list[str]:
         """What may follow a prompt, in the order of the labels."""
         return [f" {word}" for word in self.words.values()]
+
+    def label_of(self, answer: str) -> str:
+        """The label whose answer this is to the letter; `unparsed` where several have that word."""
+        found = [label for label, word in self.words.items() if f" {word}" == answer]
+        return found[0] if len(found) == 1 else UNPARSED
 
     def fields(self, model: CausalLM, text: str) -> tuple[Fields, bool]:
         """An item's fields, each on one line and cut to `max_tokens`; whether any was cut."""

@@ -16,6 +16,8 @@ from workbench.tasks.prompts import Fields, Shots, Template
 ITEMS = 8
 """Items that are looked at, one by one."""
 START, INSTRUCTION, QUESTION = "first token", "instruction", "question"
+SEPARATOR = "line breaks"
+"""Between the parts; they draw attention whatever they say, so they are one of their own."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def _parts(template: Template, shots: Shots, fields: Fields) -> list[_Part]:
         blocks.append([_Part(f"text {number}", asked), _Part(f"label {number}", word)])
     blocks.append([_Part(QUESTION, template.question.format(**fields))])
     for block in blocks[:-1]:
-        block[-1] = _Part(block[-1].name, block[-1].text + "\n\n")
+        block.append(_Part(SEPARATOR, "\n\n"))
     return [part for block in blocks for part in block]
 
 
@@ -86,5 +88,7 @@ def _shares(model: CausalLM, parts: Sequence[_Part]) -> tuple[list[str], NDArray
         last = lens.last_attention(model, ids).mean(1).double().cpu().numpy()
     # What stands first draws attention whatever it says, so it is a part of its own.
     owners[0] = 0
-    shares = np.stack([last[:, owners == part].sum(1) for part in range(len(parts) + 1)], axis=1)
-    return [START, *(part.name for part in parts)], shares
+    names = [START, *(part.name for part in parts)]
+    kept = list(dict.fromkeys(names))
+    owned = np.array([kept.index(name) for name in names])[owners]
+    return kept, np.stack([last[:, owned == part].sum(1) for part in range(len(kept))], axis=1)
