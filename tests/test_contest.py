@@ -431,3 +431,9 @@ def test_the_decoder_learns_as_an_encoder_where_it_is_named(monkeypatch):
     assert [point.method for point in points] == ["decoder LoRA"] * 2
     assert points[0].answer.trainable > 3 * 577
     assert text.load("tiny_reviews").labels == data.labels
+
+
+def test_bitfit_of_an_encoder_without_biases_is_refused():
+    config = contest.Config.check(contest.SMOKE | {"encoder": "smollm2", "methods": "BitFit"})
+    with pytest.raises(ParameterError, match="no biases for BitFit"):
+        contest.load_model(config)

@@ -241,14 +241,26 @@ def test_choices_may_be_lists_json_text_or_columns(tmp_path):
     for name in ("own.parquet", "own.csv", "wide.csv", "own.jsonl"):
         test = dialogs.load(str(tmp_path / name)).splits["test"]
         items = choice_items.make(test, 4, "random", 0)
-        assert {item.choices for item in items} == {("red", "blue", "green")}, name
-        assert {item.right for item in items} == {1}
+        assert {tuple(sorted(item.choices)) for item in items} == {("blue", "green", "red")}, name
+        assert {item.choices[item.right] for item in items} == {"blue"}
+        assert len({item.right for item in items}) > 1, "no tie goes to the place listed first"
+        assert items == choice_items.make(test, 4, "random", 1), "whatever the seed"
+
+
+def test_a_missing_choice_keeps_its_number(tmp_path):
+    lines = [
+        given(question=f"Which {n}?", choices=["red", None, "blue"], answer=2) for n in range(12)
+    ]
+    lines.append(given(question="Which is missing?", choices=["red", "", "blue"], answer=1))
+    data = dialogs.load(save(tmp_path / "own.jsonl", *lines))
+    assert {row["answer"] for split in data.splits.values() for row in split} == {"blue"}
+    assert data.losses["empty"].count == 1
 
 
 def test_choices_that_are_alike_or_uneven_leave_and_are_counted(tmp_path):
     lines = [given(question=f"Which {n}?") for n in range(12)]
     lines += [given(question="Twice?", choices=["red", "The red.", "blue"])]
-    lines += [given(question="Two?", choices=["red", None, "blue"])]
+    lines += [given(question="Two?", choices=["red", None, "blue"], answer=0)]
     data = dialogs.load(save(tmp_path / "own.jsonl", *lines))
     assert (data.losses["alike"].count, data.losses["uneven"].count) == (1, 1)
     assert sum(map(len, data.splits.values())) == 12

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score
 from workbench import figures, tables
 from workbench.comparison import compare
 from workbench.data import ner as data
-from workbench.errors import ParameterError
+from workbench.errors import DataError, ParameterError
 from workbench.generation import Written
 from workbench.tasks import (
     ner_answers,
@@ -396,3 +396,12 @@ def test_tables_and_figures_show_what_was_found(whole):
     asked = {"item": "x", "prompt": "<script>", "answer": "<b>"}
     hostile = whole.model_copy(update={"tables": whole.tables | {"prompt": asked}})
     assert "<script>" not in tables.exact_prompt(hostile).body
+
+
+def test_a_sample_without_an_entity_is_one_clear_error(models):
+    config = prompted_ner.Config.check(prompted_ner.SMOKE)
+    loaded = data.load("tiny_ner")
+    bare = loaded.splits["test"].map(lambda row: {"ner_tags": ["O"] * len(row["ner_tags"])})
+    loaded.splits["test"] = bare
+    with pytest.raises(DataError, match="have no entity(.|\n)*raise items"):
+        prompted_ner.run(config, models, loaded)

@@ -141,17 +141,18 @@ def _rows(frame: pandas.DataFrame, split: str, where: str) -> pandas.DataFrame:
     if "choices" in frame.columns or numbered:
         named = [numbered[number] for number in sorted(numbered)]
         given = frame["choices"] if "choices" in frame.columns else frame[named].to_numpy().tolist()
-        choices = [_list(cell, f"{where}, row {row}") for row, cell in enumerate(given, 1)]
+        lists = [_list(cell, f"{where}, row {row}") for row, cell in enumerate(given, 1)]
         answers = [
             _chosen(answer, own, f"{where}, row {row}")
-            for row, (answer, own) in enumerate(zip(answers, choices, strict=True), 1)
+            for row, (answer, own) in enumerate(zip(answers, lists, strict=True), 1)
         ]
+        choices = [[choice for choice in own if choice] for own in lists]
     made = {"question": frame["question"].astype(object), "answer": answers}
     return pandas.DataFrame(made | {"choices": choices, "split": split})
 
 
 def _list(cell: object, where: str) -> list[str]:
-    """The choices of a row: a list, or one as JSON text, without those that are missing."""
+    """The choices of a row: a list, or one as JSON text; "" for one that is missing."""
     if isinstance(cell, str):
         try:
             cell = json.loads(cell)
@@ -163,8 +164,7 @@ def _list(cell: object, where: str) -> list[str]:
             f"{where}: choices are no list: {short(cell)}",
             expected='a list of texts; in a .csv as JSON, such as ["red", "blue"]',
         )
-    texts = [str(item).strip() for item in items if not _missing(item)]
-    return [found for found in texts if found]
+    return ["" if _missing(item) else str(item).strip() for item in items]
 
 
 def _missing(cell: object) -> bool:
@@ -172,8 +172,8 @@ def _missing(cell: object) -> bool:
 
 
 def _chosen(answer: object, choices: Sequence[str], where: str) -> str | None:
-    """The text of the right choice; None where the row has no answer or no choices."""
-    if _missing(answer) or not choices:
+    """The text of the right choice; None where the row has no answer, or that choice is missing."""
+    if _missing(answer) or not any(choices):
         return None
     number = str(answer).strip()
     if not (number.isdecimal() and int(number) < len(choices)):
@@ -182,7 +182,7 @@ def _chosen(answer: object, choices: Sequence[str], where: str) -> str | None:
             "choices",
             expected=f"a whole number from 0 to {len(choices) - 1}",
         )
-    return choices[int(number)]
+    return choices[int(number)] or None
 
 
 def _repaired(rows: pandas.DataFrame, counts: Counter[str]) -> pandas.DataFrame:

@@ -65,12 +65,17 @@ def asking(result: Result) -> Html:
     """What a thousand sentences cost: time by part of the work, tokens read and written."""
     found = result.tables["asking"]
     scale = PER / found["sentences"]
-    rows = [[name, duration(seconds * scale)] for name, seconds in found["seconds"].items()]
+    # The training split is embedded once, whatever the number of sentences.
+    scales = {"choosing shots": 1.0}
+    rows = [
+        [name, duration(seconds * scales.get(name, scale))]
+        for name, seconds in found["seconds"].items()
+    ]
     rows += [[f"tokens {name}", f"{found[name] * scale:,.0f}"] for name in ("read", "written")]
     text = (
         f"Scaled from {found['sentences']:,} sentences on this run's machine. Choosing shots "
-        "embeds the training split once, which is no more for more sentences. Each prompt's "
-        "tokens are read anew."
+        "embeds the training split once, so that stands as it was. Each prompt's tokens are read "
+        "anew."
     )
     return Html(table([f"for {PER:,} sentences", "cost"], rows) + note(text))
 

@@ -46,10 +46,7 @@ def make(rows: Dataset, count: int, distractors: Distractors, seed: int) -> list
     choices.
     """
     if len(rows["choices"][0]):
-        return [
-            Item(row["cluster"], row["question"], tuple(row["choices"]), _place(row))
-            for row in rows
-        ]
+        return [_given(row) for row in rows]
     forms = [answer_form(answer) for answer in rows["answer"]]
     if len(set(forms)) < count:
         raise DataError(
@@ -72,8 +69,10 @@ def make(rows: Dataset, count: int, distractors: Distractors, seed: int) -> list
     return items
 
 
-def _place(row: dict) -> int:
-    return list(row["choices"]).index(row["answer"])
+def _given(row: dict) -> Item:
+    """An item with its own choices in random order, so that no tie goes to the one listed first."""
+    choices = random.Random(row["cluster"]).sample(row["choices"], len(row["choices"]))
+    return Item(row["cluster"], row["question"], tuple(choices), choices.index(row["answer"]))
 
 
 def _likeness(rows: Dataset) -> list[list[float]]:

@@ -20,7 +20,15 @@ from workbench.tasks.choice_items import Item
 from workbench.tasks.choice_scores import BYTE, PMI, RULES, SUM, TOKEN, Read
 from workbench.tasks.classifiers import Reading, encode
 from workbench.tasks.prompt_scores import condition, method
-from workbench.tasks.prompts import CHOICES, FILE, Shots, Template, cut, fitting
+from workbench.tasks.prompts import (
+    CHOICES,
+    FILE,
+    SPARE_TOKENS,
+    Shots,
+    Template,
+    cut,
+    fitting,
+)
 
 if TYPE_CHECKING:
     from workbench.tasks.multiple_choice import Config
@@ -117,7 +125,7 @@ def _read(asked: Asked, template: Template, shots: Shots, alone: scoring.Scores)
     longest = max(
         len(asked.model.encode(f" {choice}")) for item in asked.items for choice in item.choices
     )
-    room = asked.model.capacity - longest
+    room = asked.model.capacity - longest - SPARE_TOKENS
     fit = fitting(asked.model, template.fill, shots, questions, room) if shots else 0
     name = condition(len(shots))
     contexts = [template.fill(shots[:fit], each) for each in questions]

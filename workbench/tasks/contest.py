@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from workbench.config import Config as BaseConfig
 from workbench.config import names
+from workbench.errors import ParameterError
 from workbench.result import Cost, Loss, Result
 
 if TYPE_CHECKING:
@@ -161,9 +162,16 @@ def load_model(config: Config) -> Models:
     """Load the models onto the run's device; `run` adapts copies of those that learn."""
     from workbench import machine, sources
     from workbench.models.encoder import Encoder
+    from workbench.models.text_classifier import biases
     from workbench.tasks import prompting
+    from workbench.tasks.adaptation import BITFIT
 
     both = prompting.load_model(asking(config))
+    if BITFIT in names(config.methods) and not biases(both.encoder):
+        raise ParameterError(
+            f"methods={config.methods!r}, but {config.encoder!r} has no biases for {BITFIT}",
+            do="leave BitFit out, or use minilm",
+        )
     reader = None
     if any(name.startswith(DECODER) for name in names(config.methods)):
         source = sources.resolve(config.model, "model")

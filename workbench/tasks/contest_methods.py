@@ -1,8 +1,9 @@
 """What takes part in the contest: prompts, and what learns from nested draws of labelled texts.
 
 With n labelled examples a method may use those n and no other label. Nothing is chosen on
-validation labels: epochs and learning rates are fixed, and where a penalty is to be chosen, folds
-of the n choose it. Of validation, batch calibration reads texts, not labels.
+validation labels in a run: epochs and learning rates are fixed (they were looked at before, on 300
+validation labels of `brand_tweets`), and where a penalty is to be chosen, folds of the n choose it.
+Of validation, batch calibration reads texts, not labels.
 """
 
 import math

@@ -78,8 +78,10 @@ class Answered:
 
         Clusters are drawn with replacement, and of D draws D - 1: so many give a mean as spread as
         the mean of all is (Rao and Wu 1988, "Resampling Inference with Complex Survey Data").
-        Chance in one item of one draw counts with both, so an interval is rather too wide than too
-        narrow (Owen 2007, "The Pigeonhole Bootstrap"). All that is compared is resampled alike, so
+        Chance in one item of one draw counts with both, which makes an interval wider (Owen 2007,
+        "The Pigeonhole Bootstrap"). A handful of draws says little of others: where draws differ
+        more than items do, the interval of two reaches from one to the other, which holds the truth
+        half the time, not 95 % of it. All that is compared is resampled alike, so
         differences are paired.
         """
         if len(set(self.clusters)) < MIN_CLUSTERS:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from workbench.config import Config as BaseConfig
+from workbench.errors import DataError
 from workbench.result import Cost, Result
 
 if TYPE_CHECKING:
@@ -91,6 +92,12 @@ def run(config: Config, model: Models, data: "NerData") -> Result:
     began = time.monotonic()
     machine.seed(config.seed)
     sample, places = ner_scores.sample(data, "test", config.items)
+    if not any(tag != "O" for tags in sample.splits["test"]["ner_tags"] for tag in tags):
+        raise DataError(
+            f"the {len(places):,} test sentences drawn have no entity",
+            expected="one at least, as F1 has no value without",
+            do="raise items",
+        )
     asked = ner_prompts.ask(config, model.decoder, model.encoder, sample)
     chosen = time.monotonic()
     answers = prompted_ner_scores.write(config, model.decoder, asked)
