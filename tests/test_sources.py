@@ -36,7 +36,7 @@ def test_the_known_are_the_catalogue_and_the_fixtures():
 
 def test_make_fetches_all_assets_before_the_tests_which_reach_no_network():
     makefile = (paths.ROOT / "Makefile").read_text()
-    assert "\t@$(BIN)/workbench fetch\n\t@$(BIN)/python -m pytest\n" in makefile
+    assert "\t@$(BIN)/workbench fetch\n\t@$(BIN)/python -m pytest --numprocesses=2" in makefile
 
 
 def test_a_model_is_no_dataset():

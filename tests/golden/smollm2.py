@@ -11,8 +11,7 @@ import math
 import sys
 import urllib.request
 from pathlib import Path
-
-import xllamacpp
+from typing import Any
 
 STRINGS = [
     "The quick brown fox.",
@@ -51,8 +50,10 @@ TEXT = (
 VOCABULARY = 49_152
 
 
-def serve(file: str) -> xllamacpp.Server:
-    """llama.cpp with the model, on the processor."""
+def serve(file: str) -> Any:
+    """llama.cpp with the model, on the processor; its package is in no lock of ours."""
+    import xllamacpp
+
     params = xllamacpp.CommonParams()
     params.model.path, params.n_ctx, params.n_parallel, params.n_gpu_layers = file, 512, 1, 0
     return xllamacpp.Server(params)
