@@ -112,6 +112,12 @@ def tiny_decoder(tmp_path, decoder_tokenizer):
             "qwen3": {"head_dim": 8},
             "gemma2": {"head_dim": 8, "sliding_window": 128, "final_logit_softcapping": 0.5},
             "granite": {"logits_scaling": 8.0},
+            "gpt_neo": {
+                "num_layers": 2,
+                "num_heads": 4,
+                "attention_types": [[["global", "local"], 1]],
+                "window_size": 16,
+            },
             "cohere": {"logit_scale": 0.25},
         }
         values = small | more.get(kind, {}) | changes

@@ -1,5 +1,6 @@
 """Calibration of label scores: by hand, by brute force, and the channel by plain reading."""
 
+import dataclasses
 import importlib.util
 import sys
 from itertools import pairwise, product
@@ -308,3 +309,19 @@ def test_sentences_of_a_document_are_of_one_split_and_drawn_together(tmp_path, m
             assert len(members) == 1, number
     clusters = [set(rows["cluster"]) for rows in data.splits.values()]
     assert len(set.union(*clusters)) == sum(map(len, clusters)) == 40
+
+
+def test_labels_with_braces_turn_round_too(model):
+    labels = ("{label}", "{text}")
+    found = prompts.load("brand_tweets", labels, model, 20, count=9)
+    for template in found.templates:
+        first, middle, end = template.turn([], {"text": "a day"}, "{label}")
+        assert end == " a day"
+        assert (first + middle).count("{label}") >= 1
+
+
+def test_a_constrained_answer_is_its_label_to_the_letter(model):
+    found = prompts.load("brand_tweets", ("C", "C#", "c"), model, 20)
+    assert [found.label_of(f" {word}") for word in ("C", "C#", "c")] == ["C", "C#", "c"]
+    same = dataclasses.replace(found, words={"one": "word", "two": "word"})
+    assert same.label_of(" word") == "unparsed"

@@ -28,7 +28,7 @@ SCHEMA = {
     "required": ["person", "sure"],
     "additionalProperties": False,
 }
-ARCHITECTURES = ("llama", "gpt2", "qwen3", "gemma3_text", "mistral", "gpt_neox", "opt")
+ARCHITECTURES = ("llama", "gpt2", "gpt_neo", "qwen3", "gemma3_text", "mistral", "gpt_neox", "opt")
 
 
 @pytest.fixture(scope="module")

@@ -116,6 +116,7 @@ ARCHITECTURES = [
     "qwen3",
     "gemma3_text",
     "mistral",
+    "gpt_neo",
     "gpt_neox",
     "opt",
     "gemma2",

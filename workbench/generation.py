@@ -274,6 +274,7 @@ def _shared(model: CausalLM, rows: Sequence[list[int]], dtype: torch.dtype) -> B
     """
     several = [tuple(row) for row in rows]
     shared = min(common(several), min(map(len, several)) - 1)
-    beginning = Beginning(model, several[0][:shared] if shared >= SHARED else (), dtype)
+    worth = shared >= SHARED and model.window is None
+    beginning = Beginning(model, several[0][:shared] if worth else (), dtype)
     plain = beginning.cache and all(type(layer) is DynamicLayer for layer in beginning.cache.layers)
     return beginning if plain else Beginning(model, (), dtype)

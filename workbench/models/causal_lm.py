@@ -44,6 +44,13 @@ class CausalLM(nn.Module):
         return self.network.config.max_position_embeddings
 
     @property
+    def window(self) -> int | None:
+        """Most tokens that some layer sees at once; None where all see all. GPT-Neo's is local."""
+        config = self.network.config
+        found = [getattr(config, name, None) for name in ("sliding_window", "window_size")]
+        return min((size for size in found if size), default=None)
+
+    @property
     def vocabulary(self) -> int:
         """V; padded, where it is more than the tokenizer's tokens."""
         return self.network.config.vocab_size

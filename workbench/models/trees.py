@@ -165,8 +165,7 @@ def longest(model: CausalLM) -> int:
     0 where it can't: asked by a tree of a few tokens whose states should be those of plain rows.
     A window that slides over the tokens would be overruled by the tree's own mask.
     """
-    config = model.network.config
-    window = getattr(config, "sliding_window", None) or model.capacity
+    window = model.window or model.capacity
     tree = Tree((1, 2, 3), ((4, 5), (2,)))
     try:
         beginning = Beginning(model, (1, 2), torch.float32)

@@ -166,7 +166,7 @@ def load_model(config: Config) -> Models:
     from workbench.tasks import prompting
     from workbench.tasks.adaptation import BITFIT
 
-    both = prompting.load_model(asking(config))
+    both = prompting.load_models(config.model, config.encoder)
     if BITFIT in names(config.methods) and not biases(both.encoder):
         raise ParameterError(
             f"methods={config.methods!r}, but {config.encoder!r} has no biases for {BITFIT}",

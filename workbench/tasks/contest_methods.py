@@ -110,12 +110,11 @@ def prompt(
     answers: dict[str, list[Probabilities]] = {}
     prompted: list[Prompted] = []
     costs: dict[str, Any] = {}
-    read = len(asked.items) + len(asked.sample)
     none: list[Shots] = [[]]
     for shots in filter(None, (none, few)):
         found, cost = prompt_methods.timed(asked, partial(prompt_scores.score, asked, shots))
         prompted += found
-        cost["answer_1000_seconds"] = 1000 * cost["answer_seconds"] / (read * len(shots))
+        cost["answer_1000_seconds"] = 1000 * cost["answer_seconds"] / (found[0].asked * len(shots))
         for variant in VARIANTS:
             name = prompt_scores.method(found[0].condition, variant)
             by_draw = [

@@ -81,8 +81,8 @@ class Answered:
         Chance in one item of one draw counts with both, which makes an interval wider (Owen 2007,
         "The Pigeonhole Bootstrap"). A handful of draws says little of others: where draws differ
         more than items do, the interval of two reaches from one to the other, which holds the truth
-        half the time, not 95 % of it. All that is compared is resampled alike, so
-        differences are paired.
+        half the time, not 95 % of it. All that is compared is resampled alike, so differences are
+        paired.
         """
         if len(set(self.clusters)) < MIN_CLUSTERS:
             return None

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from workbench.config import Config as BaseConfig
 from workbench.result import Cost, Loss, Result
-from workbench.tasks.prompting import Models
+from workbench.tasks.prompting import Models, load_models
 
 if TYPE_CHECKING:
     from workbench.data.dialogs import QuestionData
@@ -64,15 +64,7 @@ def load_data(config: Config) -> "QuestionData":
 
 def load_model(config: Config) -> Models:
     """Load both models onto the run's device."""
-    from workbench import machine, sources
-    from workbench.models.causal_lm import CausalLM
-    from workbench.models.encoder import Encoder
-
-    place = machine.device()
-    return Models(
-        CausalLM(sources.resolve(config.model, "model")).to(place),
-        Encoder(sources.resolve(config.encoder, "model"), casing=False).to(place),
-    )
+    return load_models(config.model, config.encoder)
 
 
 def run(config: Config, model: Models, data: "QuestionData") -> Result:

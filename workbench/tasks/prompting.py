@@ -89,14 +89,19 @@ def load_data(config: Config) -> "TextData":
 
 def load_model(config: Config) -> Models:
     """Load both models onto the run's device."""
+    return load_models(config.model, config.encoder)
+
+
+def load_models(decoder: str, encoder: str) -> Models:
+    """Load a decoder and an encoder by their names onto the run's device."""
     from workbench import machine, sources
     from workbench.models.causal_lm import CausalLM
     from workbench.models.encoder import Encoder
 
     place = machine.device()
     return Models(
-        CausalLM(sources.resolve(config.model, "model")).to(place),
-        Encoder(sources.resolve(config.encoder, "model"), casing=False).to(place),
+        CausalLM(sources.resolve(decoder, "model")).to(place),
+        Encoder(sources.resolve(encoder, "model"), casing=False).to(place),
     )
 
 

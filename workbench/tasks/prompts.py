@@ -24,7 +24,9 @@ Shots = Sequence[tuple[Fields, str]]
 """Fields of labelled examples, each with the word of its label."""
 TEMPLATES = 3
 """How many templates to ask by: the first of those that the file has."""
-TURNED = re.compile(r"(?s)(?P<before>.*?)(?P<middle> ?\{label\}.*)(?P<end> \{(?:text|entity)\})")
+TURNED = re.compile(
+    r"(?s)(?P<before>.*?)(?P<middle> ?(?<!\{)\{label\}(?!\}).*)(?P<end> \{(?:text|entity)\})"
+)
 """A question turned round: what comes before the label, from there to the last field, and that."""
 NEW_TOKENS = 8
 """Most tokens of a written answer, where no label is longer."""
