@@ -131,7 +131,8 @@ def measure(task: str, model: CausalLM, options: argparse.Namespace) -> list[Mea
         )
         asked, _ = prompt_methods.ask(config, model, data, templates=options.templates)
     train = labelled(data, "train").first(config.train_texts)
-    prompted, _ = prompt_methods.score(config, asked, train, channel=True)
+    drawn = prompt_methods.draws(config, asked, data, train)
+    prompted, _ = prompt_methods.score(asked, drawn, channel=True)
     rows = data.splits["test"][: config.items]
     gold = np.array([data.labels.index(label) for label in rows["label"]])
     found = []

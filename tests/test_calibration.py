@@ -14,8 +14,9 @@ from workbench import paths, scoring, sources, tables
 from workbench.errors import ParameterError
 from workbench.models.causal_lm import CausalLM
 from workbench.result import Result
-from workbench.tasks import calibration, channel_scores, prompt_scores, prompts
-from workbench.tasks.prompts import Template
+from workbench.tasks import calibration, channel_scores, prompt_scores, prompts, templates
+from workbench.tasks.prompt_scores import Draw
+from workbench.tasks.templates import Template
 
 SPEC = importlib.util.spec_from_file_location(
     "calibration_benchmark", paths.ROOT / "benchmarks" / "calibration.py"
@@ -24,7 +25,7 @@ benchmark = importlib.util.module_from_spec(SPEC)
 sys.modules[SPEC.name] = benchmark
 SPEC.loader.exec_module(benchmark)
 
-CATALOGUE = yaml.safe_load(prompts.FILE.read_text(encoding="utf-8"))
+CATALOGUE = yaml.safe_load(templates.FILE.read_text(encoding="utf-8"))
 TYPES = ["corporation", "creative-work", "group", "location", "person", "product"]
 LABELS = {"brand_tweets": ["bad", "fair", "good"], "tiny_ner": TYPES, "tiny_reviews": ["x", "y"]}
 WORDS = ["positive", "very negative"]
@@ -145,9 +146,9 @@ def test_channel_scores_are_those_of_plain_reading(model, template, shots):
             assert found[row, column] == pytest.approx(expected, abs=1e-3)
 
 
-def asked(model, templates, items=2, sample=1):
+def asked(model, forms, items=2, sample=1):
     words = {"bad": "negative", "good": "positive"}
-    found = prompts.Prompts(templates, words, typing=False, max_tokens=50, new_tokens=8)
+    found = prompts.Prompts(forms, words, typing=False, max_tokens=50, new_tokens=8)
     texts = [{"text": text} for text in ("Fine lamp", "It broke at once", "A bag")]
     return prompt_scores.Asked(
         model, found, texts[:items], texts[items : items + sample], torch.float32
@@ -157,9 +158,9 @@ def asked(model, templates, items=2, sample=1):
 def test_variants_come_from_one_scoring_and_the_channel_only_where_asked_for(model):
     with_form = Template("with", "", "Text: {text}\nMood:", "Mood: {label}\nText: {text}")
     both = (with_form, Template("without", "", "{text}\nMood:"))
-    plain = prompt_scores.score(asked(model, both), [[]])
+    plain = prompt_scores.score(asked(model, both), [Draw()])
     assert [one.variants for one in plain] == [prompt_scores.VARIANTS] * 2
-    first, second = prompt_scores.score(asked(model, both), [[]], channel=True)
+    first, second = prompt_scores.score(asked(model, both), [Draw()], channel=True)
     assert first.variants == (*prompt_scores.VARIANTS, "channel")
     assert second.variants == prompt_scores.VARIANTS
     assert (first.asked, second.asked) == (2 + 1 + 3 + 2, 2 + 1 + 3)
@@ -182,7 +183,7 @@ def test_a_template_without_a_channel_form_has_an_empty_cell(model):
         Template("with", "", "Text: {text}\nMood:", "Mood: {label}\nText: {text}"),
         Template("without", "", "{text}\nMood:"),
     )
-    prompted = prompt_scores.score(asked(model, both), [[]], channel=True)
+    prompted = prompt_scores.score(asked(model, both), [Draw()], channel=True)
     rows = {"label": ["good", "bad"], "cluster": ["0", "1"]}
     found = prompt_scores.by_prompt(prompted, rows, ["bad", "good"], "texts")
     body = tables.prompts(Result.model_construct(tables={"prompts": found})).body
@@ -228,7 +229,7 @@ def test_a_channel_form_that_is_none_is_one_clear_error(model, monkeypatch, tmp_
         file = tmp_path / "prompts.yaml"
         entry = {"templates": {"mine": {"question": "{text}:", "channel": wrong}}}
         file.write_text(yaml.safe_dump({"texts": entry}))
-        monkeypatch.setattr(prompts, "FILE", file)
+        monkeypatch.setattr(templates, "FILE", file)
         with pytest.raises(ParameterError, match=r"template 'mine': channel is"):
             prompts.load("tiny_reviews", ["x", "y"], model, 50)
 
@@ -239,7 +240,8 @@ def test_shots_leave_where_the_channel_form_does_not_fit(model, monkeypatch):
     shots = [({"text": f"word {number}"}, "good") for number in range(4)]
     monkeypatch.setattr(model.network.config, "max_position_embeddings", 70)
     one = asked(model, (template,))
-    (plain,), (turned,) = (prompt_scores.score(one, [shots], channel=on) for on in (False, True))
+    draws = [Draw(shots)]
+    (plain,), (turned,) = (prompt_scores.score(one, draws, channel=on) for on in (False, True))
     assert plain.dropped_shots == 0
     assert 0 < turned.dropped_shots < 4
     assert np.isfinite(turned.scores("channel")).all()

@@ -253,13 +253,13 @@ def test_no_label_but_those_of_the_draw_changes_an_answer(data, models, monkeypa
 def test_shots_come_from_the_smallest_size_of_their_draw(config, models, data):
     asked, _ = contest_methods.prompt_methods.ask(contest.asking(config), models.decoder, data)
     pools = contest_methods.pools(config, data)
-    for pool, shots in zip(pools, contest_methods.examples(config, asked, pools), strict=True):
+    for pool, drawn in zip(pools, contest_methods.examples(config, asked, pools), strict=True):
         smallest = [
             asked.prompts.fields(models.decoder, words)[0]
             for words in pool.texts[: config.counts[0]]
         ]
-        assert len(shots) == config.shots
-        for fields, word in shots:
+        assert len(drawn.shots) == config.shots
+        for fields, word in drawn.shots:
             place = smallest.index(fields)
             assert word == asked.prompts.words[pool.labels[place]]
 

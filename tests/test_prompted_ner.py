@@ -21,6 +21,7 @@ from workbench.tasks import (
     prompted_ner,
     prompted_ner_scores,
 )
+from workbench.tasks.embedding_methods import most_alike
 from workbench.tasks.ner_answers import Fate, Mention, parse, place, tags_of, words_of, write
 from workbench.tasks.prompted_ner_scores import Read
 
@@ -344,7 +345,8 @@ def test_nearest_shots_are_nearest_and_end_with_the_nearest(models):
     texts = [" ".join(words) for words in loaded.splits["train"]["tokens"]]
     config = prompted_ner.Config.check({"dataset": "tiny_ner", "shots": 4, "precision": "float32"})
     asked = [texts[5], "who sails the ferry ?"]
-    chosen = ner_prompts.nearest(config, models.encoder, [*texts, texts[5]], asked)
+    read = ner_prompts._reader(config, models.encoder)
+    chosen = most_alike(read, [*texts, texts[5]], asked, config.shots)
     assert chosen[0][-1] == 5, "of equal sentences the first"
     assert all(len(set(places)) == 4 for places in chosen)
     vectors = []

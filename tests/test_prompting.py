@@ -1,6 +1,7 @@
 """The prompting task: prompts, answers, calibration, and every number from what is kept of it."""
 
 import dataclasses
+import json
 from collections import Counter
 
 import numpy as np
@@ -12,10 +13,12 @@ from workbench import figures, paths, scoring, tables
 from workbench.data import entities, ner
 from workbench.errors import DataError, ParameterError
 from workbench.figures.prompting import _shares as label_shares
-from workbench.tasks import prompt_methods, prompt_scores, prompting, prompts
+from workbench.tasks import prompt_methods, prompt_record, prompt_scores, prompting, prompts
 from workbench.tasks.answers import parse, vote
 from workbench.tasks.calibration import CONTENT_FREE, calibrate, ensemble, normalise
-from workbench.tasks.prompts import Template, draw, fitting
+from workbench.tasks.prompt_scores import Draw
+from workbench.tasks.prompts import draw, fitting
+from workbench.tasks.templates import Template
 
 SENTIMENTS = {"negative": "negative", "neutral": "neutral", "positive": "positive"}
 OWN = "1 shot + batch"
@@ -119,7 +122,7 @@ def test_each_score_is_of_its_own_text_and_batch_calibration_of_validation_texts
         asked.prompts.fields(models.decoder, text)[0]["text"] for text in validation
     ]
     for scored, template in zip(
-        prompt_scores.score(asked, [[]]), asked.prompts.templates, strict=True
+        prompt_scores.score(asked, [Draw()]), asked.prompts.templates, strict=True
     ):
         fields = {
             "items": asked.items,
@@ -130,7 +133,7 @@ def test_each_score_is_of_its_own_text_and_batch_calibration_of_validation_texts
             alone = scoring.log_likelihoods(
                 models.decoder,
                 [template.fill([], each) for each in given],
-                asked.prompts.answers,
+                asked.prompts.answers(template),
                 dtype=asked.dtype,
             )
             assert getattr(scored, part) == pytest.approx(alone.sums, abs=1e-3)
@@ -364,6 +367,176 @@ def test_what_cannot_be_asked_is_one_clear_error(models, tmp_path):
     same = dataclasses.replace(data, splits={**data.splits, "train": one})
     with pytest.raises(DataError, match="training texts all are 'neutral'"):
         prompting.run(config, models, same)
+
+
+def test_shots_are_kinds_each_once_the_first_the_own():
+    config = prompting.Config.check({"shots": "16, 0, 04,4 nearest, 4"})
+    assert config.shots == "16, 0, 4, 4 nearest"
+    assert config.kinds == [(16, False), (4, False), (4, True)]
+    assert config.condition == "16 shots"
+    assert config.brief == ["4 shots", "4 nearest shots"]
+    assert (
+        prompting.Config.check({"shots": 3}).shots == prompting.Config.parse({"shots": "3"}).shots
+    )
+    assert prompting.Config.check({"shots": "0"}).condition == "zero-shot"
+    for wrong in ("", "65", "four", "4 near", "-1", "1.5", True):
+        with pytest.raises(ParameterError, match="shots="):
+            prompting.Config.check({"shots": wrong})
+
+
+OWN_PROMPTS = """
+words: {negative: bad, positive: good}
+templates:
+  plain: {question: "{text} I find that"}
+  chat: {instruction: "Say {labels}.", question: "{text}", chat: true}
+"""
+
+
+@pytest.fixture(scope="module")
+def axes(models, tmp_path_factory):
+    """A run with kinds of shots side by side, by wordings of one's own, one of them a chat."""
+    folder = tmp_path_factory.mktemp("axes")
+    (folder / "own.yaml").write_text(OWN_PROMPTS)
+    changes = {
+        "shots": "2, 3 nearest, 1",
+        "shot_seeds": 2,
+        "items": 5,
+        "prompts": str(folder / "own.yaml"),
+        "precision": "float32",
+    }
+    config = prompting.Config.check({**prompting.SMOKE, **changes})
+    config._directory = folder / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prompt_methods, "SAMPLE_TEXTS", 3)
+        patch.setattr(prompt_methods, "EPOCHS", 1)
+        data = prompting.load_data(config)
+        return config, data, prompting.run(config, models, data)
+
+
+def test_kinds_of_shots_stand_side_by_side(axes):
+    _, _, result = axes
+    found = {(row["condition"], row["template"], row["shot_seed"], row["shots"])
+             for row in result.tables["prompts"]}  # fmt: skip
+    by_draw = {("2 shots", seed, 2) for seed in (0, 1)} | {("1 shot", seed, 1) for seed in (0, 1)}
+    kinds = {("zero-shot", 0, 0), ("3 nearest shots", 0, 3), *by_draw}
+    assert found == {(name, way, seed, count) for name, seed, count in kinds
+                     for way in ("plain", "chat")}  # fmt: skip
+    assert result.method == "2 shots + batch"
+    methods = {result.method, *result.baselines}
+    assert methods == set(result.tables["methods"]) | {"generation", "constrained generation"}
+    assert {name for name in methods if "1 shot" in name} == {"1 shot", "1 shot + batch"}
+    assert "3 nearest shots + PMI" not in methods
+    figure = figures.accuracy_by_shots(result)
+    values = [row["accuracy"]["value"] for row in result.tables["prompts"]
+              if (row["condition"], row["variant"]) == ("1 shot", "batch")]  # fmt: skip
+    assert f"1 shot {np.mean(values):.3f} (sd {np.std(values, ddof=1):.3f})" in figure.caption
+    assert "1 shot" not in figures.prompt_spread(result).caption
+    assert "nearest" in tables.priors(result).body
+    assert figures.shot_attention(result).png
+
+
+def test_every_prompt_of_a_run_is_kept_and_is_what_was_scored(axes, models, workbench):
+    config, data, result = axes
+    lines = list(prompt_record.read(config.directory))
+    assert len(lines) == 5 * 2 * (1 + 1 + 2 + 2)
+    words = ["bad", "neutral", "good"]
+    assert list(data.labels) == ["negative", "neutral", "positive"]
+    train = dict(zip(data.splits["train"]["text"], data.splits["train"]["label"], strict=True))
+    item = data.splits["test"][0]
+    own = {(line["shots"], line["template"], line["draw"]): line["prompt"] for line in lines
+           if line["item"] == item["item"]}  # fmt: skip
+    assert own["zero-shot", "plain", 1] == f"{item['text']} I find that"
+    assert own["zero-shot", "chat", 1] == (
+        "<|im_start|>system\nSay bad, neutral or good.<|im_end|>\n"
+        f"<|im_start|>user\n{item['text']}<|im_end|>\n<|im_start|>assistant\n"
+    )
+    first, second, last = own["2 shots", "plain", 2].split("\n\n")
+    assert last == own["zero-shot", "plain", 1]
+    for part in (first, second):
+        text, _, word = part.partition(" I find that ")
+        assert words[data.labels.index(train[text])] == word
+    shown = result.tables["prompt"]
+    assert shown["prompt"] == own["2 shots", "plain", 1]
+    scored = scoring.log_likelihoods(
+        models.decoder, [shown["prompt"]], [f" {word}" for word in words], dtype=torch.float32
+    )
+    assert [*shown["scores"]] == [f" {word}" for word in words]
+    assert [*shown["scores"].values()] == pytest.approx(np.exp(normalise(scored.sums))[0], abs=1e-3)
+    assert "I find that" in tables.exact_prompt(result).body
+    done = workbench("prompts", str(config.directory), item["item"])
+    assert [json.loads(line)["prompt"] for line in done.stdout.splitlines()] == [*own.values()]
+    done = workbench("prompts", str(config.directory), "no such item")
+    assert done.returncode == 3
+    assert "has no item 'no such item'" in done.stderr
+
+
+def test_a_chat_is_answered_by_the_word_alone(models, tmp_path):
+    (tmp_path / "own.yaml").write_text(OWN_PROMPTS)
+    labels = ["negative", "neutral", "positive"]
+    found = prompts.load(
+        "tiny_reviews", labels, models.decoder, 50, file=str(tmp_path / "own.yaml")
+    )
+    plain, chat = found.templates
+    assert found.answers(plain) == [" bad", " neutral", " good"]
+    assert found.answers(chat) == ["bad", "neutral", "good"]
+    assert [found.label_of(answer) for answer in (" good", "good")] == ["positive", "positive"]
+    filled = chat.fill([({"text": "It {works}"}, "good")], {"text": "It broke"})
+    assert filled.endswith(
+        "<|im_start|>user\nIt {works}<|im_end|>\n<|im_start|>assistant\ngood<|im_end|>\n"
+        "<|im_start|>user\nIt broke<|im_end|>\n<|im_start|>assistant\n"
+    )
+    ids = models.decoder.encode(filled)
+    assert ids.count(models.decoder.tokenizer.convert_tokens_to_ids("<|im_start|>")) == 5
+
+
+def test_nearest_shots_are_of_the_text_itself_and_none_of_them_is_cut_off(models):
+    config = prompting.Config.check({**prompting.SMOKE, "shots": "3 nearest", "items": 4})
+    data = prompting.load_data(config)
+    asked, _ = prompt_methods.ask(config, models.decoder, data)
+    train = prompt_methods.labelled(data, "train")
+    own = data.splits["test"]["text"][0]
+    same = dataclasses.replace(train, texts=[*train.texts[:-1], own])
+    _, near = prompt_methods.draws(config, asked, data, same, models.encoder)
+    assert len(near.own) == len(asked.items) + len(asked.sample)
+    assert near.own[0][-1][0] == asked.items[0], "the text itself is the nearest, and the last"
+    assert near.kept(1).own[0] == [near.own[0][-1]]
+    assert near.kept(0).of(0) == []
+    with pytest.raises(ParameterError, match="64 nearest shots, but only 30"):
+        few = dataclasses.replace(train, texts=train.texts[:30], labels=train.labels[:30])
+        prompt_methods.nearest(config, asked, data, few, models.encoder, 64)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("templates: {a: {question: 'no field'}}", "question is 'no field'"),
+        ("templates: {a: {question: '{text} {mood}'}}", "fields of {text}, {labels}"),
+        ("templates: {a: {question: '{text} {'}}", "double a brace"),
+        ("templates: {a: {question: '{text}: '}}", "no space at the end"),
+        ("templates: {a: {question: '{text}', chat: true, channel: '{label} {text}'}}", "channel"),
+        ("templates: {a: {wording: '{text}'}}", "templates / a / question: Field required"),
+        ("templates: {a: {question: '{text}', chat: yes please}}", "templates / a / chat"),
+        ("templates: {}", "templates: Dictionary should have at least 1 item"),
+        ("- {text}", "the file: Input should be"),
+        ("words: {x: y}\ntemplates: {a: {question: '{text}'}}", "words has 'x'"),
+        ("templates: [", "can't be read"),
+    ],
+)
+def test_a_file_of_prompts_that_is_none_is_one_clear_error(models, tmp_path, text, says):
+    file = tmp_path / "own.yaml"
+    file.write_text(text)
+    with pytest.raises(ParameterError) as caught:
+        prompts.load("tiny_reviews", ["a", "b"], models.decoder, 50, file=str(file))
+    assert says in str(caught.value)
+
+
+def test_a_model_without_a_chat_template_is_one_clear_error(models, tmp_path, monkeypatch):
+    (tmp_path / "own.yaml").write_text("templates: {a: {question: '{text}', chat: true}}")
+    monkeypatch.setattr(models.decoder.tokenizer, "chat_template", None)
+    with pytest.raises(ParameterError, match="can't be asked by chat"):
+        prompts.load(
+            "tiny_reviews", ["a", "b"], models.decoder, 50, file=str(tmp_path / "own.yaml")
+        )
 
 
 def test_prompts_of_the_file_name_data_sets_that_there_are():

@@ -6,7 +6,7 @@ import pytest
 from workbench import sources
 from workbench.models.causal_lm import CausalLM
 from workbench.tasks import shot_attention, traps
-from workbench.tasks.prompts import Template
+from workbench.tasks.templates import Template
 
 WORDS = {label: label for label in ("negative", "neutral", "positive")}
 GOLD = ["neutral", "neutral", "positive", "negative"]
@@ -66,9 +66,9 @@ def test_attention_is_shared_out_among_the_parts(model, instruction, shots):
     assert weights.sum(axis=1) == pytest.approx(1, abs=0.01)
     named = ["text 1", "label 1", "text 2", "label 2"] if shots else []
     head = ["instruction"] if instruction else []
-    texts = [part for part in found["parts"] if part != "line breaks"]
+    texts = [part for part in found["parts"] if part != shot_attention.SEPARATOR]
     assert texts == ["first token", *head, *named, "question"]
-    assert ("line breaks" in found["parts"]) == bool(head or named)
+    assert (shot_attention.SEPARATOR in found["parts"]) == bool(head or named)
     parts = [part.text for part in shot_attention._parts(template, shots, items[0])]
     assert "".join(parts) == template.fill(shots, items[0])
     if shots:

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from workbench import paths, ranks
 from workbench.errors import ParameterError, WorkbenchError, printable
@@ -68,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     both.add_argument("--json", action="store_true", help="the same as one JSON object")
     _add_predict(add("predict", predict, "What a run's model says of new text, as JSON lines."))
+    asked = add("prompts", prompts, "The exact prompts of a run, as JSON lines.")
+    asked.add_argument("run", metavar="RUN", help="id, beginning of one, or directory")
+    asked.add_argument("item", metavar="ITEM", nargs="?", default="", help="of one item only")
     _add_tune(add("tune", tune, "Search for good parameters; goes on where it was."))
     shown = add("params", params, "Show a notebook's parameters.")
     shown.add_argument("name", help="notebook, such as ner")
@@ -196,14 +199,27 @@ def predict(options: argparse.Namespace) -> int:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     texts, consecutive = lines.read(options.file, options.column)
-    answers = predicting.predict(runs.find(options.run), texts, consecutive=consecutive)
-    try:
-        for found in answers:
-            print(json.dumps(found, ensure_ascii=False))
-        sys.stdout.flush()
-    except BrokenPipeError:  # who reads has enough, as `head` has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _print_lines(predicting.predict(runs.find(options.run), texts, consecutive=consecutive))
     return 0
+
+
+def prompts(options: argparse.Namespace) -> int:
+    """Print one JSON object for each prompt of an item, or of all."""
+    from workbench import runs
+    from workbench.tasks import prompt_record
+
+    _print_lines(prompt_record.read(runs.find(options.run), options.item))
+    return 0
+
+
+def _print_lines(rows: Iterable[object]) -> None:
+    """Print a JSON object a line, until whoever reads has enough, as `head` has."""
+    try:
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def tune(options: argparse.Namespace) -> int:

@@ -8,11 +8,17 @@ from workbench.figures.decoder import attention, lens, lens_sentence
 from workbench.figures.finance import edges, folds, last_words
 from workbench.figures.ner import confusion, errors, f1_by_part, f1_by_type
 from workbench.figures.pretraining import bits_per_byte, fertility, probes
-from workbench.figures.prompting import label_shares, prompt_spread, shot_attention
+from workbench.figures.prompting import (
+    accuracy_by_shots,
+    label_shares,
+    prompt_spread,
+    shot_attention,
+)
 from workbench.figures.training import history
 
 __all__ = [
     "Figure",
+    "accuracy_by_shots",
     "attention",
     "bits_per_byte",
     "choice_lengths",

@@ -14,6 +14,9 @@ from workbench.result import Result
 GOLD = "gold labels"
 BOUND = "oracle"
 """The variant that is no method: the best that offsets could do on the test items."""
+SERIES = {"": "As scored", "batch": "Batch-calibrated"}
+"""Variants whose accuracy is drawn by number of examples."""
+NEAR = "nearest"
 STRIP = 0.32
 """Height of a row's dots, from the first template's to the last's."""
 MOST_LABELS = len(COLOURS)
@@ -22,8 +25,16 @@ Prompts = list[dict[str, Any]]
 
 @styled
 def prompt_spread(result: Result) -> Figure:
-    """Test accuracy of every single prompt, before and after calibration, and of their ensemble."""
-    prompts: Prompts = [row for row in result.tables["prompts"] if row["variant"] != BOUND]
+    """Test accuracy of single prompts, before and after calibration, and of their ensemble.
+
+    Of those without examples and of the run's own kind; `accuracy_by_shots` has all kinds.
+    """
+    shown = {"zero-shot", _condition(result)}
+    prompts: Prompts = [
+        row
+        for row in result.tables["prompts"]
+        if row["variant"] != BOUND and row["condition"] in shown
+    ]
     rows = list(dict.fromkeys(_method(prompt) for prompt in prompts))
     templates = list(dict.fromkeys(prompt["template"] for prompt in prompts))
     canvas = Canvas(figsize=(5.8, 0.42 * len(rows) + 1.7))
@@ -62,9 +73,14 @@ def _method(prompt: dict[str, Any]) -> str:
     return " + ".join(part for part in (prompt["condition"], prompt["variant"]) if part)
 
 
+def _condition(result: Result) -> str:
+    """The kind of examples of the run's own method, in words."""
+    return result.method.partition(" + ")[0]
+
+
 def _spread(prompts: Prompts, result: Result) -> str:
     """Range and mean of the most informed prompts, as scored and as the own method has them."""
-    raw = result.method.partition(" + ")[0]
+    raw = _condition(result)
     sentences = []
     for row, words in ((raw, "As scored"), (result.method, "Batch-calibrated")):
         found = [p["accuracy"]["value"] for p in prompts if _method(p) == row]
@@ -85,10 +101,64 @@ def _spread(prompts: Prompts, result: Result) -> str:
 
 
 @styled
+def accuracy_by_shots(result: Result) -> Figure:
+    """Test accuracy of every prompt by how many examples it holds, as scored and calibrated."""
+    prompts: Prompts = [row for row in result.tables["prompts"] if row["variant"] in SERIES]
+    prompts.sort(key=lambda row: (NEAR in row["condition"], row["shots"]))
+    kinds = list(dict.fromkeys(row["condition"] for row in prompts))
+    drawn = [place for place, kind in enumerate(kinds) if NEAR not in kind]
+    canvas = Canvas(figsize=(5.8, 3.6))
+    axes = canvas.subplots()
+    told = []
+    for (variant, name), colour, aside in zip(SERIES.items(), COLOURS, (-0.07, 0.07), strict=False):
+        values = [
+            [
+                row["accuracy"]["value"]
+                for row in prompts
+                if (row["condition"], row["variant"]) == (kind, variant)
+            ]
+            for kind in kinds
+        ]
+        for place, found in enumerate(values):
+            axes.plot(
+                [place + aside] * len(found), found, color=colour, marker="o", markersize=4,
+                linestyle="", alpha=0.5,
+            )  # fmt: skip
+        means = [float(np.mean(found)) for found in values]
+        axes.plot(
+            [place + aside for place in drawn], [means[place] for place in drawn], color=colour,
+            label=name,
+        )  # fmt: skip
+        axes.plot(
+            [place + aside for place in range(len(kinds))], means, color=colour, marker="_",
+            markersize=12, markeredgewidth=2, linestyle="",
+        )  # fmt: skip
+        spreads = [f" (sd {np.std(found, ddof=1):.3f})" if found[1:] else "" for found in values]
+        told.append(
+            f"{name}: "
+            + ", ".join(
+                f"{kind} {mean:.3f}{spread}"
+                for kind, mean, spread in zip(kinds, means, spreads, strict=True)
+            )
+        )
+    _mark_majority(axes, result)
+    axes.set_xticks(range(len(kinds)), kinds)
+    axes.set(ylabel="test accuracy; a dot is one prompt")
+    axes.set_title(f"Accuracy by number of examples, n = {prompts[0]['accuracy']['n']:,}")
+    canvas.legend(loc="outside lower center", ncols=3)
+    caption = (
+        f"Mean over prompts, which differ in template and draw of examples. {'. '.join(told)}. "
+        "The dotted line is the majority label's accuracy."
+    )
+    return Figure(canvas, "Accuracy by number of examples", caption)
+
+
+@styled
 def label_shares(result: Result) -> Figure:
     """Shares of the labels that a method gives, before and after calibration, beside the gold."""
-    raw = result.method.partition(" + ")[0]
-    methods = [raw, f"{raw} + contextual", result.method]
+    raw = _condition(result)
+    known = {result.method, *result.baselines}
+    methods = [name for name in (raw, f"{raw} + contextual") if name in known] + [result.method]
     items = result.items[result.items["method"] == result.method]
     given = {GOLD: Counter(labels[0] for labels in items["gold"])}
     for method in methods:

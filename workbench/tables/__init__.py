@@ -20,8 +20,8 @@ from workbench.tables.finance import folds, verdict
 from workbench.tables.html import Html
 from workbench.tables.ner import disputed, token_report, worst_sentences
 from workbench.tables.pretraining import domains, parts, probes, surprising
-from workbench.tables.prompted_ner import asking, exact_prompt, written_names
-from workbench.tables.prompting import answers, priors, prompts, traps
+from workbench.tables.prompted_ner import asking, written_names
+from workbench.tables.prompting import answers, exact_prompt, priors, prompts, traps
 from workbench.tables.scores import scores
 
 __all__ = [

@@ -21,15 +21,6 @@ PER = 1000
 """Sentences that a cost is told for."""
 
 
-def exact_prompt(result: Result) -> Html:
-    """The whole prompt of one item, letter for letter, and what the model wrote after it."""
-    asked = result.tables["prompt"]
-    answer = f'<mark class="wb-entity">{escape(asked["answer"]) or "(nothing)"}</mark>'
-    text = f"The prompt of item {asked['item']}; marked what was written after it and is read."
-    body = f'<pre style="white-space: pre-wrap">{escape(asked["prompt"])}{answer}</pre>'
-    return Html(body + note(text))
-
-
 def written_names(result: Result) -> Html:
     """What became of the answers and of each string in them: counts, and examples of each."""
     found = {name: result.tables["outcomes"].get(name) for name in OUTCOMES}

@@ -1,5 +1,6 @@
 """Tables of prompts and of written answers."""
 
+from html import escape
 from typing import Any
 
 from workbench.result import Metric, Result
@@ -40,6 +41,20 @@ def prompts(result: Result) -> Html:
     if len({len(row) for row in found.values()}) > 1:
         text += " A template without a channel form has no channel scores."
     return Html(table(heads, rows) + note(text))
+
+
+def exact_prompt(result: Result) -> Html:
+    """The whole prompt of one item, letter for letter, and what the model answers to it."""
+    asked = result.tables["prompt"]
+    if scores := asked.get("scores"):
+        answer = max(scores, key=lambda word: scores[word])
+        shares = ", ".join(f"{word.strip()} {share:.0%}" for word, share in scores.items())
+        text = f"marked is the likeliest of the answers, of which it takes {shares}."
+    else:
+        answer, text = asked["answer"], "marked what was written after it and is read."
+    marked = f'<mark class="wb-entity">{escape(answer) or "(nothing)"}</mark>'
+    body = f'<pre style="white-space: pre-wrap">{escape(asked["prompt"])}{marked}</pre>'
+    return Html(body + note(f"The prompt of item {asked['item']}; {text}"))
 
 
 def answers(result: Result) -> Html:
@@ -108,8 +123,12 @@ def priors(result: Result) -> Html:
     rows = []
     for one in found:
         draw = "" if one["condition"] == "zero-shot" else str(one["shot_seed"] + 1)
-        means = [one[part][label] for part in ("texts", "empty") for label in labels]
-        rows.append([one["condition"], one["template"], draw, *(f"{mean:.2f}" for mean in means)])
+        means = [
+            f"{one[part][label]:.2f}" if part in one else ""
+            for part in ("texts", "empty")
+            for label in labels
+        ]
+        rows.append([one["condition"], one["template"], draw, *means])
     drift = {
         label: max(one["texts"][label] for one in found) - min(one["texts"][label] for one in found)
         for label in labels

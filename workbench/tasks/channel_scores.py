@@ -12,7 +12,7 @@ import torch
 from workbench import scoring
 from workbench.models.causal_lm import CausalLM
 from workbench.tasks.calibration import Scores
-from workbench.tasks.prompts import Fields, Shots, Template
+from workbench.tasks.templates import Fields, Shots, Template
 
 Turned = Sequence[Sequence[tuple[str, str, str]]]
 """Each item's parts of the channel form, label by label."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 from datasets import Dataset
 
 from workbench import machine, scoring
@@ -20,15 +19,9 @@ from workbench.tasks.choice_items import Item
 from workbench.tasks.choice_scores import BYTE, PMI, RULES, SUM, TOKEN, Read
 from workbench.tasks.classifiers import Reading, encode
 from workbench.tasks.prompt_scores import condition, method
-from workbench.tasks.prompts import (
-    CHOICES,
-    FILE,
-    SPARE_TOKENS,
-    Shots,
-    Template,
-    cut,
-    fitting,
-)
+from workbench.tasks.prompts import CHOICES, SPARE_TOKENS, cut, fitting
+from workbench.tasks.templates import FILE, Shots, Template, template
+from workbench.tasks.templates import read as read_wordings
 
 if TYPE_CHECKING:
     from workbench.tasks.multiple_choice import Config
@@ -64,10 +57,9 @@ def ask(config: "Config", model: CausalLM, items: Sequence[Item], train: Dataset
 
     Raises ParameterError for more shots than there are questions to draw them from.
     """
-    catalogue = yaml.safe_load(FILE.read_text(encoding="utf-8"))[CHOICES]["templates"]
     found = [
-        Template(name, parts.get("instruction", ""), parts["question"])
-        for name, parts in catalogue.items()
+        template(name, wording, ["question"])
+        for name, wording in read_wordings(FILE, CHOICES).templates.items()
     ]
     there = len(train) if train is not None else 0
     if config.shots > there:

@@ -30,8 +30,7 @@ from workbench.tasks.class_scores import Compared
 from workbench.tasks.classifiers import Labelled, Probabilities, Reading
 from workbench.tasks.contest import DECODER, asking
 from workbench.tasks.contest_scores import Answered
-from workbench.tasks.prompt_scores import BATCH, RAW, Asked, Prompted
-from workbench.tasks.prompts import Shots
+from workbench.tasks.prompt_scores import BATCH, RAW, Asked, Draw, Prompted
 from workbench.training import Log, Recipe
 
 if TYPE_CHECKING:
@@ -110,28 +109,27 @@ def prompt(
     answers: dict[str, list[Probabilities]] = {}
     prompted: list[Prompted] = []
     costs: dict[str, Any] = {}
-    none: list[Shots] = [[]]
-    for shots in filter(None, (none, few)):
-        found, cost = prompt_methods.timed(asked, partial(prompt_scores.score, asked, shots))
+    for draws in filter(None, ([Draw()], few)):
+        found, cost = prompt_methods.timed(asked, partial(prompt_scores.score, asked, draws))
         prompted += found
-        cost["answer_1000_seconds"] = 1000 * cost["answer_seconds"] / (found[0].asked * len(shots))
+        cost["answer_1000_seconds"] = 1000 * cost["answer_seconds"] / (found[0].asked * len(draws))
         for variant in VARIANTS:
             name = prompt_scores.method(found[0].condition, variant)
             by_draw = [
                 np.exp(prompt_scores.ensembles([p for p in found if p.shot_seed == draw])[name])
-                for draw in range(len(shots))
+                for draw in range(len(draws))
             ]
-            answers[name] = by_draw * (1 if len(shots) > 1 else config.draws)
+            answers[name] = by_draw * (1 if len(draws) > 1 else config.draws)
             costs[name] = {key: cost[key] for key in cost if key != "answer_seconds"}
     return Levels(answers, prompted, costs), cut
 
 
-def examples(config: "Config", asked: Asked, drawn: Sequence[Labelled]) -> list[Shots]:
+def examples(config: "Config", asked: Asked, drawn: Sequence[Labelled]) -> list[Draw]:
     """A prompt's examples of each draw: from its smallest size, label by label in turn."""
-    smallest = config.counts[0]
+    smallest, seed = config.counts[0], str(config.seed)
     return [
-        prompt_methods.shots(asked, pool.first(smallest), config.shots, str(config.seed))
-        for pool in drawn
+        Draw(prompt_methods.shots(asked, pool.first(smallest), config.shots, seed), number)
+        for number, pool in enumerate(drawn)
     ]
 
 

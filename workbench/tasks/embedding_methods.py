@@ -67,6 +67,23 @@ def nearest(read: Read, train: Labelled, labels: Sequence[str]) -> tuple[Predict
     return predict, 0
 
 
+def most_alike(
+    read: Read, texts: Sequence[str], asked: Sequence[str], count: int
+) -> list[list[int]]:
+    """For each text of `asked` the places of `count` of `texts` nearest to it, the nearest last.
+
+    Near is by cosine of the features that `read` gives. Of equal texts the first counts; there are
+    fewer than `count` where fewer differ. Source: Liu et al. 2022, "What Makes Good In-Context
+    Examples for GPT-3?", section 2.
+    """
+    distinct = list({text: place for place, text in reversed(list(enumerate(texts)))}.values())
+    others = unit(read([texts[place] for place in distinct]))
+    likeness = unit(read(asked)) @ others.T
+    # Stable, so that of equally near texts the same are taken on any machine.
+    order = np.argsort(-likeness, axis=1, kind="stable")[:, :count]
+    return [[distinct[column] for column in reversed(row)] for row in order.tolist()]
+
+
 def draw_pairs(labels: Sequence[str], seed: int) -> list[Pair]:
     """Pairs of texts to learn from, as many of equal as of different labels, at most MOST_PAIRS.
 

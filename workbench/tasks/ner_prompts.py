@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from workbench import machine
 from workbench.data.ner import NerData
 from workbench.errors import ParameterError
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
+from workbench.scoring import say
 from workbench.tasks import ner_answers
 from workbench.tasks.classifiers import Reading, encode
+from workbench.tasks.embedding_methods import Features, Read, most_alike
 from workbench.tasks.ner_answers import Format, Words
+from workbench.tasks.templates import listing
 
 if TYPE_CHECKING:
     from workbench.tasks.prompted_ner import Config
@@ -68,7 +70,7 @@ def ask(config: "Config", model: CausalLM, encoder: Encoder | None, data: NerDat
         row = train[place]
         answer = ner_answers.write(row["tokens"], row["ner_tags"], config.answer_format, kinds)
         shown[place] = QUESTION.format(sentence=texts[place]) + answer
-    begin = f"{TASK.format(types=_listed(kinds))} {ANSWER[config.answer_format]}"
+    begin = f"{TASK.format(types=listing(kinds))} {ANSWER[config.answer_format]}"
     room = model.capacity - config.max_tokens
     prompts, kept = [], []
     for text, shots in zip(asked, chosen, strict=True):
@@ -86,11 +88,6 @@ def _joined(begin: str, shots: Sequence[int], shown: dict[int, str], question: s
     return "\n\n".join([begin, *(shown[place] for place in shots), question])
 
 
-def _listed(kinds: Words) -> str:
-    *first, last = kinds.values()
-    return f"{', '.join(first)} or {last}" if first else last
-
-
 def _choose(
     config: "Config",
     encoder: Encoder | None,
@@ -105,7 +102,7 @@ def _choose(
             do="lower shots",
         )
     if encoder and config.shots:
-        return nearest(config, encoder, texts, asked)
+        return most_alike(_reader(config, encoder), texts, asked, config.shots)
     chance = random.Random(config.seed)
     order = chance.sample(range(len(texts)), len(texts))
     if config.shot_choice == "balanced":
@@ -136,35 +133,16 @@ def balanced(data: NerData, order: Sequence[int], count: int) -> list[int]:
     return list(chosen)[:count]
 
 
-def nearest(
-    config: "Config", encoder: Encoder, texts: Sequence[str], asked: Sequence[str]
-) -> list[list[int]]:
-    """For each asked sentence the training sentences of the most alike embedding, the nearest last.
-
-    An embedding is the mean of a sentence's last hidden states; alike is by cosine. Of equal
-    training sentences the first counts. Source: Liu et al. 2022, "What Makes Good In-Context
-    Examples for GPT-3?", section 2.
-    """
-    distinct = list({text: place for place, text in reversed(list(enumerate(texts)))}.values())
-    own = _embeddings(config, encoder, asked, "test")
-    others = _embeddings(config, encoder, [texts[place] for place in distinct], "training")
-    likeness = own @ others.T
-    # Stable, so that of equally near sentences the same are taken on any machine.
-    order = np.argsort(-likeness, axis=1, kind="stable")[:, : config.shots]
-    return [[distinct[column] for column in reversed(row)] for row in order.tolist()]
-
-
-def _embeddings(
-    config: "Config", encoder: Encoder, texts: Sequence[str], what: str
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """Embeddings [N, H] of unit length."""
+def _reader(config: "Config", encoder: Encoder) -> Read:
+    """What embeds sentences as the mean of their last hidden states, and shows how far it is."""
     reading = Reading(encoder.capacity, machine.precision(config.precision, encoder.device))
-    parts = []
-    for start in range(0, len(texts), EMBEDDED):
-        text = f"\rembedding {what} sentences: {start:,} of {len(texts):,}"
-        print(text.ljust(80), end="", flush=True)
-        parts.append(encode(encoder, texts[start : start + EMBEDDED], reading))
-    print("\r".ljust(81) + "\r", end="", flush=True)
-    found = np.concatenate(parts)
-    norms = np.linalg.norm(found, axis=1, keepdims=True)
-    return found / np.maximum(norms, torch.finfo(torch.float32).tiny)
+
+    def read(texts: Sequence[str]) -> Features:
+        parts = []
+        for start in range(0, len(texts), EMBEDDED):
+            say(f"embedding sentences: {start:,} of {len(texts):,}")
+            parts.append(encode(encoder, texts[start : start + EMBEDDED], reading))
+        say("")
+        return np.concatenate(parts)
+
+    return read

@@ -1,7 +1,7 @@
 """The methods that prompting is about and those it is compared with, each with what it costs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,23 +10,25 @@ import numpy as np
 
 from workbench import machine
 from workbench.data.text import TextData
+from workbench.errors import ParameterError
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
-from workbench.models.grammar import one_of
 from workbench.result import Loss
 from workbench.tasks import (
     adaptation,
     answers,
     class_scores,
+    embedding_methods,
+    prompt_answers,
     prompt_scores,
     prompts,
     shot_attention,
 )
 from workbench.tasks.adaptation import FULL, MAJORITY, TFIDF, Answer, Setting
 from workbench.tasks.class_scores import Compared
-from workbench.tasks.classifiers import Labelled, Reading, chosen, labelled, losses
-from workbench.tasks.prompt_scores import Asked, Prompted
-from workbench.tasks.prompts import Shots
+from workbench.tasks.classifiers import Labelled, Reading, chosen, encode, labelled, losses
+from workbench.tasks.prompt_scores import Asked, Draw, Prompted
+from workbench.tasks.templates import Shots
 from workbench.training import Log, Recipe
 
 if TYPE_CHECKING:
@@ -39,7 +41,6 @@ SAMPLE_TEXTS = 50
 EPOCHS, LEARNING_RATE = 3, 1e-4
 """Of the encoder that prompting is compared with."""
 ENCODER = "fine-tuned encoder"
-ZERO = prompt_scores.condition(0)
 Found = TypeVar("Found")
 
 
@@ -47,7 +48,14 @@ def ask(
     config: "Config", model: CausalLM, data: TextData, *, templates: int = prompts.TEMPLATES
 ) -> tuple[Asked, Loss]:
     """Prompts and the items to ask about; how many texts of those were cut."""
-    found = prompts.load(config.dataset, data.labels, model, config.max_tokens, count=templates)
+    found = prompts.load(
+        config.dataset,
+        data.labels,
+        model,
+        config.max_tokens,
+        count=templates,
+        file=config.prompts,
+    )
     items = [found.fields(model, text) for text in data.splits["test"][: config.items]["text"]]
     sample = data.splits["validation"][:SAMPLE_TEXTS]["text"]
     note = f"test texts of more than {found.max_tokens} tokens, cut in prompts"
@@ -61,31 +69,71 @@ def ask(
     return asked, Loss(count=sum(cut for _, cut in items), of=len(items), note=note)
 
 
+def draws(
+    config: "Config", asked: Asked, data: TextData, train: Labelled, encoder: Encoder | None = None
+) -> list[Draw]:
+    """All that prompts are to hold: nothing, and the examples of each kind, drawn or nearest.
+
+    ParameterError where there are too few training texts, or nearest ones and no encoder.
+    """
+    found = [Draw()]
+    for count, near in config.kinds:
+        if near:
+            assert encoder, "an encoder says what is near"
+            found.append(Draw(own=nearest(config, asked, data, train, encoder, count)))
+        else:
+            found += [
+                Draw(shots(asked, train, count, f"{config.seed}/{seed}"), seed)
+                for seed in range(config.shot_seeds)
+            ]
+    return found
+
+
 def score(
-    config: "Config", asked: Asked, train: Labelled, *, channel: bool = False
+    asked: Asked, drawn: Sequence[Draw], *, channel: bool = False, brief: Collection[str] = ()
 ) -> tuple[list[Prompted], dict[str, Any]]:
-    """Scores of all prompts, zero-shot and few-shot, and the cost of each method among them."""
-    seeds = range(config.shot_seeds if config.shots else 0)
-    few = [shots(asked, train, config.shots, f"{config.seed}/{seed}") for seed in seeds]
+    """Scores of all prompts, and the cost of each method among them (see `ensembles`)."""
     prompted: list[Prompted] = []
     costs: dict[str, Any] = {}
-    none: list[Shots] = [[]]
-    for draws in filter(None, (none, few)):
-        found, cost = timed(asked, partial(prompt_scores.score, asked, draws, channel=channel))
+    for name in dict.fromkeys(one.condition for one in drawn):
+        own = [one for one in drawn if one.condition == name]
+        found, cost = timed(asked, partial(prompt_scores.score, asked, own, channel=channel))
         prompted += found
         cost["answered"] = found[0].asked
-        costs |= dict.fromkeys(prompt_scores.ensembles(found), cost)
+        costs |= dict.fromkeys(prompt_scores.ensembles(found, brief=brief), cost)
     return prompted, costs
 
 
 def shots(asked: Asked, train: Labelled, count: int, seed: str) -> Shots:
     """Examples for a prompt, drawn from `train` label by label in turn."""
-    places = prompts.draw(train.texts, train.labels, count, seed)
+    return _shots(asked, train, prompts.draw(train.texts, train.labels, count, seed))
+
+
+def _shots(asked: Asked, train: Labelled, places: Sequence[int]) -> Shots:
     found = [asked.prompts.fields(asked.model, train.texts[place])[0] for place in places]
     return [
         (fields, asked.prompts.words[train.labels[place]])
         for fields, place in zip(found, places, strict=True)
     ]
+
+
+def nearest(
+    config: "Config", asked: Asked, data: TextData, train: Labelled, encoder: Encoder, count: int
+) -> list[Shots]:
+    """For each item, and then each text of the sample, the labelled texts nearest to it."""
+    if count > (there := len(set(train.texts))):
+        raise ParameterError(
+            f"{count} nearest shots, but only {there} training texts to take them from",
+            do="lower shots or raise train_texts",
+        )
+    reading = Reading(config.max_tokens, machine.precision(config.precision, encoder.device))
+    texts = [
+        *data.splits["test"][: config.items]["text"],
+        *data.splits["validation"][:SAMPLE_TEXTS]["text"],
+    ]
+    read = partial(encode, encoder, reading=reading)
+    found = embedding_methods.most_alike(read, train.texts, texts, count)
+    return [_shots(asked, train, places) for places in found]
 
 
 @dataclass(frozen=True)
@@ -105,7 +153,7 @@ class Writing:
     @property
     def votes(self) -> dict[str, list[str]]:
         """Method -> what more than half of the templates say of each item, or `unparsed`."""
-        ways = {prompt_scores.GENERATION: self.read, prompt_scores.CONSTRAINED: self.held}
+        ways = {prompt_answers.GENERATION: self.read, prompt_answers.CONSTRAINED: self.held}
         return {
             name: [answers.vote(found) for found in zip(*by_template.values(), strict=True)]
             for name, by_template in ways.items()
@@ -114,11 +162,10 @@ class Writing:
 
 def write(asked: Asked) -> Writing:
     """Let the decoder write its answers, once freely and once held to the labels' words."""
-    texts, free_cost = timed(asked, partial(prompt_scores.write, asked))
-    labels = partial(prompt_scores.write, asked, one_of(asked.prompts.answers))
-    held, held_cost = timed(asked, labels)
-    read, refused = prompt_scores.read_answers(texts, asked.prompts)
-    costs = {prompt_scores.GENERATION: free_cost, prompt_scores.CONSTRAINED: held_cost}
+    texts, free_cost = timed(asked, partial(prompt_answers.write, asked))
+    held, held_cost = timed(asked, partial(prompt_answers.write, asked, held=True))
+    read, refused = prompt_answers.read(texts, asked.prompts)
+    costs = {prompt_answers.GENERATION: free_cost, prompt_answers.CONSTRAINED: held_cost}
     named = {name: [asked.prompts.label_of(text) for text in found] for name, found in held.items()}
     return Writing(texts, read, refused, named, costs)
 
@@ -172,37 +219,39 @@ def compare(
 ) -> Compared:
     """All methods on the same items; the run's own is batch-calibrated, with shots if there are."""
     rows = data.splits["test"][: config.items]
-    scored = {name: np.exp(found) for name, found in prompt_scores.ensembles(prompted).items()} | {
+    together = prompt_scores.ensembles(prompted, brief=config.brief)
+    scored = {name: np.exp(found) for name, found in together.items()} | {
         name: found.probabilities for name, found in learned.items()
     }
     predicted = {name: chosen(found, data.labels) for name, found in scored.items()}
     compared = class_scores.compare(
-        prompt_scores.method(prompt_scores.condition(config.shots), prompt_scores.BATCH),
+        prompt_scores.method(config.condition, prompt_scores.BATCH),
         predicted | written.votes,
         rows,
         data.labels,
         of=data.unit,
         losses={name: losses(found, rows["label"], data.labels) for name, found in scored.items()},
     )
-    free = written.votes[prompt_scores.GENERATION]
-    of_votes = prompt_scores.answer_scores(free, rows, data.labels, data.unit)
-    compared.baselines[prompt_scores.GENERATION] |= {
+    free = written.votes[prompt_answers.GENERATION]
+    of_votes = prompt_answers.scores(free, rows, data.labels, data.unit)
+    compared.baselines[prompt_answers.GENERATION] |= {
         f"test/{name}": metric for name, metric in of_votes.items()
     }
     return compared
 
 
-def look(
-    config: "Config", asked: Asked, prompted: list[Prompted], train: Labelled
-) -> dict[str, Any]:
-    """Where the decoder looks before it answers, by its first template and draw of examples."""
-    one = next((found for found in prompted if found.condition != ZERO), prompted[0])
-    shown = shots(asked, train, config.shots, f"{config.seed}/0") if one.condition != ZERO else []
+def look(asked: Asked, drawn: Sequence[Draw], prompted: Sequence[Prompted]) -> dict[str, Any]:
+    """Where the decoder looks before it answers, by its first template.
+
+    With the first examples that are the same for all items, if there are any.
+    """
+    shown = next((one for one in drawn if one.shots), Draw())
+    one = next(found for found in prompted if found.condition == shown.condition)
     words = list(asked.prompts.words.values())
     return shot_attention.look(
         asked.model,
         asked.prompts.templates[0],
-        shown[: len(shown) - one.dropped_shots],
+        shown.kept(shown.count - one.dropped_shots).shots,
         asked.items[: shot_attention.ITEMS],
         [words[best] for best in one.items[: shot_attention.ITEMS].argmax(axis=1)],
     )

@@ -1,21 +1,18 @@
-"""What a decoder says of items through several prompts: scores of the labels, written answers."""
+"""What a decoder says of items through several prompts: scores of the labels."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from workbench import generation, scoring
+from workbench import scoring
 from workbench.models.causal_lm import CausalLM
-from workbench.models.grammar import Grammar
-from workbench.result import Metric
-from workbench.statistics import Counts, measure
-from workbench.tasks import answers, calibration, channel_scores, class_scores
+from workbench.tasks import calibration, channel_scores, class_scores
 from workbench.tasks.calibration import CONTENT_FREE, PREMISE, Scores
-from workbench.tasks.prompts import SPARE_TOKENS, Fields, Prompts, Shots, Template, fitting
+from workbench.tasks.prompts import SPARE_TOKENS, Prompts, fitting
+from workbench.tasks.templates import Fields, Shots, Template
 
 RAW, PMI, CONTEXTUAL, BATCH, ON_TEST = "", "PMI", "contextual", "batch", "batch on test"
 VARIANTS = (RAW, PMI, CONTEXTUAL, BATCH, ON_TEST)
@@ -25,7 +22,6 @@ CHANNEL = "channel"
 """Scores of the texts after the labels: another pass through the model, where it was asked for."""
 ORACLE = "oracle"
 """Scores as they are with the offsets that are best on the test items: a bound, no method."""
-GENERATION, CONSTRAINED = "generation", "constrained generation"
 Rows = Mapping[str, Sequence[str]]
 """Columns of the test items: item, cluster, text, label."""
 
@@ -44,6 +40,36 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """Labelled examples for prompts: none, the same for all texts, or each text's own."""
+
+    shots: Shots = ()
+    number: int = 0
+    """Which draw of so many."""
+    own: Sequence[Shots] = ()
+    """Of each item and then each text of the sample, equally many, the most telling last."""
+
+    @property
+    def count(self) -> int:
+        """Examples in a prompt."""
+        return len(self.own[0] if self.own else self.shots)
+
+    @property
+    def condition(self) -> str:
+        """How prompts with such examples are called."""
+        return condition(self.count, nearest=bool(self.own))
+
+    def kept(self, count: int) -> "Draw":
+        """With at most so many examples in a prompt."""
+        own = [shots[len(shots) - count :] for shots in self.own]
+        return Draw(self.shots[:count], self.number, own)
+
+    def of(self, place: int) -> Shots:
+        """The examples of an item or, counted on, of a text of the sample."""
+        return self.own[place] if self.own else self.shots
+
+
+@dataclass(frozen=True)
 class Prompted:
     """Log-likelihoods [..., L] of the labels through one prompt."""
 
@@ -52,9 +78,14 @@ class Prompted:
     template: str
     shot_seed: int
     """Which draw of shots; 0 where there are none."""
+    contexts: Sequence[str]
+    """The exact prompt of each item."""
     items: Scores
     sample: Scores
     content_free: Scores
+    """Of inputs that say nothing; none of those where each text has shots of its own."""
+    shots: int
+    """Shots that were asked for."""
     dropped_shots: int
     """Shots left out because the prompt would not fit."""
     merged: int
@@ -65,7 +96,9 @@ class Prompted:
     @property
     def variants(self) -> tuple[str, ...]:
         """The ways to answer by this prompt."""
-        return VARIANTS if self.channel is None else (*VARIANTS, CHANNEL)
+        without = () if len(self.content_free) else (PMI, CONTEXTUAL)
+        found = tuple(variant for variant in VARIANTS if variant not in without)
+        return found if self.channel is None else (*found, CHANNEL)
 
     @property
     def asked(self) -> int:
@@ -89,13 +122,14 @@ class Prompted:
         return calibration.calibrate(self.items, reference)
 
 
-def condition(shots: int) -> str:
+def condition(shots: int, *, nearest: bool = False) -> str:
     """How a number of shots is called.
 
-    >>> [condition(shots) for shots in (0, 1, 4)]
-    ['zero-shot', '1 shot', '4 shots']
+    >>> [condition(shots) for shots in (0, 1, 4)], condition(4, nearest=True)
+    (['zero-shot', '1 shot', '4 shots'], '4 nearest shots')
     """
-    return f"{shots} shot{'' if shots == 1 else 's'}" if shots else "zero-shot"
+    kind = f"{'nearest ' if nearest else ''}shot{'' if shots == 1 else 's'}"
+    return f"{shots} {kind}" if shots else "zero-shot"
 
 
 def method(condition: str, variant: str) -> str:
@@ -107,11 +141,11 @@ def method(condition: str, variant: str) -> str:
     return f"{condition} + {variant}" if variant else condition
 
 
-def score(asked: Asked, shots: Sequence[Shots], *, channel: bool = False) -> list[Prompted]:
+def score(asked: Asked, draws: Sequence[Draw], *, channel: bool = False) -> list[Prompted]:
     """Score every label for every item, by each template and each draw of shots.
 
-    With `channel` also every item for every label, by the templates that have a channel form; that
-    reads each text once a label.
+    With `channel` also every item for every label, by the templates that have a channel form and
+    the same shots for all; that reads each text once a label.
     """
     templates = asked.prompts.templates
     return [
@@ -119,25 +153,26 @@ def score(asked: Asked, shots: Sequence[Shots], *, channel: bool = False) -> lis
             asked,
             template,
             drawn,
-            seed,
-            f"{condition(len(drawn))}: draw {seed + 1} of {len(shots)}, "
-            f"template {number} of {len(templates)}",
-            channel=channel and bool(template.channel),
+            f"{drawn.condition}: draw {drawn.number + 1}, template {number} of {len(templates)}",
+            channel=channel and bool(template.channel) and not drawn.own,
         )
-        for seed, drawn in enumerate(shots)
+        for drawn in draws
         for number, template in enumerate(templates, 1)
     ]
 
 
 def _score_one(
-    asked: Asked, template: Template, shots: Shots, seed: int, progress: str, *, channel: bool
+    asked: Asked, template: Template, drawn: Draw, progress: str, *, channel: bool
 ) -> Prompted:
-    fit = _fitting(asked, template, shots, channel=channel)
-    empty = [asked.prompts.same(value) for value in CONTENT_FREE]
+    fit = _fitting(asked, template, drawn, channel=channel)
+    kept = drawn.kept(fit)
+    empty = [] if drawn.own else [asked.prompts.same(value) for value in CONTENT_FREE]
+    texts = [*asked.items, *asked.sample, *empty]
+    contexts = [template.fill(kept.of(place), each) for place, each in enumerate(texts)]
     scored = scoring.log_likelihoods(
         asked.model,
-        [template.fill(shots[:fit], each) for each in [*asked.items, *asked.sample, *empty]],
-        asked.prompts.answers,
+        contexts,
+        asked.prompts.answers(template),
         dtype=asked.dtype,
         progress=progress,
     )
@@ -146,59 +181,57 @@ def _score_one(
         turned, merged = channel_scores.score(
             asked.model,
             template,
-            shots[:fit],
+            kept.shots,
             asked.items,
             list(asked.prompts.words.values()),
             dtype=asked.dtype,
             progress=f"{progress}, channel",
         )
-    items = len(asked.items)
+    items, sample = len(asked.items), len(asked.items) + len(asked.sample)
     return Prompted(
-        condition=condition(len(shots)),
+        condition=drawn.condition,
         template=template.name,
-        shot_seed=seed,
+        shot_seed=drawn.number,
+        contexts=contexts[:items],
         items=scored.sums[:items],
-        sample=scored.sums[items : -len(empty)],
-        content_free=scored.sums[-len(empty) :],
-        dropped_shots=len(shots) - fit,
+        sample=scored.sums[items:sample],
+        content_free=scored.sums[sample:],
+        shots=drawn.count,
+        dropped_shots=drawn.count - fit,
         merged=scored.merged + merged,
         channel=turned,
     )
 
 
-def _fitting(asked: Asked, template: Template, shots: Shots, *, channel: bool) -> int:
-    """How many of the shots fit, in the channel form too where that is asked for."""
+def _fitting(asked: Asked, template: Template, drawn: Draw, *, channel: bool) -> int:
+    """How many shots a prompt fit in all prompts, in the channel form too where that is asked."""
     room = asked.model.capacity - asked.prompts.new_tokens - SPARE_TOKENS
-    fit = fitting(asked.model, template.fill, shots, [*asked.items, *asked.sample], room)
+    texts = [*asked.items, *asked.sample]
+    if drawn.own:
+        fits = [
+            fitting(asked.model, template.fill, shots[::-1], [text], room)
+            for shots, text in zip(drawn.own, texts, strict=True)
+        ]
+        return min(fits)
+    fit = fitting(asked.model, template.fill, drawn.shots, texts, room)
     if not channel:
         return fit
     word = max(asked.prompts.words.values(), key=len)
     turn = lambda shown, fields: "".join(template.turn(shown, fields, word))  # noqa: E731
-    return fitting(asked.model, turn, shots[:fit], asked.items, room)
+    return fitting(asked.model, turn, drawn.shots[:fit], asked.items, room)
 
 
-def write(asked: Asked, grammar: Grammar | None = None) -> dict[str, list[str]]:
-    """What the model writes for each item, zero-shot, by template; held to a grammar if given."""
-    templates = asked.prompts.templates
-    return {
-        template.name: [
-            answer.text
-            for answer in generation.generate(
-                asked.model,
-                [template.fill([], fields) for fields in asked.items],
-                max_new_tokens=asked.prompts.new_tokens,
-                grammar=grammar,
-                dtype=asked.dtype,
-                progress=f"generation, template {number} of {len(templates)}",
-            )
-        ]
-        for number, template in enumerate(templates, 1)
-    }
+def ensembles(prompted: Sequence[Prompted], *, brief: Collection[str] = ()) -> dict[str, Scores]:
+    """Each method's log-probabilities [N, L], the mean over its templates and draws of shots.
 
-
-def ensembles(prompted: Sequence[Prompted]) -> dict[str, Scores]:
-    """Each method's log-probabilities [N, L], the mean over its templates and draws of shots."""
-    ways = dict.fromkeys((one.condition, variant) for one in prompted for variant in one.variants)
+    Of the conditions in `brief` only as they are and batch-calibrated.
+    """
+    ways = dict.fromkeys(
+        (one.condition, variant)
+        for one in prompted
+        for variant in one.variants
+        if one.condition not in brief or variant in {RAW, BATCH}
+    )
     return {
         method(name, variant): calibration.ensemble(
             np.stack(
@@ -230,6 +263,7 @@ def by_prompt(
             found.append(
                 {
                     "condition": one.condition,
+                    "shots": one.shots,
                     "variant": variant,
                     "template": one.template,
                     "shot_seed": one.shot_seed,
@@ -240,7 +274,10 @@ def by_prompt(
 
 
 def priors(prompted: Sequence[Prompted], labels: Sequence[str]) -> list[dict[str, Any]]:
-    """Mean probability of each label over unlabelled texts, and over empty inputs, by prompt."""
+    """Mean probability of each label over unlabelled texts, and over empty inputs, by prompt.
+
+    A prompt that was asked about no empty input has no `empty`.
+    """
     return [
         {
             "condition": one.condition,
@@ -249,6 +286,7 @@ def priors(prompted: Sequence[Prompted], labels: Sequence[str]) -> list[dict[str
             **{
                 name: dict(zip(labels, _mean(scores), strict=True))
                 for name, scores in (("texts", one.sample), ("empty", one.content_free))
+                if len(scores)
             },
         }
         for one in prompted
@@ -257,44 +295,3 @@ def priors(prompted: Sequence[Prompted], labels: Sequence[str]) -> list[dict[str
 
 def _mean(scores: Scores) -> list[float]:
     return np.exp(calibration.normalise(scores)).mean(axis=0).round(4).tolist()
-
-
-def read_answers(
-    written: Mapping[str, Sequence[str]], prompts: Prompts
-) -> tuple[dict[str, list[str]], list[tuple[str, int]]]:
-    """Each template's answers as labels or `unparsed`, and the commonest that are none."""
-    read = {
-        name: [answers.parse(answer, prompts.words) for answer in found]
-        for name, found in written.items()
-    }
-    refused = Counter(
-        answers.read_part(answer)
-        for name, found in written.items()
-        for answer, label in zip(found, read[name], strict=True)
-        if label == class_scores.UNPARSED
-    )
-    return read, refused.most_common(12)
-
-
-def answer_scores(
-    predicted: Sequence[str], rows: Rows, labels: Sequence[str], of: str
-) -> dict[str, Metric]:
-    """Accuracy with unparsed answers wrong, over the parsed ones only, and the unparsed share."""
-    counts = class_scores.confusion(rows["label"], predicted, labels, rows["cluster"])
-    parsed = int(counts[..., :-1].sum())
-    found = {
-        "accuracy": measure(counts, class_scores.accuracy, n=len(predicted), clusters=of),
-        "accuracy_parsed": measure(counts, _parsed_accuracy, n=parsed, clusters=of),
-        "unparsed": measure(counts, _unparsed_share, n=len(predicted), clusters=of),
-    }
-    return {name: metric for name, metric in found.items() if metric}
-
-
-def _parsed_accuracy(counts: Counts) -> Counts:
-    right = np.trace(counts, axis1=-2, axis2=-1)
-    with np.errstate(invalid="ignore"):
-        return right / counts[..., :-1].sum(axis=(-2, -1))
-
-
-def _unparsed_share(counts: Counts) -> Counts:
-    return counts[..., -1].sum(axis=-1) / counts.sum(axis=(-2, -1))

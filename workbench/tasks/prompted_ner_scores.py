@@ -20,7 +20,7 @@ from workbench.models.causal_lm import CausalLM
 from workbench.models.lexicon import Lexicon
 from workbench.result import Loss, Metric
 from workbench.statistics import Counts, measure
-from workbench.tasks import ner_answers, ner_scores
+from workbench.tasks import ner_answers, ner_scores, prompt_record
 from workbench.tasks.ner_answers import DROPPED, PLACED, STOPS, Fate
 from workbench.tasks.ner_prompts import Asked
 
@@ -33,8 +33,6 @@ ANY = "ANY"
 """The type of every entity where types are left aside."""
 EXAMPLES = 4
 """Examples shown of each thing that went wrong."""
-ANSWERS = "answers.jsonl"
-"""In the run directory: a line a sentence."""
 UNPARSED, CUT = "unparsed", "cut"
 
 
@@ -272,4 +270,4 @@ def keep(directory: Path | None, names: Sequence[str], asked: Asked, read: Seque
         line = {"item": name, "shots": shots, "prompt": prompt, "answer": each.answer}
         lines.append(json.dumps(line | {"problem": each.problem, "strings": strings}) + "\n")
     directory.mkdir(parents=True, exist_ok=True)
-    write_text(directory / ANSWERS, "".join(lines))
+    write_text(directory / prompt_record.WRITTEN, "".join(lines))

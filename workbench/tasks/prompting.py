@@ -4,9 +4,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from workbench.config import Config as BaseConfig
+from workbench.config import names
 from workbench.errors import DataError
 from workbench.result import Cost, Loss, Result
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from workbench.tasks.prompt_methods import Writing
     from workbench.tasks.prompt_scores import Asked, Prompted
 
+MOST_SHOTS, NEAREST = 64, "nearest"
 SMOKE: dict[str, object] = {
     "dataset": "tiny_reviews",
     "items": 12,
@@ -30,6 +32,22 @@ SMOKE: dict[str, object] = {
 """Overrides for tests: the real models on the project's own few reviews."""
 
 
+def _shots(text: str) -> str:
+    """Kinds of examples in a text, each once; ValueError for anything else."""
+    plain = []
+    for name in names(text):
+        count, _, near = name.partition(" ")
+        if not count.isdecimal() or int(count) > MOST_SHOTS or near not in {"", NEAREST}:
+            raise ValueError(
+                f"{name!r} is no number of examples up to {MOST_SHOTS}, alone or before "
+                f"{NEAREST!r}, such as '4, 16, 4 {NEAREST}'"
+            )
+        plain.append(f"{int(count)} {near}".strip())
+    if not plain:
+        raise ValueError("no number of examples; 0 leaves examples out")
+    return ", ".join(dict.fromkeys(plain))
+
+
 class Config(BaseConfig):
     """Parameters of a comparison of prompts."""
 
@@ -38,6 +56,7 @@ class Config(BaseConfig):
         "model": "model",
         "encoder": "model",
         "dataset": "dataset",
+        "prompts": "dataset",
     }
 
     model: str = "smollm2"
@@ -52,8 +71,14 @@ class Config(BaseConfig):
     """Column of the labels, in a table of your own."""
     items: Annotated[int, Field(ge=1)] = 200
     """Most test items to answer."""
-    shots: Annotated[int, Field(ge=0, le=64)] = 4
-    """Labelled examples in a prompt; 0 leaves few-shot prompts out."""
+    prompts: str = ""
+    """Your own wordings, a YAML file; else those for the data set."""
+    shots: Annotated[
+        str,
+        BeforeValidator(lambda value: str(value) if type(value) is int else value),
+        AfterValidator(_shots),
+    ] = "4, 1, 16"
+    """Labelled examples in a prompt, own method first; also `4 nearest`."""
     shot_seeds: Annotated[int, Field(ge=1, le=20)] = 2
     """Draws of examples, each tried with every template."""
     train_texts: Annotated[int, Field(ge=16)] = 1000
@@ -62,6 +87,29 @@ class Config(BaseConfig):
     """Most tokens read of a text; what is cut is counted."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products; auto: bfloat16 where the hardware has it."""
+
+    @property
+    def kinds(self) -> list[tuple[int, bool]]:
+        """How many examples, and whether each text's nearest, in the order of `shots`."""
+        parts = [name.partition(" ") for name in names(self.shots)]
+        return [(int(count), near == NEAREST) for count, _, near in parts if int(count)]
+
+    @property
+    def conditions(self) -> list[str]:
+        """The kinds in words, after that without examples."""
+        from workbench.tasks.prompt_scores import condition
+
+        return [condition(0), *(condition(count, nearest=near) for count, near in self.kinds)]
+
+    @property
+    def condition(self) -> str:
+        """That of the run's own method: the first with examples, if there is one."""
+        return self.conditions[:2][-1]
+
+    @property
+    def brief(self) -> list[str]:
+        """Conditions that are shown beside the own one, and not by every calibration."""
+        return self.conditions[2:]
 
 
 @dataclass(frozen=True)
@@ -108,7 +156,7 @@ def load_models(decoder: str, encoder: str) -> Models:
 def run(config: Config, model: Models, data: "TextData") -> Result:
     """Answer the same test items by prompts and by what learns from labels, and compare."""
     from workbench import machine
-    from workbench.tasks import prompt_methods, prompt_scores
+    from workbench.tasks import prompt_methods, prompt_record, prompt_scores
     from workbench.tasks.classifiers import labelled
     from workbench.training import Log
 
@@ -118,7 +166,9 @@ def run(config: Config, model: Models, data: "TextData") -> Result:
     train = labelled(data, "train").first(config.train_texts)
     _check(train)
     asked, cut = prompt_methods.ask(config, model.decoder, data)
-    prompted, costs = prompt_methods.score(config, asked, train)
+    drawn = prompt_methods.draws(config, asked, data, train, model.encoder)
+    prompted, costs = prompt_methods.score(asked, drawn, brief=config.brief)
+    prompt_record.keep(config.directory, prompted, rows["item"])
     written = prompt_methods.write(asked)
     log = Log(config.directory)
     learned, learning_costs = prompt_methods.learn(config, model.encoder, data, train, log)
@@ -145,7 +195,8 @@ def run(config: Config, model: Models, data: "TextData") -> Result:
             "prompts": prompt_scores.by_prompt(prompted, rows, data.labels, data.unit),
             **_answers(written, asked, rows, data),
             "priors": prompt_scores.priors(prompted, data.labels),
-            "attention": prompt_methods.look(config, asked, prompted, train),
+            "attention": prompt_methods.look(asked, drawn, prompted),
+            "prompt": prompt_record.example(config.condition, prompted, asked, rows["item"]),
         },
     ).with_details(directory=config.directory, items=compared.items, history=log.records)
 
@@ -154,10 +205,10 @@ def _answers(
     written: "Writing", asked: "Asked", rows: dict[str, list[str]], data: "TextData"
 ) -> dict[str, Any]:
     """Tables of the free answers: scores by template, the commonest unparsed, the traps."""
-    from workbench.tasks import prompt_scores, traps
+    from workbench.tasks import prompt_answers, traps
 
     scores = {
-        name: prompt_scores.answer_scores(found, rows, data.labels, data.unit)
+        name: prompt_answers.scores(found, rows, data.labels, data.unit)
         for name, found in written.read.items()
     }
     first = next(iter(written.texts.values()))
@@ -198,7 +249,7 @@ def _losses(
     return {
         "dropped_shots": Loss(
             count=sum(one.dropped_shots for one in few),
-            of=config.shots * len(few),
+            of=sum(one.shots for one in few),
             note="examples left out because the prompt would not fit the model",
         ),
         "merged_prompts": Loss(

@@ -1,68 +1,26 @@
-"""Prompts: templates from prompts.yaml, filled with examples and a text, within the model's length.
-
-Examples are called shots. A prompt ends before the answer, without a space.
-"""
+"""Prompts: the templates of a data set, its labels' words, and what fits the model's length."""
 
 import random
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-
-import yaml
+from pathlib import Path
 
 from workbench import paths
 from workbench.data import entities
 from workbench.data.text import UNPARSED
 from workbench.errors import ParameterError
 from workbench.models.causal_lm import CausalLM
+from workbench.scoring import first_token
+from workbench.tasks import templates as wordings
+from workbench.tasks.templates import Fields, Shots, Template, Wordings
 
-FILE = paths.PACKAGE / "tasks" / "prompts.yaml"
 ANY_TEXTS, ENTITIES, CHOICES = "texts", "entities", "multiple_choice"
-Fields = dict[str, str]
-"""What fills a question: `text`, and for entities `entity`; of multiple choice `question`."""
-Shots = Sequence[tuple[Fields, str]]
-"""Fields of labelled examples, each with the word of its label."""
 TEMPLATES = 3
 """How many templates to ask by: the first of those that the file has."""
-TURNED = re.compile(
-    r"(?s)(?P<before>.*?)(?P<middle> ?(?<!\{)\{label\}(?!\}).*)(?P<end> \{(?:text|entity)\})"
-)
-"""A question turned round: what comes before the label, from there to the last field, and that."""
 NEW_TOKENS = 8
 """Most tokens of a written answer, where no label is longer."""
 SPARE_TOKENS = 8
 """For joints: parts of a prompt may have a token more together than apart."""
-
-
-@dataclass(frozen=True)
-class Template:
-    """One way to ask. `instruction` comes once, `question` before each answer.
-
-    `channel` is the question turned round, the label first and a field last; "" for none.
-    """
-
-    name: str
-    instruction: str
-    question: str
-    channel: str = ""
-
-    def fill(self, shots: Shots, fields: Fields) -> str:
-        """The prompt for one item, after shots of fields and the word of their label."""
-        answered = [f"{self.question.format(**shown)} {word}" for shown, word in shots]
-        parts = [self.instruction, *answered, self.question.format(**fields)]
-        return "\n\n".join(part for part in parts if part)
-
-    def turn(self, shots: Shots, fields: Fields, word: str) -> tuple[str, str, str]:
-        """The channel form for one item, in three parts (see TURNED), after the shots in it.
-
-        Its likelihood is that of the last part after the other two.
-        """
-        found = TURNED.fullmatch(self.channel)
-        assert found, "checked when the file was read"
-        shown = [self.channel.format(**each, label=label) for each, label in shots]
-        first = "".join(f"{part}\n\n" for part in [self.instruction, *shown] if part)
-        before, middle, end = (part.format(**fields, label=word) for part in found.groups())
-        return first + before, middle, end
 
 
 @dataclass(frozen=True)
@@ -78,14 +36,13 @@ class Prompts:
     new_tokens: int
     """Most tokens of a written answer."""
 
-    @property
-    def answers(self) -> list[str]:
-        """What may follow a prompt, in the order of the labels."""
-        return [f" {word}" for word in self.words.values()]
+    def answers(self, template: Template) -> list[str]:
+        """What may follow a template's prompt, in the order of the labels."""
+        return [f"{template.joint}{word}" for word in self.words.values()]
 
     def label_of(self, answer: str) -> str:
         """The label whose answer this is to the letter; `unparsed` where several have that word."""
-        found = [label for label, word in self.words.items() if f" {word}" == answer]
+        found = [label for label, word in self.words.items() if word == answer.removeprefix(" ")]
         return found[0] if len(found) == 1 else UNPARSED
 
     def fields(self, model: CausalLM, text: str) -> tuple[Fields, bool]:
@@ -109,20 +66,23 @@ def load(
     max_tokens: int,
     *,
     count: int = TEMPLATES,
+    file: str = "",
 ) -> Prompts:
-    """A data set's first `count` prompts, with fields of at most `max_tokens` and none that can't
-    fit.
+    """A data set's first `count` prompts, or all of a `file` of the user's.
 
-    ParameterError where no text fits the model, or a channel form is none.
+    Fields have at most `max_tokens`, and fewer where no more fit the model. ParameterError where
+    none does, for a file of another form, and for words of labels that there are not.
     """
     typing = entities.is_tagged(dataset)
-    catalogue = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    found = catalogue[ENTITIES if typing else dataset if dataset in catalogue else ANY_TEXTS]
-    words = {label: found.get("words", {}).get(label, label) for label in labels}
-    *first, last = words.values()
-    listed = f"{', '.join(first)} or {last}"
+    found = _own(file, labels) if file else _catalogued(dataset, typing)
+    words = {label: found.words.get(label, label) for label in labels}
+    chosen = [*found.templates.items()][: None if file else count]
+    begin = model.tokenizer.bos_token if first_token(model, needed=False) else ""
+    chat = wordings.chat_of(model.tokenizer, model.source.name, begin)
+    fields = ["text", "entity"] if typing else ["text"]
     templates = tuple(
-        _template(name, parts, listed) for name, parts in [*found["templates"].items()][:count]
+        wordings.template(name, wording, fields, wordings.listing(words), chat)
+        for name, wording in chosen
     )
     longest = max(len(model.encode(f" {word}")) for word in words.values())
     prompts = Prompts(templates, words, typing, max_tokens, max(NEW_TOKENS, longest + 4))
@@ -140,22 +100,25 @@ def load(
     return replace(prompts, max_tokens=min(max_tokens, room))
 
 
-def _template(name: str, parts: Mapping[str, str], listed: str) -> Template:
-    """A template of the file, with all labels' words where it names them."""
-    # Doubled braces of a label stay text when the question is filled.
-    doubled = listed.replace("{", "{{").replace("}", "}}")
-    channel = parts.get("channel", "")
-    if channel and not TURNED.fullmatch(channel):
+def _catalogued(dataset: str, typing: bool) -> Wordings:
+    """The wordings of a data set in the project's own file."""
+    if not typing:
+        try:
+            return wordings.read(wordings.FILE, dataset)
+        except KeyError:
+            return wordings.read(wordings.FILE, ANY_TEXTS)
+    return wordings.read(wordings.FILE, ENTITIES)
+
+
+def _own(file: str, labels: Sequence[str]) -> Wordings:
+    """The wordings of a user's file, whose words are of labels that the data has."""
+    found = wordings.read((paths.ROOT / Path(file).expanduser()).resolve())
+    if unknown := [label for label in found.words if label not in labels]:
         raise ParameterError(
-            f"{FILE.name}, template {name!r}: channel is {channel!r}",
-            expected="{label} somewhere, and a space and {text} or {entity} at the end",
+            f"{file}: words has {unknown[0]!r}, which is no label of the data",
+            expected=f"labels among {', '.join(labels)}",
         )
-    return Template(
-        name,
-        parts.get("instruction", "").replace("{labels}", listed),
-        parts["question"].replace("{labels}", doubled),
-        channel.replace("{labels}", doubled),
-    )
+    return found
 
 
 def draw(texts: Sequence[str], labels: Sequence[str], count: int, seed: str) -> list[int]:

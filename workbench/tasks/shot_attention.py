@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from workbench.models import lens
 from workbench.models.causal_lm import CausalLM
 from workbench.scoring import first_token
-from workbench.tasks.prompts import Fields, Shots, Template
+from workbench.tasks.templates import Fields, Shots, Template
 
 ITEMS = 8
 """Items that are looked at, one by one."""
 START, INSTRUCTION, QUESTION = "first token", "instruction", "question"
-SEPARATOR = "line breaks"
-"""Between the parts; they draw attention whatever they say, so they are one of their own."""
+SEPARATOR = "between"
+"""Line breaks and marks between the parts; they draw attention whatever they say, so they are one
+of their own."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,25 @@ def look(
 
 
 def _parts(template: Template, shots: Shots, fields: Fields) -> list[_Part]:
-    """The parts of a prompt in order; together they are the prompt."""
-    blocks = [[_Part(INSTRUCTION, template.instruction)]] if template.instruction else []
+    """The parts of a prompt in order; together they are the prompt.
+
+    What a chat's marks are is found out by looking for the rest; a text that the chat's own
+    template changed is not found and has no length.
+    """
+    wanted = [(INSTRUCTION, template.instruction)] if template.instruction else []
     for number, (shown, word) in enumerate(shots, 1):
-        asked = f"{template.question.format(**shown)} "
-        blocks.append([_Part(f"text {number}", asked), _Part(f"label {number}", word)])
-    blocks.append([_Part(QUESTION, template.question.format(**fields))])
-    for block in blocks[:-1]:
-        block.append(_Part(SEPARATOR, "\n\n"))
-    return [part for block in blocks for part in block]
+        wanted += [(f"text {number}", template.question.format(**shown)), (f"label {number}", word)]
+    wanted.append((QUESTION, template.question.format(**fields)))
+    prompt, parts, done = template.fill(shots, fields), [], 0
+    for name, text in wanted:
+        begin = prompt.find(text, done)
+        if begin < 0:
+            parts.append(_Part(name, ""))
+            continue
+        parts += [_Part(SEPARATOR, prompt[done:begin]), _Part(name, text)]
+        done = begin + len(text)
+    parts.append(_Part(SEPARATOR, prompt[done:]))
+    return [part for part in parts if part.text or part.name != SEPARATOR]
 
 
 def _shares(model: CausalLM, parts: Sequence[_Part]) -> tuple[list[str], NDArray[np.float64]]:

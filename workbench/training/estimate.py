@@ -20,7 +20,8 @@ def announce(objective: Objective, batches: Sequence[Any]) -> None:
 
     The gradients of the largest batch are computed twice, the second time by the clock, and thrown
     away: a GPU too small for them shows now. AdamW's own time is not in it; its memory is added.
-    Nothing is said of a short training, nor where several processes train together.
+    On a processor that is the least: its allocator keeps parts of batches of other shapes, up to
+    three times as much in a long training. Nothing is said of a short training, nor where several processes train together.
     """
     epochs = objective.recipe.epochs
     steps = len(batches) * epochs
@@ -38,9 +39,9 @@ def announce(objective: Objective, batches: Sequence[Any]) -> None:
     trained = sum(p.numel() for p in objective.model.parameters() if p.requires_grad)
     adam = ADAM_BYTES * trained / (1 << 20)
     peak = peak_memory_mb(objective.device)
-    kind = "gpu" if "gpu" in peak else "resident"
+    kind, about = ("gpu", "about") if "gpu" in peak else ("resident", "at least")
     print(
         f"training: {steps:,} steps, {duration(total)} or a little more at {speed:,.0f} pieces/s, "
-        f"scoring not counted; about {peak[kind] + adam:,.0f} MiB {kind} memory",
+        f"scoring not counted; {about} {peak[kind] + adam:,.0f} MiB {kind} memory",
         flush=True,
     )

@@ -1,0 +1,76 @@
+"""What a decoder writes for items instead of being scored, read as labels, with scores."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from workbench import generation
+from workbench.models.grammar import one_of
+from workbench.result import Metric
+from workbench.statistics import Counts, measure
+from workbench.tasks import answers, class_scores
+from workbench.tasks.prompt_scores import Asked, Rows
+from workbench.tasks.prompts import Prompts
+
+GENERATION, CONSTRAINED = "generation", "constrained generation"
+
+
+def write(asked: Asked, *, held: bool = False) -> dict[str, list[str]]:
+    """What the model writes for each item, zero-shot, by template; `held` to the labels' words."""
+    templates = asked.prompts.templates
+    return {
+        template.name: [
+            answer.text
+            for answer in generation.generate(
+                asked.model,
+                [template.fill([], fields) for fields in asked.items],
+                max_new_tokens=asked.prompts.new_tokens,
+                grammar=one_of(asked.prompts.answers(template)) if held else None,
+                dtype=asked.dtype,
+                progress=f"generation, template {number} of {len(templates)}",
+            )
+        ]
+        for number, template in enumerate(templates, 1)
+    }
+
+
+def read(
+    written: Mapping[str, Sequence[str]], prompts: Prompts
+) -> tuple[dict[str, list[str]], list[tuple[str, int]]]:
+    """Each template's answers as labels or `unparsed`, and the commonest that are none."""
+    read = {
+        name: [answers.parse(answer, prompts.words) for answer in found]
+        for name, found in written.items()
+    }
+    refused = Counter(
+        answers.read_part(answer)
+        for name, found in written.items()
+        for answer, label in zip(found, read[name], strict=True)
+        if label == class_scores.UNPARSED
+    )
+    return read, refused.most_common(12)
+
+
+def scores(
+    predicted: Sequence[str], rows: Rows, labels: Sequence[str], of: str
+) -> dict[str, Metric]:
+    """Accuracy with unparsed answers wrong, over the parsed ones only, and the unparsed share."""
+    counts = class_scores.confusion(rows["label"], predicted, labels, rows["cluster"])
+    parsed = int(counts[..., :-1].sum())
+    found = {
+        "accuracy": measure(counts, class_scores.accuracy, n=len(predicted), clusters=of),
+        "accuracy_parsed": measure(counts, _parsed_accuracy, n=parsed, clusters=of),
+        "unparsed": measure(counts, _unparsed_share, n=len(predicted), clusters=of),
+    }
+    return {name: metric for name, metric in found.items() if metric}
+
+
+def _parsed_accuracy(counts: Counts) -> Counts:
+    right = np.trace(counts, axis1=-2, axis2=-1)
+    with np.errstate(invalid="ignore"):
+        return right / counts[..., :-1].sum(axis=(-2, -1))
+
+
+def _unparsed_share(counts: Counts) -> Counts:
+    return counts[..., -1].sum(axis=-1) / counts.sum(axis=(-2, -1))
