@@ -18,6 +18,7 @@ from workbench.tasks import (
     ner_errors,
     ner_prompts,
     ner_scores,
+    prompt_record,
     prompted_ner,
     prompted_ner_scores,
 )
@@ -222,7 +223,7 @@ def whole(models, tmp_path_factory):
 
 
 def lines_of(result):
-    text = (result._directory / prompted_ner_scores.ANSWERS).read_text(encoding="utf-8")
+    text = (result._directory / prompt_record.WRITTEN).read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
 
 
