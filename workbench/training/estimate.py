@@ -21,7 +21,8 @@ def announce(objective: Objective, batches: Sequence[Any]) -> None:
     The gradients of the largest batch are computed twice, the second time by the clock, and thrown
     away: a GPU too small for them shows now. AdamW's own time is not in it; its memory is added.
     On a processor that is the least: its allocator keeps parts of batches of other shapes, up to
-    three times as much in a long training. Nothing is said of a short training, nor where several processes train together.
+    three times as much in a long training. Nothing is said of a short training, nor where several
+    processes train together.
     """
     epochs = objective.recipe.epochs
     steps = len(batches) * epochs
