@@ -530,6 +530,15 @@ def test_a_file_of_prompts_that_is_none_is_one_clear_error(models, tmp_path, tex
     assert says in str(caught.value)
 
 
+def test_the_file_of_the_documentation_is_one(models, tmp_path):
+    text = (paths.ROOT / "docs" / "add_a_dataset.md").read_text(encoding="utf-8")
+    (tmp_path / "own.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
+    file = str(tmp_path / "own.yaml")
+    found = prompts.load("tiny_reviews", ["pos", "neg"], models.decoder, 50, file=file)
+    assert [template.name for template in found.templates] == ["plain", "chat"]
+    assert "positive or negative" in found.templates[1].fill([], {"text": "It works"})
+
+
 def test_a_model_without_a_chat_template_is_one_clear_error(models, tmp_path, monkeypatch):
     (tmp_path / "own.yaml").write_text("templates: {a: {question: '{text}', chat: true}}")
     monkeypatch.setattr(models.decoder.tokenizer, "chat_template", None)
