@@ -432,6 +432,8 @@ def test_kinds_of_shots_stand_side_by_side(axes):
     assert f"1 shot {np.mean(values):.3f} (sd {np.std(values, ddof=1):.3f})" in figure.caption
     assert "1 shot" not in figures.prompt_spread(result).caption
     assert "nearest" in tables.priors(result).body
+    assert "leave no empty input" in tables.prompts(result).body
+    assert "no channel scores" not in tables.prompts(result).body
     assert figures.shot_attention(result).png
 
 

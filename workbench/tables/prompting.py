@@ -14,6 +14,11 @@ SCORES = {
     "accuracy_parsed": "accuracy of the parsed",
 }
 AS_SCORED, BOUND = "as scored", "bound"
+LACKING = {
+    "channel": "A template without a channel form has no channel scores.",
+    "PMI": "Examples that each text has of its own leave no empty input to calibrate by.",
+}
+"""Why some prompts lack a variant that others have."""
 
 
 def prompts(result: Result) -> Html:
@@ -38,8 +43,9 @@ def prompts(result: Result) -> Html:
         "very items, as far as a search finds it. PMI, contextual and batch calibration are such "
         "offsets, chosen without the right labels."
     )
-    if len({len(row) for row in found.values()}) > 1:
-        text += " A template without a channel form has no channel scores."
+    for variant, why in LACKING.items():
+        if variant in variants and any(variant not in row for row in found.values()):
+            text += f" {why}"
     return Html(table(heads, rows) + note(text))
 
 

@@ -74,7 +74,7 @@ def draws(
 ) -> list[Draw]:
     """All that prompts are to hold: nothing, and the examples of each kind, drawn or nearest.
 
-    ParameterError where there are too few training texts, or nearest ones and no encoder.
+    `encoder` says what is nearest. ParameterError where there are too few training texts.
     """
     found = [Draw()]
     for count, near in config.kinds:
