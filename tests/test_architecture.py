@@ -36,14 +36,17 @@ ARROWS = {
     "generation": {"machine", "models", "scoring"},
     "tasks": {
         "config", "data", "generation", "iob", "machine", "metrics", "models", "result", "sources",
-        "statistics", "scoring", "training",
+        "statistics", "scoring", "training", "yaml_file",
     },
     "figures": {"iob", "result"},
     "tables": {"iob", "result"},
     "flow": {"config", "machine", "result", "tasks"},
     "notebooks": {"config", "tasks"},
     "report": {"comparison", "result", "state"},
-    "batch": {"config", "notebooks", "ranks", "report", "result", "sources", "state"},
+    "batch": {
+        "config", "notebooks", "ranks", "report", "result", "sources", "state", "yaml_file",
+    },
+    "yaml_file": set(),
     "cli": {
         "assets", "batch", "comparison", "config", "data", "notebooks", "ranks", "report", "result",
         "runs", "tasks",

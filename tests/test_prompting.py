@@ -13,12 +13,19 @@ from workbench import figures, paths, scoring, tables
 from workbench.data import entities, ner
 from workbench.errors import DataError, ParameterError
 from workbench.figures.prompting import _shares as label_shares
-from workbench.tasks import prompt_methods, prompt_record, prompt_scores, prompting, prompts
+from workbench.tasks import (
+    prompt_methods,
+    prompt_record,
+    prompt_scores,
+    prompting,
+    prompts,
+    shot_attention,
+)
 from workbench.tasks.answers import parse, vote
 from workbench.tasks.calibration import CONTENT_FREE, calibrate, ensemble, normalise
 from workbench.tasks.prompt_scores import Draw
 from workbench.tasks.prompts import draw, fitting
-from workbench.tasks.templates import Template
+from workbench.tasks.templates import Chat, Template
 
 SENTIMENTS = {"negative": "negative", "neutral": "neutral", "positive": "positive"}
 OWN = "1 shot + batch"
@@ -314,6 +321,14 @@ def test_contradicting_and_repeated_entities_are_dropped_and_counted(tmp_path):
     assert sorted(data.splits["test"]["text"]) == ['" «Oslo» "', "«Ada» ran"]
 
 
+def test_a_split_without_entities_is_one_clear_error(tmp_path):
+    for split in ("train", "validation", "test"):
+        words = "Oslo B-LOC\nran O\n\nAda B-PER\n" if split == "train" else "Ada B-PER\nsat O\n"
+        (tmp_path / f"{split}.txt").write_text(words)
+    with pytest.raises(DataError, match="no entity in its validation split, once those that occur"):
+        entities.load(str(tmp_path))
+
+
 def small(models, config, monkeypatch):
     """Run with few texts to calibrate by, which take most of the time."""
     monkeypatch.setattr(prompt_methods, "SAMPLE_TEXTS", 3)
@@ -372,14 +387,16 @@ def test_what_cannot_be_asked_is_one_clear_error(models, tmp_path):
 def test_shots_are_kinds_each_once_the_first_the_own():
     config = prompting.Config.check({"shots": "16, 0, 04,4 nearest, 4"})
     assert config.shots == "16, 0, 4, 4 nearest"
-    assert config.kinds == [(16, False), (4, False), (4, True)]
+    assert config.kinds == [(16, False), (0, False), (4, False), (4, True)]
     assert config.condition == "16 shots"
     assert config.brief == ["4 shots", "4 nearest shots"]
     assert (
         prompting.Config.check({"shots": 3}).shots == prompting.Config.parse({"shots": "3"}).shots
     )
     assert prompting.Config.check({"shots": "0"}).condition == "zero-shot"
-    for wrong in ("", "65", "four", "4 near", "-1", "1.5", True):
+    assert prompting.Config.check({"shots": "0, 4"}).condition == "zero-shot"
+    assert prompting.Config.check({"shots": "0, 4"}).brief == ["4 shots"]
+    for wrong in ("", "65", "four", "4 near", "-1", "1.5", "0 nearest", True):
         with pytest.raises(ParameterError, match="shots="):
             prompting.Config.check({"shots": wrong})
 
@@ -430,7 +447,6 @@ def test_kinds_of_shots_stand_side_by_side(axes):
     values = [row["accuracy"]["value"] for row in result.tables["prompts"]
               if (row["condition"], row["variant"]) == ("1 shot", "batch")]  # fmt: skip
     assert f"1 shot {np.mean(values):.3f} (sd {np.std(values, ddof=1):.3f})" in figure.caption
-    assert "1 shot" not in figures.prompt_spread(result).caption
     assert "nearest" in tables.priors(result).body
     assert "leave no empty input" in tables.prompts(result).body
     assert "no channel scores" not in tables.prompts(result).body
@@ -491,7 +507,7 @@ def test_a_chat_is_answered_by_the_word_alone(models, tmp_path):
     assert ids.count(models.decoder.tokenizer.convert_tokens_to_ids("<|im_start|>")) == 5
 
 
-def test_nearest_shots_are_of_the_text_itself_and_none_of_them_is_cut_off(models):
+def test_nearest_shots_are_of_each_text_and_the_farthest_leave_first(models, monkeypatch):
     config = prompting.Config.check({**prompting.SMOKE, "shots": "3 nearest", "items": 4})
     data = prompting.load_data(config)
     asked, _ = prompt_methods.ask(config, models.decoder, data)
@@ -499,6 +515,18 @@ def test_nearest_shots_are_of_the_text_itself_and_none_of_them_is_cut_off(models
     own = data.splits["test"]["text"][0]
     same = dataclasses.replace(train, texts=[*train.texts[:-1], own])
     _, near = prompt_methods.draws(config, asked, data, same, models.encoder)
+    found = prompt_scores.score(asked, [near])
+    for template, one in zip(asked.prompts.templates, found, strict=True):
+        for place, fields in enumerate(asked.items):
+            assert one.contexts[place] == template.fill(near.own[place], fields)
+    long = max(len(models.decoder.encode(text)) for one in found for text in one.contexts)
+    spare = asked.prompts.new_tokens + prompts.SPARE_TOKENS
+    monkeypatch.setattr(models.decoder.network.config, "max_position_embeddings", long + spare - 1)
+    short = prompt_scores.score(asked, [near])
+    assert max(one.dropped_shots for one in short) == 1
+    assert any(one.contexts[0] == template.fill(near.own[0][1:], asked.items[0])
+               for template, one in zip(asked.prompts.templates, short, strict=True))  # fmt: skip
+    assert near.seconds > 0
     assert len(near.own) == len(asked.items) + len(asked.sample)
     assert near.own[0][-1][0] == asked.items[0], "the text itself is the nearest, and the last"
     assert near.kept(1).own[0] == [near.own[0][-1]]
@@ -516,12 +544,20 @@ def test_nearest_shots_are_of_the_text_itself_and_none_of_them_is_cut_off(models
         ("templates: {a: {question: '{text} {'}}", "double a brace"),
         ("templates: {a: {question: '{text}: '}}", "no space at the end"),
         ("templates: {a: {question: '{text}', chat: true, channel: '{label} {text}'}}", "channel"),
-        ("templates: {a: {wording: '{text}'}}", "templates / a / question: Field required"),
-        ("templates: {a: {question: '{text}', chat: yes please}}", "templates / a / chat"),
+        ("templates: {a: {question: '{text:d}'}}", "question is '{text:d}'"),
+        ("templates: {a: {question: '{text} {labels!s}'}}", "question is"),
+        ("templates: {a: {instruction: 'Is it {text}?', question: '{text}'}}", "instruction is"),
+        ("templates: {a: {wording: '{text}'}}", "own.yaml:1: templates.a.question: Field required"),
+        ("templates: {a: {question: '{text}', chat: yes please}}", "own.yaml:1: templates.a.chat"),
+        ("templates: {vote: {question: '{text}'}}", "can't be called 'vote'"),
         ("templates: {}", "templates: Dictionary should have at least 1 item"),
-        ("- {text}", "the file: Input should be"),
+        ("- {text}", "Input should be"),
         ("words: {x: y}\ntemplates: {a: {question: '{text}'}}", "words has 'x'"),
-        ("templates: [", "can't be read"),
+        ("words: {a: ''}\ntemplates: {a: {question: '{text}'}}", "is no word"),
+        ("words: {a: b}\ntemplates: {a: {question: '{text}'}}", "a word of its own"),
+        ("words: {0: b}\ntemplates: {a: {question: '{text}'}}", "in quotes"),
+        ("templates: {a: {question: '{text}'}, a: {question: 'Q {text}'}}", "own.yaml:1"),
+        ("templates: [", "own.yaml"),
     ],
 )
 def test_a_file_of_prompts_that_is_none_is_one_clear_error(models, tmp_path, text, says):
@@ -530,6 +566,30 @@ def test_a_file_of_prompts_that_is_none_is_one_clear_error(models, tmp_path, tex
     with pytest.raises(ParameterError) as caught:
         prompts.load("tiny_reviews", ["a", "b"], models.decoder, 50, file=str(file))
     assert says in str(caught.value)
+
+
+def test_a_chat_goes_as_its_model_has_it(models, monkeypatch):
+    tokenizer = models.decoder.tokenizer
+    monkeypatch.setattr(
+        tokenizer,
+        "chat_template",
+        "{{ bos_token }}{% for turn in messages %}{% if turn.role == 'assistant' %} {{ turn.content"
+        " }}</s>{% else %}[INST] {{ turn.content }} [/INST]{% endif %}{% endfor %}",
+    )
+    chat = Chat(tokenizer, "tiny", tokenizer.bos_token)
+    template = Template("x", "", "{text}", chat=chat)
+    shots = [({"text": "in"}, "st")]
+    assert template.fill(shots, {"text": "[I"}) == "[INST] in [/INST] st</s>[INST] [I [/INST]"
+    assert template.joint == " "
+    turns = [{"role": "user", "content": "a"}]
+    assert Chat(tokenizer, "tiny", "").render(turns) == f"{tokenizer.bos_token}[INST] a [/INST]"
+    parts = [
+        (part.name, part.text) for part in shot_attention._parts(template, shots, {"text": "[I"})
+    ]
+    assert parts == [
+        ("between", "[INST] "), ("text 1", "in"), ("between", " [/INST] "), ("label 1", "st"),
+        ("between", "</s>[INST] "), ("question", "[I"), ("between", " [/INST]"),
+    ]  # fmt: skip
 
 
 def test_the_file_of_the_documentation_is_one(models, tmp_path):

@@ -14,12 +14,11 @@ from pydantic import (
     model_validator,
 )
 
-from workbench import notebooks, paths
-from workbench.batch import yaml_file
+from workbench import notebooks, paths, yaml_file
 from workbench.batch.plan import DEFAULT_TIMEOUT_S, Job, make_job, resolve
-from workbench.batch.yaml_file import Parameters, Value, YamlFile
 from workbench.config import names
 from workbench.errors import ParameterError
+from workbench.yaml_file import Parameters, Value, YamlFile
 
 FORM = ConfigDict(frozen=True, extra="forbid", strict=True)
 

@@ -6,11 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from workbench import notebooks, paths
-from workbench.batch import yaml_file
+from workbench import notebooks, paths, yaml_file
 from workbench.batch.plan import DEFAULT_TIMEOUT_S, Job, make_job
-from workbench.batch.yaml_file import Parameters, Value, YamlFile
 from workbench.errors import ParameterError
+from workbench.yaml_file import Parameters, Value, YamlFile
 
 MAX_RUNS = 10_000
 

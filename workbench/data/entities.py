@@ -36,7 +36,7 @@ def load(name: str) -> TextData:
 
     Each split's items come from its own sentences. Of equal texts the first of the latest split is
     kept, and none where their types differ; both are counted. The order is a hash's, so the first
-    n items are a sample. Raises DataError where fewer than two types are left.
+    n items are a sample. Raises DataError where fewer than two types are left, or a split is empty.
     """
     data = ner.load(name)
     rows = pandas.DataFrame(
@@ -52,6 +52,12 @@ def load(name: str) -> TextData:
         raise DataError(
             f"{data.source.name} has entities of {len(labels)} type only: {', '.join(labels)}",
             expected="two types at least",
+        )
+    if empty := [split for split in SPLITS if not (kept["split"] == split).any()]:
+        raise DataError(
+            f"{data.source.name} has no entity in its {empty[0]} split"
+            + (", once those that occur twice are dropped" if counts["repeated"] else ""),
+            expected="entities in each split",
         )
     names = kept["text"].map(lambda text: hashlib.sha256(text.encode()).hexdigest()[:12])
     kept = kept.assign(item=names).sort_values("item", kind="stable")

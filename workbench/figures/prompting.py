@@ -1,6 +1,7 @@
 """Charts of prompts: how much they differ, and which labels they lean to."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ def _condition(result: Result) -> str:
 
 
 def _spread(prompts: Prompts, result: Result) -> str:
-    """Range and mean of the most informed prompts, as scored and as the own method has them."""
+    """Range and mean of the own kind's prompts, as scored and as the own method has them."""
     raw = _condition(result)
     sentences = []
     for row, words in ((raw, "As scored"), (result.method, "Batch-calibrated")):
@@ -146,11 +147,20 @@ def accuracy_by_shots(result: Result) -> Figure:
     axes.set(ylabel="test accuracy; a dot is one prompt")
     axes.set_title(f"Accuracy by number of examples, n = {prompts[0]['accuracy']['n']:,}")
     canvas.legend(loc="outside lower center", ncols=3)
-    caption = (
-        f"Mean over prompts, which differ in template and draw of examples. {'. '.join(told)}. "
-        "The dotted line is the majority label's accuracy."
-    )
+    caption = _by_kind(prompts, kinds, told)
     return Figure(canvas, "Accuracy by number of examples", caption)
+
+
+def _by_kind(prompts: Prompts, kinds: Sequence[str], told: Sequence[str]) -> str:
+    """How many prompts of each kind there are, and what is told of them."""
+    counts = [sum(row["condition"] == kind for row in prompts) // len(SERIES) for kind in kinds]
+    many = ", ".join(f"{count} {kind}" for kind, count in zip(kinds, counts, strict=True))
+    return (
+        f"Mean over prompts, which differ in template and, where examples are drawn, in the draw: "
+        f"{many}. {'. '.join(told)}. The standard deviation (sd) is over prompts; which items "
+        "were asked about moves all of them beside that. The dotted line is the majority label's "
+        "accuracy."
+    )
 
 
 @styled
@@ -245,9 +255,9 @@ def _looks(found: dict[str, Any], weights: NDArray[np.float64]) -> str:
         for group in ("first token", "text", "label", "question")
     }
     text = (
-        f"Template {found['template']!r}. Over all layers and heads, {groups['first token']:.0%} "
-        f"of the last token's attention goes to the first token, {groups['question']:.0%} to the "
-        "question itself"
+        f"Template {found['template']!r}, {found['condition']}. Over all layers and heads, "
+        f"{groups['first token']:.0%} of the last token's attention goes to the first token, "
+        f"{groups['question']:.0%} to the question itself"
     )
     if not found["words"]:
         return f"{text}."

@@ -20,8 +20,7 @@ from workbench.tasks.choice_scores import BYTE, PMI, RULES, SUM, TOKEN, Read
 from workbench.tasks.classifiers import Reading, encode
 from workbench.tasks.prompt_scores import condition, method
 from workbench.tasks.prompts import CHOICES, SPARE_TOKENS, cut, fitting
-from workbench.tasks.templates import FILE, Shots, Template, template
-from workbench.tasks.templates import read as read_wordings
+from workbench.tasks.templates import Shots, Template, catalogued, template
 
 if TYPE_CHECKING:
     from workbench.tasks.multiple_choice import Config
@@ -59,7 +58,7 @@ def ask(config: "Config", model: CausalLM, items: Sequence[Item], train: Dataset
     """
     found = [
         template(name, wording, ["question"])
-        for name, wording in read_wordings(FILE, CHOICES).templates.items()
+        for name, wording in catalogued(CHOICES).templates.items()
     ]
     there = len(train) if train is not None else 0
     if config.shots > there:

@@ -66,7 +66,8 @@ def _f1_of(place: int, counts: Counts) -> Counts:
     return f1_by_label(counts)[..., place]
 
 
-def _unparsed(counts: Counts) -> Counts:
+def unparsed(counts: Counts) -> Counts:
+    """Share of answers that are no label, of counts [..., L, L + 1]."""
     return counts[..., -1].sum(axis=-1) / counts.sum(axis=(-2, -1))
 
 
@@ -119,7 +120,7 @@ def metrics(
     if any(label == UNPARSED for label in predicted):
         found[UNPARSED] = measure(
             counts,
-            _unparsed,
+            unparsed,
             n=len(gold),
             clusters=of,
             samples=samples,

@@ -61,7 +61,7 @@ def scores(
     found = {
         "accuracy": measure(counts, class_scores.accuracy, n=len(predicted), clusters=of),
         "accuracy_parsed": measure(counts, _parsed_accuracy, n=parsed, clusters=of),
-        "unparsed": measure(counts, _unparsed_share, n=len(predicted), clusters=of),
+        "unparsed": measure(counts, class_scores.unparsed, n=len(predicted), clusters=of),
     }
     return {name: metric for name, metric in found.items() if metric}
 
@@ -70,7 +70,3 @@ def _parsed_accuracy(counts: Counts) -> Counts:
     right = np.trace(counts, axis1=-2, axis2=-1)
     with np.errstate(invalid="ignore"):
         return right / counts[..., :-1].sum(axis=(-2, -1))
-
-
-def _unparsed_share(counts: Counts) -> Counts:
-    return counts[..., -1].sum(axis=-1) / counts.sum(axis=(-2, -1))

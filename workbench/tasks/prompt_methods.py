@@ -56,8 +56,8 @@ def ask(
         count=templates,
         file=config.prompts,
     )
-    items = [found.fields(model, text) for text in data.splits["test"][: config.items]["text"]]
-    sample = data.splits["validation"][:SAMPLE_TEXTS]["text"]
+    texts, sample = _texts(config, data)
+    items = [found.fields(model, text) for text in texts]
     note = f"test texts of more than {found.max_tokens} tokens, cut in prompts"
     asked = Asked(
         model=model,
@@ -69,6 +69,14 @@ def ask(
     return asked, Loss(count=sum(cut for _, cut in items), of=len(items), note=note)
 
 
+def _texts(config: "Config", data: TextData) -> tuple[list[str], list[str]]:
+    """The test items that are asked about, and the sample of validation texts."""
+    return (
+        data.splits["test"][: config.items]["text"],
+        data.splits["validation"][:SAMPLE_TEXTS]["text"],
+    )
+
+
 def draws(
     config: "Config", asked: Asked, data: TextData, train: Labelled, encoder: Encoder | None = None
 ) -> list[Draw]:
@@ -77,15 +85,17 @@ def draws(
     `encoder` says what is nearest. ParameterError where there are too few training texts.
     """
     found = [Draw()]
-    for count, near in config.kinds:
-        if near:
-            assert encoder, "an encoder says what is near"
-            found.append(Draw(own=nearest(config, asked, data, train, encoder, count)))
-        else:
-            found += [
-                Draw(shots(asked, train, count, f"{config.seed}/{seed}"), seed)
-                for seed in range(config.shot_seeds)
-            ]
+    for count, _ in filter(lambda kind: kind[0] and not kind[1], config.kinds):
+        found += [
+            Draw(shots(asked, train, count, f"{config.seed}/{seed}"), seed)
+            for seed in range(config.shot_seeds)
+        ]
+    if near := [count for count, near in config.kinds if near]:
+        assert encoder, "an encoder says what is near"
+        began = time.monotonic()
+        own = nearest(config, asked, data, train, encoder, max(near))
+        seconds = time.monotonic() - began
+        found += [Draw(own=own, seconds=seconds).kept(count) for count in near]
     return found
 
 
@@ -100,6 +110,7 @@ def score(
         found, cost = timed(asked, partial(prompt_scores.score, asked, own, channel=channel))
         prompted += found
         cost["answered"] = found[0].asked
+        cost["answer_seconds"] += sum(one.seconds for one in own)
         costs |= dict.fromkeys(prompt_scores.ensembles(found, brief=brief), cost)
     return prompted, costs
 
@@ -127,10 +138,7 @@ def nearest(
             do="lower shots or raise train_texts",
         )
     reading = Reading(config.max_tokens, machine.precision(config.precision, encoder.device))
-    texts = [
-        *data.splits["test"][: config.items]["text"],
-        *data.splits["validation"][:SAMPLE_TEXTS]["text"],
-    ]
+    texts = [text for part in _texts(config, data) for text in part]
     read = partial(encode, encoder, reading=reading)
     found = embedding_methods.most_alike(read, train.texts, texts, count)
     return [_shots(asked, train, places) for places in found]
@@ -248,10 +256,11 @@ def look(asked: Asked, drawn: Sequence[Draw], prompted: Sequence[Prompted]) -> d
     shown = next((one for one in drawn if one.shots), Draw())
     one = next(found for found in prompted if found.condition == shown.condition)
     words = list(asked.prompts.words.values())
-    return shot_attention.look(
+    found = shot_attention.look(
         asked.model,
         asked.prompts.templates[0],
         shown.kept(shown.count - one.dropped_shots).shots,
         asked.items[: shot_attention.ITEMS],
         [words[best] for best in one.items[: shot_attention.ITEMS].argmax(axis=1)],
     )
+    return {"condition": shown.condition, **found}

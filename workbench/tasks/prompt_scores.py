@@ -48,6 +48,8 @@ class Draw:
     """Which draw of so many."""
     own: Sequence[Shots] = ()
     """Of each item and then each text of the sample, equally many, the most telling last."""
+    seconds: float = 0.0
+    """What it took to choose them."""
 
     @property
     def count(self) -> int:
@@ -62,7 +64,7 @@ class Draw:
     def kept(self, count: int) -> "Draw":
         """With at most so many examples in a prompt."""
         own = [shots[len(shots) - count :] for shots in self.own]
-        return Draw(self.shots[:count], self.number, own)
+        return Draw(self.shots[:count], self.number, own, self.seconds)
 
     def of(self, place: int) -> Shots:
         """The examples of an item or, counted on, of a text of the sample."""

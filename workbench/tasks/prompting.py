@@ -2,10 +2,12 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from workbench import paths
 from workbench.config import Config as BaseConfig
 from workbench.config import names
 from workbench.errors import DataError
@@ -37,7 +39,8 @@ def _shots(text: str) -> str:
     plain = []
     for name in names(text):
         count, _, near = name.partition(" ")
-        if not count.isdecimal() or int(count) > MOST_SHOTS or near not in {"", NEAREST}:
+        known = count.isdecimal() and int(count) <= MOST_SHOTS and near in {"", NEAREST}
+        if not known or (near and not int(count)):
             raise ValueError(
                 f"{name!r} is no number of examples up to {MOST_SHOTS}, alone or before "
                 f"{NEAREST!r}, such as '4, 16, 4 {NEAREST}'"
@@ -46,6 +49,13 @@ def _shots(text: str) -> str:
     if not plain:
         raise ValueError("no number of examples; 0 leaves examples out")
     return ", ".join(dict.fromkeys(plain))
+
+
+def _file(text: str) -> str:
+    """The path of a file, or nothing; ValueError for another."""
+    if text and ("," in text or not (paths.ROOT / Path(text).expanduser()).is_file()):
+        raise ValueError(f"{text!r} is no file without a comma in its name")
+    return text
 
 
 class Config(BaseConfig):
@@ -71,7 +81,7 @@ class Config(BaseConfig):
     """Column of the labels, in a table of your own."""
     items: Annotated[int, Field(ge=1)] = 200
     """Most test items to answer."""
-    prompts: str = ""
+    prompts: Annotated[str, AfterValidator(_file)] = ""
     """Your own wordings, a YAML file; else those for the data set."""
     shots: Annotated[
         str,
@@ -92,24 +102,25 @@ class Config(BaseConfig):
     def kinds(self) -> list[tuple[int, bool]]:
         """How many examples, and whether each text's nearest, in the order of `shots`."""
         parts = [name.partition(" ") for name in names(self.shots)]
-        return [(int(count), near == NEAREST) for count, _, near in parts if int(count)]
-
-    @property
-    def conditions(self) -> list[str]:
-        """The kinds in words, after that without examples."""
-        from workbench.tasks.prompt_scores import condition
-
-        return [condition(0), *(condition(count, nearest=near) for count, near in self.kinds)]
+        return [(int(count), near == NEAREST) for count, _, near in parts]
 
     @property
     def condition(self) -> str:
-        """That of the run's own method: the first with examples, if there is one."""
-        return self.conditions[:2][-1]
+        """The kind of the run's own method in words: the first."""
+        return self._conditions[0]
 
     @property
     def brief(self) -> list[str]:
-        """Conditions that are shown beside the own one, and not by every calibration."""
-        return self.conditions[2:]
+        """Kinds shown beside the own one and that without examples, not by every calibration."""
+        from workbench.tasks.prompt_scores import condition
+
+        return [name for name in self._conditions[1:] if name != condition(0)]
+
+    @property
+    def _conditions(self) -> list[str]:
+        from workbench.tasks.prompt_scores import condition
+
+        return [condition(count, nearest=near) for count, near in self.kinds]
 
 
 @dataclass(frozen=True)
@@ -176,11 +187,7 @@ def run(config: Config, model: Models, data: "TextData") -> Result:
     return Result(
         task=config.task,
         parameters=config.model_dump(mode="json"),
-        sources={
-            "model": model.decoder.source.record(),
-            "encoder": model.encoder.source.record(),
-            "dataset": data.source.record(),
-        },
+        sources=_sources(config, model, data),
         **compared.record(),
         headline=("test/accuracy", "test/macro_f1"),
         losses={
@@ -220,6 +227,19 @@ def _answers(
         "unparsed": written.refused,
         "traps": traps.compare(rows["label"], first, asked.prompts.words),
     }
+
+
+def _sources(config: Config, model: Models, data: "TextData") -> dict[str, dict[str, str]]:
+    from workbench import sources
+
+    found = {
+        "model": model.decoder.source,
+        "encoder": model.encoder.source,
+        "dataset": data.source,
+    }
+    if config.prompts:
+        found["prompts"] = sources.resolve(config.prompts, "dataset")
+    return {kind: source.record() for kind, source in found.items()}
 
 
 def _check(train: "Labelled") -> None:

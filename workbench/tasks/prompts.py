@@ -12,7 +12,7 @@ from workbench.errors import ParameterError
 from workbench.models.causal_lm import CausalLM
 from workbench.scoring import first_token
 from workbench.tasks import templates as wordings
-from workbench.tasks.templates import Fields, Shots, Template, Wordings
+from workbench.tasks.templates import Fields, Shots, Template
 
 ANY_TEXTS, ENTITIES, CHOICES = "texts", "entities", "multiple_choice"
 TEMPLATES = 3
@@ -41,9 +41,9 @@ class Prompts:
         return [f"{template.joint}{word}" for word in self.words.values()]
 
     def label_of(self, answer: str) -> str:
-        """The label whose answer this is to the letter; `unparsed` where several have that word."""
-        found = [label for label, word in self.words.items() if word == answer.removeprefix(" ")]
-        return found[0] if len(found) == 1 else UNPARSED
+        """The label whose answer this is to the letter, else `unparsed`."""
+        found = {word: label for label, word in self.words.items()}
+        return found.get(answer.strip(), UNPARSED)
 
     def fields(self, model: CausalLM, text: str) -> tuple[Fields, bool]:
         """An item's fields, each on one line and cut to `max_tokens`; whether any was cut."""
@@ -74,11 +74,19 @@ def load(
     none does, for a file of another form, and for words of labels that there are not.
     """
     typing = entities.is_tagged(dataset)
-    found = _own(file, labels) if file else _catalogued(dataset, typing)
+    if file:
+        found = wordings.own((paths.ROOT / Path(file).expanduser()).resolve(), labels)
+    else:
+        found = wordings.catalogued(*([ENTITIES] if typing else [dataset, ANY_TEXTS]))
     words = {label: found.words.get(label, label) for label in labels}
+    if len(set(words.values())) < len(words):
+        raise ParameterError(
+            f"the words of the labels {', '.join(labels)} are {', '.join(words.values())}",
+            expected="a word of its own for each label",
+        )
     chosen = [*found.templates.items()][: None if file else count]
     begin = model.tokenizer.bos_token if first_token(model, needed=False) else ""
-    chat = wordings.chat_of(model.tokenizer, model.source.name, begin)
+    chat = wordings.Chat(model.tokenizer, model.source.name, begin)
     fields = ["text", "entity"] if typing else ["text"]
     templates = tuple(
         wordings.template(name, wording, fields, wordings.listing(words), chat)
@@ -98,27 +106,6 @@ def load(
             expected=f"more than {taken:,}, for the question and its answer",
         )
     return replace(prompts, max_tokens=min(max_tokens, room))
-
-
-def _catalogued(dataset: str, typing: bool) -> Wordings:
-    """The wordings of a data set in the project's own file."""
-    if not typing:
-        try:
-            return wordings.read(wordings.FILE, dataset)
-        except KeyError:
-            return wordings.read(wordings.FILE, ANY_TEXTS)
-    return wordings.read(wordings.FILE, ENTITIES)
-
-
-def _own(file: str, labels: Sequence[str]) -> Wordings:
-    """The wordings of a user's file, whose words are of labels that the data has."""
-    found = wordings.read((paths.ROOT / Path(file).expanduser()).resolve())
-    if unknown := [label for label in found.words if label not in labels]:
-        raise ParameterError(
-            f"{file}: words has {unknown[0]!r}, which is no label of the data",
-            expected=f"labels among {', '.join(labels)}",
-        )
-    return found
 
 
 def draw(texts: Sequence[str], labels: Sequence[str], count: int, seed: str) -> list[int]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from workbench.models import lens
 from workbench.models.causal_lm import CausalLM
 from workbench.scoring import first_token
-from workbench.tasks.templates import Fields, Shots, Template
+from workbench.tasks.templates import MARK, Fields, Shots, Template
 
 ITEMS = 8
 """Items that are looked at, one by one."""
@@ -65,22 +65,21 @@ def look(
 def _parts(template: Template, shots: Shots, fields: Fields) -> list[_Part]:
     """The parts of a prompt in order; together they are the prompt.
 
-    What a chat's marks are is found out by looking for the rest; a text that the chat's own
-    template changed is not found and has no length.
+    Marks in the place of all texts show what stands between them.
     """
-    wanted = [(INSTRUCTION, template.instruction)] if template.instruction else []
+    wanted = [_Part(INSTRUCTION, template.instruction)] if template.instruction else []
     for number, (shown, word) in enumerate(shots, 1):
-        wanted += [(f"text {number}", template.question.format(**shown)), (f"label {number}", word)]
-    wanted.append((QUESTION, template.question.format(**fields)))
-    prompt, parts, done = template.fill(shots, fields), [], 0
-    for name, text in wanted:
-        begin = prompt.find(text, done)
-        if begin < 0:
-            parts.append(_Part(name, ""))
-            continue
-        parts += [_Part(SEPARATOR, prompt[done:begin]), _Part(name, text)]
-        done = begin + len(text)
-    parts.append(_Part(SEPARATOR, prompt[done:]))
+        wanted += [
+            _Part(f"text {number}", template.question.format(**shown)),
+            _Part(f"label {number}", word),
+        ]
+    wanted.append(_Part(QUESTION, template.question.format(**fields)))
+    frame = template.join(
+        MARK if template.instruction else "", [(MARK, MARK)] * len(shots), MARK
+    ).split(MARK)
+    parts = [_Part(SEPARATOR, frame[0])]
+    for part, between in zip(wanted, frame[1:], strict=True):
+        parts += [part, _Part(SEPARATOR, between)]
     return [part for part in parts if part.text or part.name != SEPARATOR]
 
 

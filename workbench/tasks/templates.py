@@ -4,17 +4,19 @@ Examples are called shots. A prompt ends before the answer, without a space.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from string import Formatter
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from workbench import paths
 from workbench.errors import ParameterError
+from workbench.yaml_file import YamlFile
 
 FILE = paths.PACKAGE / "tasks" / "prompts.yaml"
 Fields = dict[str, str]
@@ -28,39 +30,45 @@ TURNED = re.compile(
 )
 """A question turned round: what comes before the label, from there to the last field, and that."""
 
+RESERVED = "vote"
+"""The name of all templates' common answer."""
+MARK = "\ue000"
+"""A letter of no language, to find again what stood in its place."""
+
 
 @dataclass(frozen=True)
 class Template:
     """One way to ask. `instruction` comes once, `question` before each answer.
 
     `channel` is the question turned round, the label first and a field last; "" for none. `chat`
-    renders turns of a chat up to where its assistant answers; None for plain text.
+    is how turns of a chat are written; None for plain text.
     """
 
     name: str
     instruction: str
     question: str
     channel: str = ""
-    chat: Callable[[Turns], str] | None = None
+    chat: "Chat | None" = None
 
     @property
     def joint(self) -> str:
-        """What stands between a prompt and its answer: nothing, where a turn begins with it."""
-        return "" if self.chat else " "
+        """What stands between a prompt and its answer: a space, or as the chat has it."""
+        return self.chat.joint if self.chat else " "
 
     def fill(self, shots: Shots, fields: Fields) -> str:
         """The prompt for one item, after shots of fields and the word of their label."""
-        question = self.question.format(**fields)
-        if self.chat:
-            turns = [_turn("system", self.instruction)] if self.instruction else []
-            for shown, word in shots:
-                turns += [
-                    _turn("user", self.question.format(**shown)),
-                    _turn("assistant", word),
-                ]
-            return self.chat([*turns, _turn("user", question)])
-        answered = [f"{self.question.format(**shown)} {word}" for shown, word in shots]
-        return "\n\n".join(part for part in [self.instruction, *answered, question] if part)
+        answered = [(self.question.format(**shown), word) for shown, word in shots]
+        return self.join(self.instruction, answered, self.question.format(**fields))
+
+    def join(self, instruction: str, answered: Sequence[tuple[str, str]], question: str) -> str:
+        """The prompt of an instruction, answered questions and a question, all of them filled."""
+        if self.chat is None:
+            before = [f"{asked} {word}" for asked, word in answered]
+            return "\n\n".join(part for part in [instruction, *before, question] if part)
+        turns = [_turn("system", instruction)] if instruction else []
+        for asked, word in answered:
+            turns += [_turn("user", asked), _turn("assistant", word)]
+        return self.chat.render([*turns, _turn("user", question)])
 
     def turn(self, shots: Shots, fields: Fields, word: str) -> tuple[str, str, str]:
         """The channel form for one item, in three parts (see TURNED), after the shots in it.
@@ -90,36 +98,52 @@ class Wording(BaseModel):
     chat: bool = False
 
 
+def _name(text: str) -> str:
+    if text == RESERVED or text != text.strip() or not text or text.startswith("_"):
+        raise ValueError(f"a template can't be called {text!r}")
+    return text
+
+
+def _word(text: str) -> str:
+    if not text or text != " ".join(text.split()):
+        raise ValueError(f"{text!r} is no word or words with single spaces between")
+    return text
+
+
 class Wordings(BaseModel):
     """The templates of a data set, and the word of each label that is not the label itself."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    words: dict[str, str] = {}
-    templates: dict[str, Wording] = Field(min_length=1)
+    words: dict[str, Annotated[str, AfterValidator(_word)]] = {}
+    templates: dict[Annotated[str, AfterValidator(_name)], Wording] = Field(min_length=1)
 
 
-def read(file: Path, name: str = "") -> Wordings:
-    """The wordings of a file, or those of one name in it.
+def catalogued(*names: str) -> Wordings:
+    """The wordings of the first of these names that the project's own file has."""
+    content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    name = next(name for name in names if name in content)
+    return Wordings.model_validate(content[name])
+
+
+def own(file: Path, labels: Sequence[str]) -> Wordings:
+    """The wordings of a user's file, whose words are of labels that the data has.
 
     ParameterError where the file can't be read or is of another form.
     """
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return Wordings.model_validate(content[name] if name else content)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    found = YamlFile(
+        file,
+        Wordings,
+        "templates, each of a name with a question and, if wanted, an instruction, a channel or "
+        "chat: true; and, if wanted, words of the labels; numbers, yes and no among these in "
+        f"quotes; as an entry of {FILE.name} has them",
+    ).content
+    if unknown := [label for label in found.words if label not in labels]:
         raise ParameterError(
-            f"{file} can't be read: {error}", expected="a YAML file of templates"
-        ) from None
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = " / ".join(str(part) for part in problem["loc"]) or "the file"
-        raise ParameterError(
-            f"{file}: {where}: {problem['msg']}",
-            expected="templates, each of a name with a question and, if wanted, an instruction, a "
-            "channel or chat: true; and, if wanted, words of the labels",
-            do=f"see {FILE}",
-        ) from None
+            f"{file}: words has {unknown[0]!r}, which is no label of the data",
+            expected=f"labels among {', '.join(labels)}",
+        )
+    return found
 
 
 def template(
@@ -127,12 +151,14 @@ def template(
     wording: Wording,
     fields: Sequence[str],
     listed: str = "",
-    chat: Callable[[Turns], str] | None = None,
+    chat: "Chat | None" = None,
 ) -> Template:
     """The template of a wording, all labels' words `listed` where it names them.
 
-    ParameterError where it has other fields than `fields`, or lacks one, or turns no chat round.
+    ParameterError where it has other fields than `fields`, lacks the last of them, or has a channel
+    form that is none.
     """
+    _check(name, "instruction", wording.instruction, ["labels"])
     _check(name, "question", wording.question, [*fields, "labels"], needed=fields[-1])
     if wording.channel:
         _check(name, "channel", wording.channel, [*fields, "label", "labels"], needed="label")
@@ -142,53 +168,82 @@ def template(
                 expected="{label} somewhere, and a space and {text} or {entity} at the end, "
                 "in a template without chat",
             )
-    # Doubled braces of a label stay text when the question is filled.
-    doubled = listed.replace("{", "{{").replace("}", "}}")
     return Template(
         name,
-        wording.instruction.replace("{labels}", listed),
-        wording.question.replace("{labels}", doubled),
-        wording.channel.replace("{labels}", doubled),
+        _with_labels(wording.instruction, listed).format(),
+        _with_labels(wording.question, listed),
+        _with_labels(wording.channel, listed),
         chat if wording.chat else None,
     )
 
 
-def _check(name: str, part: str, text: str, known: Sequence[str], *, needed: str) -> None:
+def _with_labels(text: str, listed: str) -> str:
+    """A text to be formatted, its field {labels} filled in; braces of a label stay text."""
+    parts = []
+    for literal, field, _, _ in Formatter().parse(text):
+        own = "" if field is None else f"{{{field}}}"
+        parts += [_doubled(literal), _doubled(listed) if field == "labels" else own]
+    return "".join(parts)
+
+
+def _doubled(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _check(name: str, part: str, text: str, known: Sequence[str], *, needed: str = "") -> None:
     """ParameterError where a text has fields that are not known, or not the one that is needed."""
     try:
-        found = {field for _, field, _, _ in Formatter().parse(text) if field is not None}
+        parsed = [one for one in Formatter().parse(text) if one[1] is not None]
     except ValueError as error:
         raise ParameterError(
             f"template {name!r}: {part} is {text!r}: {error}",
             expected="braces around names of fields only",
             do="double a brace that is meant as text",
         ) from None
-    if found - {*known} or needed not in found or text != text.rstrip():
+    found = {field for _, field, _, _ in parsed}
+    plain = not any(spec or conversion for _, _, spec, conversion in parsed)
+    lacks = {needed} - {"", *found}
+    if found - {*known} or lacks or not plain or text != text.rstrip():
+        among = f", among them {{{needed}}}" if needed else ""
         raise ParameterError(
             f"template {name!r}: {part} is {text!r}",
-            expected=f"fields of {', '.join(f'{{{each}}}' for each in known)}, among them "
-            f"{{{needed}}}, and no space at the end",
+            expected=f"fields of {', '.join(f'{{{each}}}' for each in known)}{among}, "
+            "and no space at the end",
         )
 
 
-def chat_of(tokenizer: Any, model: str, begin: str) -> Callable[[Turns], str]:
-    """What renders a chat up to its next answer; without `begin`, which the model puts first.
+class Chat:
+    """How a tokenizer writes turns of a chat, up to where the assistant answers."""
 
-    It raises ParameterError where the tokenizer has no chat template, or one that refuses.
-    """
+    def __init__(self, tokenizer: Any, model: str, begin: str) -> None:
+        """`begin` is what the model puts before any text, and so stands in none."""
+        self.tokenizer, self.model, self.begin = tokenizer, model, begin
 
-    def render(turns: Turns) -> str:
+    def render(self, turns: Turns, *, answering: bool = True) -> str:
+        """The text of turns; ParameterError without a chat template, or where that refuses."""
         try:
-            text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            text = self.tokenizer.apply_chat_template(
+                turns, tokenize=False, add_generation_prompt=answering
+            )
         except Exception as error:  # noqa: BLE001  the model's own template may raise anything
+            said = str(error).strip() or type(error).__name__
             raise ParameterError(
-                f"the model {model!r} can't be asked by chat: {str(error).splitlines()[0]}",
+                f"the model {self.model!r} can't be asked by chat: {said.splitlines()[0]}",
                 expected="a tokenizer with a chat template that takes these turns",
-                do="leave chat out of the template, or take a model that was tuned to chat",
+                do="leave chat out of the template, or its instruction where the model knows no "
+                "system's turn; or take a model that was tuned to chat",
             ) from None
-        return str(text).removeprefix(begin)
+        return str(text).removeprefix(self.begin)
 
-    return render
+    @cached_property
+    def joint(self) -> str:
+        """What the assistant's turns have between their head and their words, such as a space."""
+        turns = [_turn("user", MARK)]
+        before = self.render(turns)
+        whole = self.render([*turns, _turn("assistant", 2 * MARK)], answering=False)
+        if not whole.startswith(before):
+            return ""
+        return whole[len(before) :].partition(2 * MARK)[0]
 
 
 def listing(words: Mapping[str, str]) -> str:
