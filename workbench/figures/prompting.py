@@ -64,9 +64,11 @@ def prompt_spread(result: Result) -> Figure:
     return Figure(canvas, "Test accuracy of single prompts", _spread(prompts, result))
 
 
-def _mark_majority(axes: Axes, result: Result) -> None:
+def _mark_majority(axes: Axes, result: Result, *, across: bool = False) -> None:
+    """A line at the majority label's accuracy, upright or `across`."""
     value = result.baselines["majority"]["test/accuracy"].value
-    axes.axvline(value, color=GREY, linestyle=":", label="majority")
+    line = axes.axhline if across else axes.axvline
+    line(value, color=GREY, linestyle=":", label="majority")
 
 
 def _method(prompt: dict[str, Any]) -> str:
@@ -142,7 +144,7 @@ def accuracy_by_shots(result: Result) -> Figure:
                 for kind, mean, spread in zip(kinds, means, spreads, strict=True)
             )
         )
-    _mark_majority(axes, result)
+    _mark_majority(axes, result, across=True)
     axes.set_xticks(range(len(kinds)), kinds)
     axes.set(ylabel="test accuracy; a dot is one prompt")
     axes.set_title(f"Accuracy by number of examples, n = {prompts[0]['accuracy']['n']:,}")
