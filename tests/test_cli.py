@@ -19,7 +19,8 @@ from workbench import assets, paths, sources
 def test_help_names_every_command(workbench):
     done = workbench("--help")
     assert done.returncode == 0
-    for name in ("run", "run-all", "plan", "compare", "params", "fetch", "assets", "report", "lab"):
+    names = "run run-all plan compare predict prompts tune params fetch assets report lab"
+    for name in names.split():
         assert re.search(rf"(?m)^ +{name} +[A-Z].*\.$", done.stdout), name
 
 
