@@ -145,7 +145,7 @@ def accuracy_by_shots(result: Result) -> Figure:
             )
         )
     _mark_majority(axes, result, across=True)
-    axes.set_xticks(range(len(kinds)), [kind.replace(f" {NEAR}", f"\n{NEAR}") for kind in kinds])
+    axes.set_xticks(range(len(kinds)), [kind.replace(" ", "\n") for kind in kinds])
     axes.set(ylabel="test accuracy; a dot is one prompt")
     axes.set_title(f"Accuracy by number of examples, n = {prompts[0]['accuracy']['n']:,}")
     canvas.legend(loc="outside lower center", ncols=3)
