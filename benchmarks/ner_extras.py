@@ -5,23 +5,34 @@ same data and version, and compares each setting with the default on the test se
 standard deviation of entity F1 over the seeds, and the paired difference of the means over draws of
 documents. The interval says how far the choice of test documents matters; the differences seed by
 seed say how far that of the seed does. Seconds are of the whole run; two runs at once slow each
-other. The last line is JSON.
+other. With `--cost` nothing is read: each setting of the suite trains on the first sentences and
+tags some, in turn and several times, and what it takes beside the default is printed.
+The last line is JSON.
 """
 
 import argparse
+import dataclasses
 import json
+import time
 from collections import defaultdict
 from typing import Any
 
 import numpy as np
+import yaml
 
+from workbench import machine, paths
 from workbench import metrics as m
-from workbench import paths
+from workbench.data import ner as ner_data
+from workbench.models.encoder import TokenClassifier
 from workbench.result import Metric, Result
 from workbench.runs import read
 from workbench.statistics import Counts, measure
+from workbench.tasks import ner, ner_tagger
 from workbench.tasks.ner import Config
+from workbench.training import Log
 
+ROUNDS, SENTENCES = 3, {"train": 1000, "validation": 100, "test": 600}
+"""What a cost is measured by: how often, and on how many first sentences."""
 FREE = ("seed", "transfer")
 """Parameters that make no other setting."""
 Setting = dict[int, Result]
@@ -93,12 +104,50 @@ def row(setting: Setting, base: Setting) -> dict[str, Any]:
     return found
 
 
+def cost(dataset: str, extras: str) -> tuple[float, float]:
+    """Seconds to train an epoch on the first sentences, and to tag some."""
+    config = Config(dataset=dataset, extras=extras, transfer="", epochs=1)
+    whole = ner_data.load(dataset)
+    splits = {name: whole.splits[name].select(range(size)) for name, size in SENTENCES.items()}
+    data = dataclasses.replace(whole, splits=type(whole.splits)(splits))
+    machine.seed(0)
+    chosen = extras.split(", ")
+    model = ner.load_model(config)
+    tagger = TokenClassifier(model, data.labels, hidden="hidden" in chosen, crf="crf" in chosen)
+    fit, _ = ner_tagger.train(config, tagger, data, Log(None))
+    began = time.monotonic()
+    ner_tagger.predict(tagger, data, "test", config)
+    return fit.seconds, time.monotonic() - began
+
+
+def costs(dataset: str) -> None:
+    """Print what each setting of the suite takes beside its first, the default."""
+    suite = yaml.safe_load((paths.SUITES / "ner_extras.yaml").read_text(encoding="utf-8"))
+    extras = suite["runs"][0]["grid"]["extras"]
+    taken = np.array([[cost(dataset, each) for each in extras] for _ in range(ROUNDS)])
+    ratios = taken / taken[:, :1]
+    middle, low, high = np.median(ratios, axis=0), ratios.min(axis=0), ratios.max(axis=0)
+    width = max(map(len, extras)) + 2
+    print(f"{'times the default, of ' + str(ROUNDS):<{width}}{'training':<20}tagging")
+    for row, name in enumerate(extras):
+        texts = [
+            f"{middle[row, part]:.2f} [{low[row, part]:.2f}, {high[row, part]:.2f}]"
+            for part in (0, 1)
+        ]
+        print(f"{name:<{width}}{texts[0]:<20}{texts[1]}")
+    print(json.dumps(dict(zip(extras, np.median(taken, axis=0).tolist(), strict=True))))
+
+
 def main() -> None:
     """Print the table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--dataset", default="conll2003")
     parser.add_argument("--base", default="default", help="the setting to compare with")
+    parser.add_argument("--cost", action="store_true", help="measure what each setting takes")
     options = parser.parse_args()
+    if options.cost:
+        costs(options.dataset)
+        return
     found = settings(options.dataset)
     if options.base not in found:
         raise SystemExit(f"no runs of {options.base!r}; there are: {', '.join(found) or 'none'}")

@@ -127,7 +127,7 @@ def main() -> None:
     """Measure, print the table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--peer", required=True, help="Python of an environment with lm-eval")
-    parser.add_argument("--items", type=int, default=64, help="of each task; default: 64")
+    parser.add_argument("--items", type=int, default=200, help="of each task; default: 200")
     options = parser.parse_args()
     import torch
 

@@ -9,7 +9,8 @@ from tokenizers.processors import TemplateProcessing
 
 from workbench import sources
 from workbench.errors import ParameterError
-from workbench.models import trees
+from workbench.models import beginning, packed
+from workbench.models.beginning import Way
 from workbench.models.causal_lm import CausalLM
 from workbench.scoring import encode, log_likelihoods
 
@@ -158,29 +159,58 @@ def test_each_context_may_have_continuations_of_its_own(model):
         log_likelihoods(model, contexts, own[:1])
 
 
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_most_networks_are_read_without_padding_or_copies(tiny_decoder, kind):
+    own_attention = {"gpt_neo": Way.TREES, "gemma2": Way.TREES}
+    assert beginning.fastest(tiny_decoder(kind)) is own_attention.get(kind, Way.PACKED)
+
+
+@pytest.mark.parametrize("way", [Way.TREES, Way.ROWS])
+def test_slower_ways_give_the_same(model, monkeypatch, way):
+    wanted = log_likelihoods(model, contexts(SHOTS), ANSWERS)
+    monkeypatch.setitem(beginning._known, model, way)
+    for tokens in (1, 300, 4096):
+        found = log_likelihoods(model, contexts(SHOTS), ANSWERS, batch_tokens=tokens)
+        assert found.sums == pytest.approx(wanted.sums, abs=1e-4)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_written_out_is_that_of_the_kernel(masked):
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(2, heads, 7, 8) for heads in (4, 2, 2))
+    mask = torch.where(torch.rand(2, 1, 7, 7) < 0.3, packed.NEVER, 0.0) if masked else None
+    ways = (packed._kernel, packed._written_out)
+    for causal in (False, not masked):
+        one, other = (way(query, key, value, mask, 0.2, causal=causal) for way in ways)
+        for found, wanted in zip(one, other, strict=True):
+            assert torch.allclose(found, wanted, atol=1e-5)
+
+
 def test_beyond_a_sliding_window_rows_are_read_apart(tiny_decoder):
     tiny = tiny_decoder("mistral")
-    long = ["word " * 140 + "Label:", "other " * 150 + "Label:"]
+    assert tiny.window == 128
+    long = ["word " * 140 + "Label:", "other " * 150 + "Label:", "short Label:"]
     found = log_likelihoods(tiny, long, ANSWERS)
     apart = log_likelihoods(tiny, long, ANSWERS, sharing=False)
     assert found.sums == pytest.approx(apart.sums, abs=1e-4)
-    assert trees.longest(tiny) == 128
 
 
-def test_a_network_that_takes_no_mask_of_ours_is_read_in_rows(model, monkeypatch):
+@pytest.mark.parametrize(
+    ("broken", "way"), [((packed,), Way.TREES), ((packed, beginning), Way.ROWS)]
+)
+def test_a_network_that_takes_no_mask_of_ours_is_read_otherwise(model, monkeypatch, broken, way):
     wanted = log_likelihoods(model, contexts(), ANSWERS)
-    monkeypatch.setattr(trees.Beginning, "_seen", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        trees.longest(model)
+    monkeypatch.delitem(beginning._known, model)
 
     def refused(*_):
         raise ValueError("no mask of four dimensions")
 
-    monkeypatch.setattr(trees.Beginning, "_seen", refused)
-    assert trees.longest(model) == 0
+    for module in broken:
+        monkeypatch.setattr(module, "seen", refused)
+    assert beginning.fastest(model) is way
     found = log_likelihoods(model, contexts(), ANSWERS)
     assert found.sums == pytest.approx(wanted.sums, abs=1e-4)
-    assert found.read > wanted.read
+    assert (found.read > wanted.read) == (way is Way.ROWS)
 
 
 def test_means_divide_by_tokens_and_by_bytes_of_the_text_without_the_space_before_it(model):

@@ -20,9 +20,10 @@ from transformers.cache_utils import DynamicLayer
 
 from workbench.errors import ParameterError
 from workbench.machine import autocast
+from workbench.models.beginning import Beginning, for_rows
 from workbench.models.causal_lm import CausalLM
 from workbench.models.grammar import Grammar, automaton
-from workbench.models.trees import Beginning, common, for_rows
+from workbench.models.trees import common
 from workbench.models.windows import group_by_length, pad
 from workbench.scoring import BATCH_TOKENS, check_capacity, first_token, say
 
@@ -94,10 +95,11 @@ def generate(
     answers = [_Answer(way, number) for number in range(len(rows))]
     beginning = _shared(model, rows, dtype)
     groups = group_by_length([len(row) + steps for row in rows], batch_tokens)
-    for number, group in enumerate(groups, 1):
-        say(f"{progress}: batch {number} of {len(groups)}")
-        rest = [rows[row][beginning.length :] for row in group]
-        with torch.inference_mode(), autocast(dtype, model.device):
+    # Around all batches, so that weights are rounded to the dtype once.
+    with torch.inference_mode(), autocast(dtype, model.device):
+        for number, group in enumerate(groups, 1):
+            say(f"{progress}: batch {number} of {len(groups)}")
+            rest = [rows[row][beginning.length :] for row in group]
             _write(way, [answers[row] for row in group], rest, beginning, steps)
     say("")
     return [answer.written() for answer in answers]

@@ -2,8 +2,10 @@
 
 What all contexts of a call begin with, such as the examples in a prompt, is read once and kept as
 keys and values; each context then costs its own tokens only, however many continuations it has.
+Where the network allows it, all contexts of a batch are read as one row without padding.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,12 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from workbench.errors import ParameterError
+from workbench.machine import autocast
+from workbench.models.beginning import Beginning, Way, fastest
 from workbench.models.causal_lm import CausalLM
-from workbench.models.trees import Beginning, Ids, Tree, common, grow, longest
+from workbench.models.trees import Ids, Tree, common, grow
 from workbench.models.windows import group_by_length
 
 BATCH_TOKENS = 4096
-"""Most tokens of a padded batch, those of the shared beginning counted for each row."""
+"""Most tokens of a padded batch; of the beginning too, where each row has a copy of it."""
+HEAD_STATES = 256
+"""States that the vocabulary head reads at once: their logits are what takes most memory."""
 WORTH = 0.9
 """Most tokens of a tree, as a share of those of its rows, that make up for its mask."""
 
@@ -64,6 +70,12 @@ class Request:
     def inputs(self) -> Ids:
         """What the network reads: the last token is only predicted."""
         return self.ids[:-1]
+
+
+Encoded = Sequence[Sequence[Request]]
+"""The requests of each context, one a continuation."""
+Asked = dict[Tree, list[tuple[int, int, Request]]]
+"""What is read, and what is scored on each: context and continuation by number, and tokens."""
 
 
 def encode(model: CausalLM, context: str, continuations: Sequence[str]) -> list[Request]:
@@ -113,20 +125,8 @@ def log_likelihoods(
     if len(own) != len(contexts) or len({len(texts) for texts in own}) > 1:
         raise ValueError("continuations: one list for all contexts, or equally many for each")
     encoded = [encode(model, text, texts) for text, texts in zip(contexts, own, strict=True)]
-    asked = _as_trees(model, encoded) if sharing else _as_rows(encoded)
-    rows = list(asked)
-    check_capacity(model, max(tree.length for tree in rows))
-    kept = min(request.start for group in encoded for request in group) - 1 if sharing else 0
-    shared = min(common([tree.stem for tree in rows]), kept)
-    beginning = Beginning(model, rows[0].stem[:shared], dtype)
-    sums = np.zeros((len(contexts), len(own[0])))
-    groups = group_by_length([tree.size for tree in rows], batch_tokens)
-    for number, group in enumerate(groups, 1):
-        say(f"{progress}: batch {number} of {len(groups)}")
-        hidden = beginning.hidden([rows[row] for row in group])
-        of_group = [(rows[row], asked[rows[row]]) for row in group]
-        _add(sums, model, hidden, of_group, beginning.length)
-    say("")
+    check_capacity(model, _longest(encoded))
+    sums, read = _read(model, encoded, dtype, batch_tokens, sharing=sharing, progress=progress)
     return Scores(
         sums=sums,
         tokens=np.array([[len(r.ids) - r.start for r in group] for group in encoded]),
@@ -135,8 +135,47 @@ def log_likelihoods(
             group[0].start < len(model.encode(context))
             for context, group in zip(contexts, encoded, strict=True)
         ),
-        read=beginning.length + sum(tree.size - beginning.length for tree in rows),
+        read=read,
     )
+
+
+def _read(
+    model: CausalLM,
+    encoded: Encoded,
+    dtype: torch.dtype,
+    batch_tokens: int,
+    *,
+    sharing: bool,
+    progress: str,
+) -> tuple[NDArray[np.float64], int]:
+    """Log-likelihoods [N, K], and how many tokens were read for them."""
+    way = fastest(model) if sharing and _longest(encoded) <= model.sight else Way.ROWS
+    asked = _as_trees(model, encoded, way) if sharing else _as_rows(encoded)
+    rows = list(asked)
+    kept = min(request.start for group in encoded for request in group) - 1 if sharing else 0
+    shared = min(common([tree.stem for tree in rows]), kept)
+    sums = np.zeros((len(encoded), len(encoded[0])))
+    # Around all batches, so that weights are rounded to the dtype once.
+    with torch.inference_mode(), autocast(dtype, model.device):
+        beginning = Beginning(model, rows[0].stem[:shared], dtype, way)
+        skipped = beginning.length
+        sizes = [tree.size - (skipped if way is Way.PACKED else 0) for tree in rows]
+        groups = group_by_length(sizes, batch_tokens)
+        for number, group in enumerate(groups, 1):
+            say(f"{progress}: batch {number} of {len(groups)}")
+            states, starts = beginning.hidden([rows[row] for row in group])
+            of_group = [
+                (start - skipped, rows[row], asked[rows[row]])
+                for start, row in zip(starts, group, strict=True)
+            ]
+            _add(sums, model, states, of_group)
+    say("")
+    return sums, skipped + sum(tree.size - skipped for tree in rows)
+
+
+def _longest(encoded: Encoded) -> int:
+    """Most tokens that are read from a context's first to a continuation's last."""
+    return max(len(request.inputs) for group in encoded for request in group)
 
 
 def _size(text: str) -> int:
@@ -144,11 +183,7 @@ def _size(text: str) -> int:
     return len((text.lstrip() or text).encode())
 
 
-Asked = dict[Tree, list[tuple[int, int, Request]]]
-"""What is read, and what is scored on each: context and continuation by number, and tokens."""
-
-
-def _as_rows(encoded: Sequence[Sequence[Request]]) -> Asked:
+def _as_rows(encoded: Encoded) -> Asked:
     """A row for each different input."""
     asked: Asked = {}
     for context, group in enumerate(encoded):
@@ -157,16 +192,15 @@ def _as_rows(encoded: Sequence[Sequence[Request]]) -> Asked:
     return asked
 
 
-def _as_trees(model: CausalLM, encoded: Sequence[Sequence[Request]]) -> Asked:
-    """A tree for each context, or rows where that is little more to read, or all the model can."""
+def _as_trees(model: CausalLM, encoded: Encoded, way: Way) -> Asked:
+    """A tree for each context, or rows where that is little more to read, or all that can be."""
     asked: Asked = {}
-    limit: int | None = None
+    limit = {Way.PACKED: model.capacity, Way.TREES: model.sight}.get(way, 0)
     for context, group in enumerate(encoded):
         tree = grow([request.inputs for request in group])
         rows = [Tree(tree.stem + branch) for branch in tree.branches]
-        if tree.size <= WORTH * sum(row.size for row in rows):
-            limit = longest(model) if limit is None else limit
-            rows = [] if tree.size <= limit else rows
+        if tree.size <= min(limit, WORTH * sum(row.size for row in rows)):
+            rows = []
         for place, request in enumerate(group):
             holds = lambda row, ids=request.inputs: row.stem[: len(ids)] == ids  # noqa: E731
             held = next(filter(holds, rows), tree)
@@ -177,30 +211,29 @@ def _as_trees(model: CausalLM, encoded: Sequence[Sequence[Request]]) -> Asked:
 def _add(
     sums: NDArray[np.float64],
     model: CausalLM,
-    hidden: Tensor,
-    asked: Sequence[tuple[Tree, Sequence[tuple[int, int, Request]]]],
-    skipped: int,
+    states: Tensor,
+    asked: Sequence[tuple[int, Tree, Sequence[tuple[int, int, Request]]]],
 ) -> None:
     """Add each token's log-probability to the sum [N, K] of its context and continuation.
 
-    `hidden` [B, T, H] begins after `skipped` tokens; `asked` are the rows, and what is asked of
-    each. The vocabulary head reads each state once.
+    `states` [M, H] are last hidden states; `asked` says for each row where its first token's would
+    lie, which tree it is, and what is asked of it. The vocabulary head reads each state once.
     """
-    spots: dict[tuple[int, int], int] = {}
-    owners, places, targets = [], [], []
-    for row, (tree, requests) in enumerate(asked):
+    spots: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
+    for start, tree, requests in asked:
         for context, continuation, request in requests:
             columns = tree.spots(request.inputs)
             for position in range(request.start, len(request.ids)):
-                spot = (row, columns[position - 1] - skipped)
-                owners.append((context, continuation))
-                places.append(spots.setdefault(spot, len(spots)))
-                targets.append(request.ids[position])
-    rows, found_at = zip(*spots, strict=True)
-    with torch.inference_mode():
-        logits = model.logits(hidden[list(rows), list(found_at)].float())
-        found = logits.log_softmax(-1)[places, targets]
-    np.add.at(sums, tuple(zip(*owners, strict=True)), found.double().cpu().numpy())
+                spot = start + columns[position - 1]
+                spots[spot].append((context, continuation, request.ids[position]))
+    for first in range(0, len(spots), HEAD_STATES):
+        places = list(spots)[first : first + HEAD_STATES]
+        wanted = [(place, *of) for place, spot in enumerate(places) for of in spots[spot]]
+        at, contexts, continuations, tokens = map(list, zip(*wanted, strict=True))
+        with torch.autocast(model.device.type, enabled=False):
+            logits = model.logits(states[places].float())
+        found = logits.log_softmax(-1)[at, tokens]
+        np.add.at(sums, (contexts, continuations), found.double().cpu().numpy())
 
 
 def check_capacity(model: CausalLM, longest: int) -> None:

@@ -51,6 +51,11 @@ class CausalLM(nn.Module):
         return min((size for size in found if size), default=None)
 
     @property
+    def sight(self) -> int:
+        """Most tokens of a row that all its layers see whole."""
+        return min(self.window or self.capacity, self.capacity)
+
+    @property
     def vocabulary(self) -> int:
         """V; padded, where it is more than the tokenizer's tokens."""
         return self.network.config.vocab_size

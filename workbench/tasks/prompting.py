@@ -87,7 +87,7 @@ class Config(BaseConfig):
         str,
         BeforeValidator(lambda value: str(value) if type(value) is int else value),
         AfterValidator(_shots),
-    ] = "4, 1"
+    ] = "4, 1, 16"
     """Labelled examples in a prompt, own method first; also `4 nearest`."""
     shot_seeds: Annotated[int, Field(ge=1, le=20)] = 2
     """Draws of examples, each tried with every template."""
