@@ -8,11 +8,12 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from workbench import paths
-from workbench.data import text
+from workbench.data import entities, text
 from workbench.errors import DataError
 from workbench.tasks import class_scores
 
 LABELS = ("bad", "good")
+BANK = "financial_phrasebank/Sentences_50Agree.txt"
 ROWS = [(f"item number {number} is fine", LABELS[number % 2]) for number in range(100)]
 
 
@@ -314,3 +315,44 @@ def test_fixture_is_ours_and_small():
     data = text.load("tiny_reviews")
     assert data.labels == ("negative", "neutral", "positive")
     assert all(set(split["label"]) == set(data.labels) for split in data.splits.values())
+
+
+PHRASES = [(f"sales of unit {number} rose @ 5 % .", LABELS[number % 2]) for number in range(100)]
+
+
+def phrases(rows=PHRASES):
+    return "".join(f"{sentence}@{label}\n" for sentence, label in rows).encode()
+
+
+def test_financial_phrasebank_is_read_as_its_authors_publish_it(tmp_path, monkeypatch):
+    file = tmp_path / "bank" / "Sentences_AllAgree.txt"
+    write(file, phrases() + "Yhtiön tulos kasvoi .@good\n".encode("latin-1"))
+    data = text.load(str(file))
+    found = {(words, label) for _, words, label in everything(data).values()}
+    assert found == {*PHRASES, ("Yhtiön tulos kasvoi .", "good")}
+    assert counts(data) == {"recoded": 1}
+    assert not entities.is_tagged(str(file))
+    monkeypatch.setenv("WORKBENCH_DATA", f"{tmp_path / 'none'}:{tmp_path}")
+    named = text.load("bank/Sentences_AllAgree.txt")
+    assert everything(named) == everything(data)
+    assert named.source.fingerprint == data.source.fingerprint
+
+
+def test_a_folder_of_phrases_names_its_files_and_a_line_without_label_its_number(tmp_path):
+    for share in ("AllAgree", "50Agree"):
+        write(tmp_path / f"Sentences_{share}.txt", phrases())
+    with pytest.raises(DataError, match=r"Sentences_50Agree\.txt, Sentences_AllAgree\.txt"):
+        text.load(str(tmp_path))
+    with pytest.raises(DataError, match="line 101 is no sentence with @"):
+        load(tmp_path, phrases() + b"no label here\n", name="Sentences_66Agree.txt")
+
+
+@pytest.mark.skipif(
+    not any((folder / BANK).is_file() for folder in paths.own_data()),
+    reason=f"no {BANK} in WORKBENCH_DATA",
+)
+def test_the_real_phrasebank():
+    data = text.load(BANK)
+    assert data.labels == ("negative", "neutral", "positive")
+    assert data.losses["repeated"].of == 4846
+    assert sum(map(len, data.splits.values())) > 4800

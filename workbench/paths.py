@@ -21,6 +21,12 @@ def processed() -> Path:
     return raw().parent / "processed"
 
 
+def own_data() -> list[Path]:
+    """Folders in which relative paths are looked for after the project's (`WORKBENCH_DATA`)."""
+    listed = os.environ.get("WORKBENCH_DATA", "").split(os.pathsep)
+    return [Path(folder).expanduser().resolve() for folder in listed if folder]
+
+
 def reports() -> Path:
     """Folder of runs and their index (`WORKBENCH_REPORTS`, default `reports`)."""
     return Path(os.environ.get("WORKBENCH_REPORTS") or ROOT / "reports").resolve()

@@ -46,9 +46,9 @@ class Source:
 def resolve(name: str, kind: Kind) -> Source:
     """Find what `name` means and make it local: fetched, verified, or downloaded.
 
-    Relative paths are taken from the project's root, however the notebook was started. Raises
-    ParameterError for an unknown name, IntegrityError for a damaged file, MachineError when
-    something can't be downloaded.
+    Relative paths are taken from the project's root, however the notebook was started, or else from
+    the folders in the environment variable WORKBENCH_DATA. Raises ParameterError for an unknown
+    name, IntegrityError for a damaged file, MachineError when something can't be downloaded.
     """
     if name.startswith(HUB):
         return _from_hub(name, kind)
@@ -59,12 +59,16 @@ def resolve(name: str, kind: Kind) -> Source:
             return replace(source, license="Apache-2.0, as this project")
         path = assets.ensure(name)
         return Source(name, path, asset.fingerprint, asset.about, asset.license, asset.terms)
-    path = (paths.ROOT / Path(name).expanduser()).resolve()
-    if name.strip() and path.exists():
-        return _from_path(name, path, f"the user's own {kind}")
+    places = [
+        (folder / Path(name).expanduser()).resolve() for folder in (paths.ROOT, *paths.own_data())
+    ]
+    own = next(filter(Path.exists, places), None) if name.strip() else None
+    if own:
+        return _from_path(name, own, f"the user's own {kind}")
     near = difflib.get_close_matches(name, known(kind), n=1)
     raise ParameterError(
-        f"unknown {kind} {name!r}: no such name in the catalogue, and no file or folder {path}",
+        f"unknown {kind} {name!r}: no such name in the catalogue, and no file or folder "
+        + " or ".join(map(str, places)),
         expected=f"one of {', '.join(known(kind))}; a path; or hf:<owner>/<name>",
         do=f"did you mean {near[0]!r}?" if near else "",
     )

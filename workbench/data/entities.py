@@ -9,7 +9,7 @@ from collections import Counter
 import pandas
 from datasets import Dataset, DatasetDict
 
-from workbench.data import DATASETS, ner
+from workbench.data import DATASETS, ner, tables
 from workbench.data.tables import SPLITS
 from workbench.data.text import COLUMNS, TextData
 from workbench.errors import DataError
@@ -28,6 +28,8 @@ def is_tagged(name: str) -> bool:
         return DATASETS[name] is ner
     path = resolve(name, "dataset").path
     files = [path] if path.is_file() else list(path.iterdir())
+    if any(file.match(tables.PHRASES) for file in files):
+        return False
     return any(file.suffix in ner.CONLL_SUFFIXES for file in files)
 
 

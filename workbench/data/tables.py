@@ -22,6 +22,8 @@ SPLITS = {
 }
 """Names of the splits, and what else they may be called."""
 SUFFIXES = (".csv", ".jsonl", ".parquet")
+PHRASES = "Sentences_*Agree.txt"
+"""Files of Financial PhraseBank v1.0 as its authors publish them: sentence, @, label in a line."""
 
 
 def load(*arguments: str, **options: str) -> Any:
@@ -91,11 +93,11 @@ def _read_with_datasets(folder: Path) -> dict[str, pandas.DataFrame]:
 def read_file(path: Path, counts: Counter[str]) -> pandas.DataFrame:
     """One file's rows; `counts` gets what `decode` counts in a CSV file.
 
-    Cells of a CSV file are text as it stands, empty ones missing; whole numbers stay whole where
-    some are missing. Raises DataError for an empty file, another format, or rows that don't fit
-    the header.
+    Financial PhraseBank has the columns `text` and `label`. Cells of a CSV file are text as it
+    stands, empty ones missing; whole numbers stay whole where some are missing. Raises DataError
+    for an empty file, another format, or rows that don't fit the header.
     """
-    if path.suffix not in SUFFIXES:
+    if path.suffix not in SUFFIXES and not path.match(PHRASES):
         raise DataError(
             f"{path}: a {path.suffix or 'nameless'} file is no table",
             expected=", ".join(SUFFIXES),
@@ -105,6 +107,8 @@ def read_file(path: Path, counts: Counter[str]) -> pandas.DataFrame:
     try:
         if path.suffix == ".csv":
             frame = from_csv(decode(path.read_bytes(), counts))
+        elif path.suffix == ".txt":
+            frame = _from_phrases(decode(path.read_bytes(), counts))
         elif path.suffix == ".jsonl":
             frame = _from_json_lines(path.read_text(encoding="utf-8-sig"))
         else:
@@ -138,6 +142,16 @@ def from_csv(text: str) -> pandas.DataFrame:
         return pandas.read_csv(
             StringIO(text), dtype=str, keep_default_na=False, na_values=[""], index_col=False
         )
+
+
+def _from_phrases(text: str) -> pandas.DataFrame:
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        sentence, _, label = line.rpartition("@")
+        if line.strip() and not (sentence.strip() and label.strip()):
+            raise ValueError(f"line {number} is no sentence with @ and its label at the end")
+        rows.append((sentence, label))
+    return pandas.DataFrame([row for row in rows if row[0]], columns=["text", "label"])
 
 
 def _from_json_lines(text: str) -> pandas.DataFrame:

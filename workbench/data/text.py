@@ -84,6 +84,7 @@ def load(
 ) -> TextData:
     """Load a catalogue data set, a .csv, .jsonl or .parquet file, a folder or a Hub repository.
 
+    Or a file of Financial PhraseBank (`tables.PHRASES`), whose columns are `text` and `label`.
     A file is split by hash (see `split_of`); a folder's or repository's own splits are kept. Texts
     are repaired with ftfy. Of texts with one normal form the first is kept, and none where their
     labels differ; a text of a later split leaves the earlier ones. Rows without text or label are
@@ -141,6 +142,12 @@ def digest(text: str) -> str:
 def read(source: Source, counts: Counter[str]) -> dict[str, pandas.DataFrame]:
     """Tables by split; under the name "" where the rows are still to be split."""
     path = tables.only_file(source.path)
+    if path is None and (files := sorted(source.path.glob(tables.PHRASES))):
+        raise DataError(
+            f"{source.name} has {', '.join(file.name for file in files)}",
+            expected="one of these files: the texts of one are among those of the next",
+            do=f"set dataset to {source.name}/{files[0].name}",
+        )
     if path is None:
         return tables.read_splits(source.path, counts)
     return {"": tables.read_file(path, counts)}
