@@ -8,7 +8,7 @@ from workbench.result import RESULT, Result
 PICTURES = {
     "pretraining": figures.bits_per_byte,
     "fine_tuning": figures.learning_curve,
-    "prompting": lambda result: figures.methods(result, "test/accuracy"),
+    "prompting": figures.accuracy_by_shots,
     "multiple_choice": figures.choice_lengths,
     "prompted_ner": lambda result: figures.methods(result, "test/entity_f1"),
     "contest": figures.overtaking,
