@@ -174,6 +174,78 @@ def test_slower_ways_give_the_same(model, monkeypatch, way):
         assert found.sums == pytest.approx(wanted.sums, abs=1e-4)
 
 
+@pytest.mark.parametrize("texts", [contexts(SHOTS), contexts()], ids=["shots", "no shots"])
+def test_attention_written_out_scores_the_same(model, monkeypatch, texts):
+    wanted = log_likelihoods(model, texts, ANSWERS)
+    monkeypatch.setattr(packed, "_normalised", packed._written_out)
+    monkeypatch.setattr(packed, "SCORES", 1000)
+    found = log_likelihoods(model, texts, ANSWERS)
+    assert found.sums == pytest.approx(wanted.sums, abs=1e-4)
+
+
+def test_in_bfloat16_all_ways_stay_near_float32(model, monkeypatch):
+    exact = log_likelihoods(model, contexts(SHOTS), ANSWERS)
+    for way in Way:
+        monkeypatch.setitem(beginning._known, model, way)
+        found = log_likelihoods(model, contexts(SHOTS), ANSWERS, dtype=torch.bfloat16)
+        assert found.sums == pytest.approx(exact.sums, abs=0.5)
+        assert (found.sums != exact.sums).any()
+
+
+def test_a_network_keeps_its_own_attention_whatever_happens(model, monkeypatch):
+    usual = model.network.config._attn_implementation
+    log_likelihoods(model, contexts(), ANSWERS)
+    assert model.network.config._attn_implementation == usual != packed.NAME
+
+    def fail(*_, **__):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(packed, "_normalised", fail)
+    with pytest.raises(ZeroDivisionError):
+        log_likelihoods(model, contexts(SHOTS), ANSWERS)
+    assert model.network.config._attn_implementation == usual
+
+
+def test_options_of_attention_that_are_not_known_are_refused(model):
+    layer = model.body.layers[0].self_attn
+    states = torch.zeros(1, 1, 1, 4)
+    for options in ({"softcap": 30.0}, {"s_aux": states}, {"anything": 0}):
+        with pytest.raises(ValueError, match=f"know no {next(iter(options))}"):
+            packed._attend(layer, states, states, states, None, **options)
+
+
+def test_full_memory_is_no_reason_to_read_in_a_slower_way(model, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.delitem(beginning._known, model)
+    monkeypatch.setattr(packed, "hidden", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        beginning.fastest(model)
+    assert model not in beginning._known
+
+
+def test_positions_that_all_change_at_a_length_and_layers_that_differ_limit_rows(
+    model, monkeypatch
+):
+    config = model.network.config
+    rope = {"rope_type": "longrope", "original_max_position_embeddings": 30}
+    monkeypatch.setattr(config, "rope_parameters", rope)
+    assert model.capacity == 30
+    with pytest.raises(ParameterError, match="at most 30 tokens"):
+        log_likelihoods(model, ["word " * 40], [" yes"])
+
+    class Differing:
+        max_position_embeddings = 50
+
+        @property
+        def sliding_window(self):
+            raise RuntimeError("differs from layer to layer")
+
+    monkeypatch.setattr(model.network, "config", Differing())
+    assert model.sight == 1
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_attention_written_out_is_that_of_the_kernel(masked):
     torch.manual_seed(0)
@@ -189,7 +261,7 @@ def test_attention_written_out_is_that_of_the_kernel(masked):
 def test_beyond_a_sliding_window_rows_are_read_apart(tiny_decoder):
     tiny = tiny_decoder("mistral")
     assert tiny.window == 128
-    long = ["word " * 140 + "Label:", "other " * 150 + "Label:", "short Label:"]
+    long = ["word " * 140 + "Label:", "short Label:", "other " * 150 + "Label:"]
     found = log_likelihoods(tiny, long, ANSWERS)
     apart = log_likelihoods(tiny, long, ANSWERS, sharing=False)
     assert found.sums == pytest.approx(apart.sums, abs=1e-4)

@@ -126,7 +126,17 @@ def log_likelihoods(
         raise ValueError("continuations: one list for all contexts, or equally many for each")
     encoded = [encode(model, text, texts) for text, texts in zip(contexts, own, strict=True)]
     check_capacity(model, _longest(encoded))
-    sums, read = _read(model, encoded, dtype, batch_tokens, sharing=sharing, progress=progress)
+    sums, read = np.zeros((len(encoded), len(own[0]))), 0
+    # A context longer than some layer sees whole is read in a slower way, but alone.
+    for whole in (True, False):
+        part = [n for n, group in enumerate(encoded) if (_longest([group]) <= model.sight) is whole]
+        if part:
+            way = fastest(model) if sharing and whole else Way.ROWS
+            asked = [encoded[n] for n in part]
+            sums[part], tokens = _read(
+                model, asked, way, dtype, batch_tokens, sharing=sharing, progress=progress
+            )
+            read += tokens
     return Scores(
         sums=sums,
         tokens=np.array([[len(r.ids) - r.start for r in group] for group in encoded]),
@@ -142,6 +152,7 @@ def log_likelihoods(
 def _read(
     model: CausalLM,
     encoded: Encoded,
+    way: Way,
     dtype: torch.dtype,
     batch_tokens: int,
     *,
@@ -149,7 +160,6 @@ def _read(
     progress: str,
 ) -> tuple[NDArray[np.float64], int]:
     """Log-likelihoods [N, K], and how many tokens were read for them."""
-    way = fastest(model) if sharing and _longest(encoded) <= model.sight else Way.ROWS
     asked = _as_trees(model, encoded, way) if sharing else _as_rows(encoded)
     rows = list(asked)
     kept = min(request.start for group in encoded for request in group) - 1 if sharing else 0
@@ -195,7 +205,7 @@ def _as_rows(encoded: Encoded) -> Asked:
 def _as_trees(model: CausalLM, encoded: Encoded, way: Way) -> Asked:
     """A tree for each context, or rows where that is little more to read, or all that can be."""
     asked: Asked = {}
-    limit = {Way.PACKED: model.capacity, Way.TREES: model.sight}.get(way, 0)
+    limit = {Way.PACKED: BATCH_TOKENS, Way.TREES: min(model.sight, BATCH_TOKENS)}.get(way, 0)
     for context, group in enumerate(encoded):
         tree = grow([request.inputs for request in group])
         rows = [Tree(tree.stem + branch) for branch in tree.branches]
@@ -226,8 +236,9 @@ def _add(
             for position in range(request.start, len(request.ids)):
                 spot = start + columns[position - 1]
                 spots[spot].append((context, continuation, request.ids[position]))
+    states_read = list(spots)
     for first in range(0, len(spots), HEAD_STATES):
-        places = list(spots)[first : first + HEAD_STATES]
+        places = states_read[first : first + HEAD_STATES]
         wanted = [(place, *of) for place, spot in enumerate(places) for of in spots[spot]]
         at, contexts, continuations, tokens = map(list, zip(*wanted, strict=True))
         with torch.autocast(model.device.type, enabled=False):

@@ -18,7 +18,7 @@ from workbench.models.windows import pad
 
 NEAR = 1e-3
 """Most that states read in some way may differ from those of plain rows, in float32."""
-REFUSALS = (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError)
+REFUSALS = (TypeError, ValueError, RuntimeError, LookupError, AttributeError, AssertionError)
 """What a network may raise that can't be read in some way."""
 
 
@@ -120,6 +120,8 @@ def _holds(model: CausalLM, way: Way) -> bool:
     trees = [grow(rows[:2]), Tree(rows[2])]
     try:
         states, starts = Beginning(model, rows[0][:2], torch.float32, way).hidden(trees)
+    except torch.OutOfMemoryError:
+        raise
     except REFUSALS:
         return False
     with torch.inference_mode():

@@ -40,14 +40,32 @@ class CausalLM(nn.Module):
 
     @property
     def capacity(self) -> int:
-        """Most tokens in a row."""
-        return self.network.config.max_position_embeddings
+        """Most tokens in a row.
+
+        With LongRoPE (Phi-3.5) up to where all positions change their code, for what was read of a
+        row before would not fit what comes after.
+        """
+        config = self.network.config
+        rope = getattr(config, "rope_parameters", None) or {}
+        first = rope.get("original_max_position_embeddings")
+        changes = rope.get("rope_type") == "longrope" and first
+        return (
+            min(config.max_position_embeddings, first)
+            if changes
+            else (config.max_position_embeddings)
+        )
 
     @property
     def window(self) -> int | None:
-        """Most tokens that some layer sees at once; None where all see all. GPT-Neo's is local."""
+        """Most tokens that some layer sees at once; None where all see all. GPT-Neo's is local.
+
+        1, so that nothing is taken for granted, where layers have configurations of their own.
+        """
         config = self.network.config
-        found = [getattr(config, name, None) for name in ("sliding_window", "window_size")]
+        try:
+            found = [getattr(config, name, None) for name in ("sliding_window", "window_size")]
+        except RuntimeError:  # transformers' for an attribute that differs from layer to layer
+            return 1
         return min((size for size in found if size), default=None)
 
     @property

@@ -23,8 +23,10 @@ NAME = "packed"
 """Of this attention among those of transformers."""
 NEVER = torch.finfo(torch.bfloat16).min
 """Added to the score of what is not to be seen; finite in each dtype that is computed in."""
-UNKNOWN = ("softcap", "s_aux", "position_bias")
-"""What some networks ask of attention that is not done here."""
+HARMLESS = ("dropout", "is_causal", "sliding_window", "position_ids", "use_cache")
+"""Options of attention that change nothing here: no row is longer than a window, none is cached."""
+SCORES = 1 << 26
+"""Most scores at once of attention that is written out: 256 MiB in float32."""
 
 Layers = Sequence[tuple[Tensor, Tensor]]
 """Keys and values [1, kv, P, D] of each layer."""
@@ -53,20 +55,23 @@ def hidden(model: CausalLM, trees: Sequence[Tree], beginning: Layers, skipped: i
     ValueError or another error of torch's or transformers' where the network can't be read so.
     """
     rest = [tree.ids[skipped:] for tree in trees]
-    sees, positions = seen(trees, skipped)
     lengths = torch.tensor([len(ids) for ids in rest])
-    real = torch.arange(sees.shape[1]) < lengths[:, None]
+    columns = torch.arange(int(lengths.max()))
+    real = columns < lengths[:, None]
     spots = real.flatten().nonzero().flatten()
     places = torch.zeros(real.shape, dtype=torch.long)
     places[real] = torch.arange(len(spots))
-    mask = torch.where(sees, 0.0, NEVER)[:, None] if any(t.branches for t in trees) else None
+    positions, mask = (columns + skipped).expand(real.shape), None
+    if any(tree.branches for tree in trees):
+        sees, positions = seen(trees, skipped)
+        mask = torch.where(sees, 0.0, NEVER)[:, None].to(_dtype(model.device, torch.float32))
     ids = torch.tensor([token for ids in rest for token in ids])
 
     def move(tensor: Tensor) -> Tensor:
         return tensor.to(model.device, non_blocking=True)
 
     rows = _Rows(beginning, move(places), move(spots), None if mask is None else move(mask))
-    with _as_rows(model, rows):
+    with _read_as(model, rows):
         # Attention has its own mask; one of four dimensions keeps the network from making another.
         states = model.hidden(
             move(ids[None]),
@@ -77,7 +82,7 @@ def hidden(model: CausalLM, trees: Sequence[Tree], beginning: Layers, skipped: i
 
 
 @contextlib.contextmanager
-def _as_rows(model: CausalLM, rows: _Rows) -> Iterator[None]:
+def _read_as(model: CausalLM, rows: _Rows) -> Iterator[None]:
     """The network's attention is this one's, over the rows."""
     config: PreTrainedConfig = model.network.base_model.config
     usual = config._attn_implementation
@@ -100,10 +105,11 @@ def _attend(
     **options: Any,
 ) -> tuple[Tensor, None]:
     """Attention [1, N, heads, D] of queries [1, heads, N, D], keys and values [1, kv, N, D]."""
-    if asked := [name for name in UNKNOWN if options.get(name) is not None]:
-        raise ValueError(f"packed rows know no {asked[0]}")
+    for name, option in options.items():
+        if name not in HARMLESS and option is not None and option is not False:
+            raise ValueError(f"packed rows know no {name}")
     rows, layer = _reading.get(), cast(int, module.layer_idx)
-    kind = _dtype(query)
+    kind = _dtype(query.device, query.dtype)
     # As [N, heads, D], in which what belongs to a token lies together.
     query, key, value = (tensor[0].transpose(0, 1).to(kind) for tensor in (query, key, value))
     own_query, own_key, own_value = (
@@ -129,10 +135,10 @@ def _attend(
 AttentionInterface.register(NAME, _attend)
 
 
-def _dtype(query: Tensor) -> torch.dtype:
+def _dtype(device: torch.device, usual: torch.dtype) -> torch.dtype:
     """That of attention's products: autocast knows torch's own attention only."""
-    kind = query.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else query.dtype
+    on = torch.is_autocast_enabled(device.type)
+    return torch.get_autocast_dtype(device.type) if on else usual
 
 
 def _normalised(
@@ -176,13 +182,20 @@ def _written_out(
     *,
     causal: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    groups = query.shape[1] // key.shape[1]
-    key, value = (tensor.repeat_interleave(groups, 1) for tensor in (key, value))
-    scores = (query @ key.mT).float() * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-    if causal:
-        places = torch.arange(key.shape[-2], device=key.device)
-        scores = scores.masked_fill(places[None] > places[:, None], -torch.inf)
-    if mask is not None:
-        scores = scores + mask
-    weight = scores.logsumexp(-1)
-    return (scores - weight[..., None]).exp().to(value.dtype) @ value, weight
+    """The same in operations that every device has, some queries at a time."""
+    rows, heads, width, size = query.shape
+    key, value = (each.repeat_interleave(heads // each.shape[1], 1) for each in (key, value))
+    scale = size**-0.5 if scaling is None else scaling
+    step = max(1, SCORES // (rows * heads * key.shape[2]))
+    columns = torch.arange(key.shape[2], device=key.device)
+    found, weights = [], []
+    for first in range(0, width, step):
+        part = slice(first, first + step)
+        scores = (query[:, :, part] @ key.mT).float() * scale
+        if causal:
+            scores = scores.masked_fill(columns[None] > columns[part, None], -torch.inf)
+        if mask is not None:
+            scores = scores + mask[:, :, part]
+        weights.append(scores.logsumexp(-1))
+        found.append((scores - weights[-1][..., None]).exp().to(value.dtype) @ value)
+    return torch.cat(found, 2), torch.cat(weights, 2)
