@@ -146,7 +146,8 @@ def from_csv(text: str) -> pandas.DataFrame:
 
 def _from_phrases(text: str) -> pandas.DataFrame:
     rows = []
-    for number, line in enumerate(text.splitlines(), 1):
+    # Only LF ends a line: Latin-1 has letters that are line ends elsewhere.
+    for number, line in enumerate(text.split("\n"), 1):
         sentence, _, label = line.rpartition("@")
         if line.strip() and not (sentence.strip() and label.strip()):
             raise ValueError(f"line {number} is no sentence with @ and its label at the end")

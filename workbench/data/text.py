@@ -145,7 +145,7 @@ def read(source: Source, counts: Counter[str]) -> dict[str, pandas.DataFrame]:
     if path is None and (files := sorted(source.path.glob(tables.PHRASES))):
         raise DataError(
             f"{source.name} has {', '.join(file.name for file in files)}",
-            expected="one of these files: the texts of one are among those of the next",
+            expected="one of these files; the stricter the agreement, the fewer of the same texts",
             do=f"set dataset to {source.name}/{files[0].name}",
         )
     if path is None:

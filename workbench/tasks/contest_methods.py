@@ -188,7 +188,8 @@ def _learn(
     method: str, draw: int, train: Labelled, texts: Sequence[str], setting: Setting
 ) -> Point:
     began = time.monotonic()
-    answer = adaptation.learn(method.removeprefix(DECODER), train, texts, setting)
+    plain = method.removeprefix(DECODER)
+    answer = adaptation.learn(plain, train, texts, setting, name=method)
     return Point(method, draw, train.texts, answer, time.monotonic() - began - answer.seconds)
 
 
