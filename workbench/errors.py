@@ -34,6 +34,10 @@ class DataError(WorkbenchError):
     exit_code = 3
 
 
+class VersionError(DataError):
+    """A file that another version of this package wrote, with what this one does not know."""
+
+
 class IntegrityError(WorkbenchError):
     """A model or asset file that is not what the catalogue says it is (exit 4)."""
 

@@ -84,7 +84,9 @@ def known(kind: Kind) -> list[str]:
 
 def _from_path(name: str, path: Path, about: str) -> Source:
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    files = [file for file in files if file.is_file() and not file.name.startswith(".")]
+    # Hidden files and folders are some program's own, such as the Hub's notes of a download.
+    inner = ((file, file.relative_to(path).parts) for file in files if file.is_file())
+    files = [file for file, parts in inner if not any(part.startswith(".") for part in parts)]
     if not files:
         raise DataError(f"{path} is an empty folder", expected="the files of a model or data set")
     digest = hashlib.sha256()

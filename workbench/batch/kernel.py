@@ -44,7 +44,7 @@ def run_notebook(run: Run, scrubber: Scrubber) -> None:
     cell = run.job.notebook.parameters
     wanted = run.job.config.model_dump(mode="json")
     changed = {name: value for name, value in wanted.items() if cell.get(name) != value}
-    target = run.directory / NOTEBOOK
+    source, target = run.job.notebook, run.directory / NOTEBOOK
     with (
         (run.directory / LOG).open("a", encoding="utf-8") as log,
         _environment(run),
@@ -60,14 +60,17 @@ def run_notebook(run: Run, scrubber: Scrubber) -> None:
             }
         )
         try:
+            # As it was when the run's id was made, whatever has become of the file meanwhile.
+            snapshot = Path(sockets) / NOTEBOOK
+            write_text(snapshot, nbformat.writes(source.content))
             execute_notebook(
-                _literal(run.job.notebook.path),
+                str(snapshot),
                 client.SCHEME + _literal(target),
                 engine_name=client.ENGINE,
                 parameters=changed,
                 kernel_name="python3",
                 language="python",
-                cwd=str(run.job.notebook.path.parent),
+                cwd=str(source.path.parent),
                 progress_bar=False,
                 log_file=log,
                 scrubber=scrubber,

@@ -1,6 +1,7 @@
 """How each run of a plan stands: done, failed, stale and why, or new; and how long it will take."""
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 from workbench import paths, state
 from workbench.batch.plan import Job, Run, resolve
-from workbench.errors import MachineError, WorkbenchError
+from workbench.errors import MachineError, WorkbenchError, printable
 from workbench.report.planned import Planned
 from workbench.result import RESULT, duration, is_whole
 
@@ -65,7 +66,7 @@ def judge(jobs: Sequence[Job]) -> list[Standing]:
     A run that is not done is stale where an earlier run of its notebook and seed, no longer in the
     plan, differs in one parameter at most; each earlier run is replaced by one new run only.
     """
-    planned = [_resolved(job) for job in jobs]
+    jobs, planned = _once(jobs, [_resolved(job) for job in jobs])
     wanted = {found.run_id for found in planned if isinstance(found, Run)}
     earlier = _earlier()
     left = [found for found in earlier if found.run_id not in wanted]
@@ -85,6 +86,23 @@ def judge(jobs: Sequence[Job]) -> list[Standing]:
     return standings
 
 
+def _once(
+    jobs: Sequence[Job], planned: Sequence[Run | WorkbenchError]
+) -> tuple[list[Job], list[Run | WorkbenchError]]:
+    """Jobs with what became of them; of those with one id the first, the others are said."""
+    first: dict[str, Job] = {}
+    kept = []
+    for job, found in zip(jobs, planned, strict=True):
+        if isinstance(found, Run):
+            if found.run_id in first:
+                said = f"{job.label}: left out, the same run as {first[found.run_id].label}"
+                print(printable(said), file=sys.stderr, flush=True)
+                continue
+            first[found.run_id] = job
+        kept.append((job, found))
+    return [job for job, _ in kept], [found for _, found in kept]
+
+
 def _resolved(job: Job) -> Run | WorkbenchError:
     try:
         return resolve(job)
@@ -97,7 +115,7 @@ def _resolved(job: Job) -> Run | WorkbenchError:
 def _own(run: Run) -> tuple[str, str, float | None]:
     """What the run's own directory says: status, reason, seconds."""
     facts = state.read(run.directory)
-    status, message = facts.get("status"), facts.get("message", "").replace("\n", "; ")
+    status, message = facts.get("status"), (facts.get("message") or "").replace("\n", "; ")
     if status == "running":
         return RUNNING, f"since {facts.get('started', 'just now')}", None
     if is_whole(run.directory):
@@ -116,9 +134,10 @@ def _earlier() -> list[_Earlier]:
     found = []
     for directory in (paths.reports() / "runs").glob("*/"):
         facts = state.read(directory)
-        if facts.get("status") == "succeeded" and "identity" in facts:
-            kept = (facts["notebook"], facts["identity"], facts.get("seconds"))
-            found.append((facts["started"], _Earlier(directory.name, *kept)))
+        wanted = [facts.get(name) for name in ("started", "notebook", "identity")]
+        if facts.get("status") == "succeeded" and all(wanted):
+            started, *kept = wanted
+            found.append((started, _Earlier(directory.name, *kept, facts.get("seconds"))))
     return [run for _, run in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
