@@ -45,7 +45,7 @@ ARROWS = {
     "notebooks": {"config", "tasks"},
     "report": {"comparison", "result", "state"},
     "batch": {
-        "assets", "config", "notebooks", "ranks", "report", "result", "sources", "state",
+        "assets", "config", "machine", "notebooks", "ranks", "report", "result", "sources", "state",
         "yaml_file",
     },
     "yaml_file": set(),

@@ -13,7 +13,7 @@ from workbench import paths, ranks
 from workbench.errors import ParameterError, WorkbenchError, printable
 
 Command = Callable[[argparse.Namespace], int]
-MAX_PORT, MAX_PROCESSES = 65535, 1024
+MAX_PORT, MAX_PROCESSES, MAX_SHOWN = 65535, 1024, 1000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,12 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            print("error: a name is longer than a file's name can be", file=sys.stderr)
-            return ParameterError.exit_code
-        shown = printable(f"error: {error}\ndo: look at the disk and its permissions")
-        print(shown, file=sys.stderr)
-        return 9
+        long = error.errno == errno.ENAMETOOLONG
+        do = "give a shorter name" if long else "look at the disk and its permissions"
+        print(printable(f"error: {str(error)[:MAX_SHOWN]}\ndo: {do}"), file=sys.stderr)
+        return 2 if long else 9
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 8
@@ -133,7 +131,7 @@ def _add_run_all(many: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run one notebook with `--set` parameters."""
-    from workbench.batch import gpus
+    from workbench.batch import gpus, standing
     from workbench.batch import plan as plans
     from workbench.result import is_whole
 
@@ -145,10 +143,9 @@ def run(options: argparse.Namespace) -> int:
         if not separator:
             raise ParameterError(f"--set {text!r}", expected="key=value, such as --set epochs=3")
         texts[key] = value
-    planned = plans.resolve(plans.from_texts(options.name, texts))
+    planned = standing.limited(plans.resolve(plans.from_texts(options.name, texts)))
     if not 1 <= options.processes <= MAX_PROCESSES:
-        expected = f"1 to {MAX_PROCESSES:,}"
-        raise ParameterError(f"--processes {options.processes}", expected=expected)
+        raise ParameterError(f"--processes {options.processes}", expected=f"1 to {MAX_PROCESSES}")
     if is_whole(planned.directory) and not options.force:
         _say(f"{planned.run_id} is done: same notebook, parameters, package, data and lock file")
         print(planned.directory)

@@ -17,7 +17,7 @@ from papermill import PapermillExecutionError
 from workbench import state
 from workbench.batch import forked, kernel, scrub, unchanged
 from workbench.batch.client import KernelStartError
-from workbench.batch.plan import Run
+from workbench.batch.plan import DEFAULT_TIMEOUT_S, Run
 from workbench.batch.scrub import Scrubber
 from workbench.batch.watch import Watch, limit_mb
 from workbench.errors import (
@@ -142,7 +142,7 @@ def _outcome(run: Run, facts: dict[str, Any], watch: Watch, scrubber: Scrubber) 
             error_code = MachineError.exit_code
     except CellTimeoutError as error:
         status, error_code = "timeout", RunTimeoutError.exit_code
-        message = f"{_where(run)}took longer than {run.job.timeout_s} s"
+        message = f"{_where(run)}took longer than {run.job.timeout_s or DEFAULT_TIMEOUT_S} s"
         if UNHEARD in str(error):
             status, error_code = "failed", MachineError.exit_code
             message = f"{_where(run)}ended, but not all that the kernel says of it arrived"

@@ -13,7 +13,7 @@ from papermill import execute_notebook
 from traitlets.config import Config as Traits
 
 from workbench.batch import client, forked
-from workbench.batch.plan import Run
+from workbench.batch.plan import DEFAULT_TIMEOUT_S, Run
 from workbench.batch.scrub import NAMES, Scrubber
 from workbench.files import write_text
 from workbench.result import LOG, NOTEBOOK
@@ -76,7 +76,7 @@ def run_notebook(run: Run, scrubber: Scrubber) -> None:
                 scrubber=scrubber,
                 autosave_cell_every=10,
                 start_timeout=START_TIMEOUT_S,
-                execution_timeout=run.job.timeout_s,
+                execution_timeout=run.job.timeout_s or DEFAULT_TIMEOUT_S,
                 iopub_timeout=60,
                 coalesce_streams=True,
                 store_widget_state=False,

@@ -34,7 +34,8 @@ class Job:
 
     notebook: Notebook
     config: Config
-    timeout_s: int = DEFAULT_TIMEOUT_S
+    timeout_s: int | None = None
+    """Longest time of one cell, in seconds; None leaves it to how long earlier runs took."""
     memory_mb: int | None = None
     """Resident memory that the run may take, in MiB; a run that takes more is ended."""
     gpus: float | None = None

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from workbench import notebooks, paths, yaml_file
-from workbench.batch.plan import DEFAULT_TIMEOUT_S, Job, make_job
+from workbench.batch.plan import Job, make_job
 from workbench.errors import ParameterError
 from workbench.yaml_file import Parameters, Value, YamlFile
 
@@ -34,8 +34,8 @@ class Entry(BaseModel):
     grid: dict[str, Annotated[list[Value], Field(min_length=1)]] = {}
     """Values of parameters, of which every combination is run."""
     seeds: Annotated[list[int], Field(min_length=1)] | None = None
-    timeout_s: Annotated[int, Field(gt=0, le=MAX_SECONDS)] = DEFAULT_TIMEOUT_S
-    """Longest time of one cell."""
+    timeout_s: Annotated[int, Field(gt=0, le=MAX_SECONDS)] | None = None
+    """Longest time of one cell; else an hour, or four times the notebook's slowest run so far."""
     memory_mb: Annotated[int, Field(gt=0, le=MAX_MB)] | None = None
     """Most memory of a run, in MiB; one that takes more is ended."""
     gpus: Annotated[float, AfterValidator(_whole_or_part)] | None = None
