@@ -10,10 +10,10 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 
 from workbench import paths, ranks
-from workbench.errors import ParameterError, WorkbenchError, printable
+from workbench.errors import ParameterError, WorkbenchError, printable, shown
 
 Command = Callable[[argparse.Namespace], int]
-MAX_PORT, MAX_PROCESSES, MAX_SHOWN = 65535, 1024, 1000
+MAX_PORT, MAX_PROCESSES = 65535, 1024
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,14 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         paths.make_absolute()
         code: int = options.command(options)
     except WorkbenchError as error:
-        # A record or data that could not be read may be quoted in it.
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+        _say(f"error: {shown(str(error))}")
         return error.exit_code
     except OSError as error:
-        long = error.errno == errno.ENAMETOOLONG
-        do = "give a shorter name" if long else "look at the disk and its permissions"
-        print(printable(f"error: {str(error)[:MAX_SHOWN]}\ndo: {do}"), file=sys.stderr)
-        return 2 if long else 9
+        code, do = 9, "look at the disk and its permissions"
+        if error.errno == errno.ENAMETOOLONG:
+            code, do = 2, "give a shorter name"
+        _say(f"error: {shown(str(error))}\ndo: {do}")
+        return code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 8
@@ -163,7 +163,7 @@ def run(options: argparse.Namespace) -> int:
         outcome = together.execute(planned, again=options.force)
     if ranks.rank() == 0:
         if outcome.exit_code:
-            _say(printable(f"error: {outcome.message}"))
+            _say(f"error: {shown(outcome.message)}")
         print(directory)
     return outcome.exit_code
 
