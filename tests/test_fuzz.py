@@ -19,6 +19,7 @@ HOSTILE = (
     "\ud800", "\udcff", "\u202e", "\x1b[2J", "-", "*", "{x.__class__}", "../../etc/passwd",
     "hf:", "hf:/", "hf:a/b@", "hf:a/b/c", "нет", "a,b,,", "%s%n", "9" * 5000, "nan", "inf", "1e999",
 )  # fmt: skip
+FOLDERS = {".", "..", "~", "/proc/self/mem"}
 ARGUMENTS = (
     ("run", "{}"), ("run", "template", "--set", "{}"), ("run", "template", "--set", "{}=1"),
     ("run", "template", "--set", "dataset={}"), ("run", "template", "--set", "seed={}"),
@@ -53,7 +54,7 @@ def refused(capsys, reports):
             longest = 4000
         except SystemExit as ended:  # argparse's
             code, longest = ended.code, 20_000
-        said = capsys.readouterr().err
+        said = "".join(capsys.readouterr())
         assert code in codes, (arguments, code, said)
         assert "Traceback" not in said
         assert code == 0 or said.strip()
@@ -67,8 +68,9 @@ def refused(capsys, reports):
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=" ".join)
 def test_hostile_argument_is_refused(refused, arguments):
     for value in HOSTILE:
-        refused(*(each.format(value) if each == "{}" else each.replace("{}", value)
-                  for each in arguments))  # fmt: skip
+        if value in FOLDERS and ("dataset={}" in arguments or "model={}" in arguments):
+            continue  # a folder like any other, until its run reads it
+        refused(*(each.replace("{}", value) for each in arguments))
 
 
 @pytest.mark.fault(42, "hostile arguments and suites", "exit 2 to 9 in a few words, no trace")
@@ -76,8 +78,8 @@ def test_hostile_argument_is_refused(refused, arguments):
 def test_hostile_field_of_a_suite_is_refused(refused, tmp_path, field):
     path = tmp_path / "suite.yaml"
     for value in YAML:
-        entry = {"notebook": "notebook: template, "} | {field: ""}
-        text = f"runs:\n- {{{entry.get('notebook', '')}{field}: {value}}}\n"
+        notebook = "" if field == "notebook" else "notebook: template, "
+        text = f"runs:\n- {{{notebook}{field}: {value}}}\n"
         path.write_bytes(text.encode("utf-8", "surrogatepass"))
         refused("plan", str(path), codes=range(10) if allowed(field, value) else range(2, 10))
 
@@ -93,7 +95,7 @@ def test_hostile_suite_is_refused(refused, tmp_path, text):
     for form in ("{}", "runs: {}", "runs: [{}]", "{}: 1"):
         path.write_bytes(form.replace("{}", text).encode("utf-8", "surrogatepass"))
         refused("plan", str(path))
-        refused("tune", str(path))
+    refused("tune", str(path))
 
 
 PARAMETERS = notebooks.parameters_source(notebooks.tasks.TASKS["template"].Config)
