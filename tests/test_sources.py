@@ -178,3 +178,25 @@ def test_hub_that_has_it_not_or_is_cut_off(hub, name, offline, code, says):
     )  # fmt: skip
     assert done.returncode == code, done.stderr
     assert says in done.stdout
+
+
+def test_hidden_files_and_folders_do_not_change_what_data_are(tmp_path):
+    folder = tmp_path / ".mine"  # hidden itself, which is no matter
+    folder.mkdir()
+    (folder / "train.txt").write_text("Ada B-PER\n")
+    before = sources.resolve(str(folder), "dataset").fingerprint
+    notes = folder / ".cache" / "huggingface" / "download"
+    notes.mkdir(parents=True)
+    (notes / "train.txt.metadata").write_text("one commit")
+    (folder / ".DS_Store").write_text("x")
+    assert sources.resolve(str(folder), "dataset").fingerprint == before
+    (folder / "train.txt").write_text("Bob B-PER\n")
+    assert sources.resolve(str(folder), "dataset").fingerprint != before
+
+
+def test_folder_of_a_whole_disk_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "MAX_FILES", 2)
+    for number in range(3):
+        (tmp_path / f"{number}.txt").write_text("x")
+    with pytest.raises(DataError, match="holds more than 2 files"):
+        sources.resolve(str(tmp_path), "dataset")

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,8 @@ from workbench.errors import DataError, IntegrityError, MachineError, ParameterE
 
 Kind = Literal["model", "dataset"]
 HUB = "hf:"
+MAX_FILES = 10_000
+"""Files and folders that the folder of a model or data set may hold."""
 HUB_FILES = {
     # Weights as safetensors only: other formats can carry code.
     "model": ["*.json", "*.txt", "*.safetensors", "*.model"],
@@ -83,8 +86,19 @@ def known(kind: Kind) -> list[str]:
 
 
 def _from_path(name: str, path: Path, about: str) -> Source:
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    files = [file for file in files if file.is_file() and not file.name.startswith(".")]
+    # Hidden files and folders are some program's own, such as the Hub's notes of a download.
+    inner = (
+        file
+        for file in (path.rglob("*") if path.is_dir() else [path])
+        if not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
+    files = sorted(islice(inner, MAX_FILES + 1))
+    if len(files) > MAX_FILES:  # a home or the whole disk, which would be read for hours
+        raise DataError(
+            f"{path} holds more than {MAX_FILES:,} files",
+            expected="the folder of one model or data set",
+        )
+    files = [file for file in files if file.is_file()]
     if not files:
         raise DataError(f"{path} is an empty folder", expected="the files of a model or data set")
     digest = hashlib.sha256()
