@@ -87,6 +87,24 @@ def test_bad_encodings_are_repaired_and_counted(tmp_path):
     assert all(0 <= loss.count <= loss.of for loss in found.losses.values())
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (r"I'm sick.\nShe wants it", "I'm sick.\nShe wants it"),
+        (r"ready\n\ngive her", "ready\n\ngive her"),
+        (r"one\r\nTwo\t3", "one\n\nTwo\t3"),
+        (r"it costs \$5", "it costs $5"),
+        (r"C:\new\table, \nu, \%", r"C:\new\table, \nu, \%"),
+        (r"print('x\n')", r"print('x\n')"),
+    ],
+)
+def test_literal_escapes_become_what_they_stand_for(tmp_path, given, wanted):
+    assert text.unescape(given) == wanted
+    found = corpus.load(write(tmp_path / "a.csv", f'text\n"{given}"\nplain\n'))
+    assert wanted in found.documents or "\r" in given
+    assert counts(found) == ({"escaped": 1} if given != wanted else {})
+
+
 def test_the_first_documents_are_a_sample_that_more_only_add_to(tmp_path):
     words = [f"document {number}" for number in range(50)]
     few = corpus.load(write(tmp_path / "a.txt", "\n\n".join(words[:40]))).documents

@@ -60,6 +60,7 @@ def load(name: str, *, text_column: str = "text") -> Corpus:
         "recoded": "lines that are no UTF-8, read as Latin-1",
         "short": f"Wikipedia pages under {MIN_CHARACTERS} characters or no article, dropped",
         "repeated": "empty and repeated documents, dropped",
+        "escaped": r"documents with literal \n, \r, \t or \$, turned into what they stand for",
         "repaired": "documents whose encoding or HTML entities were repaired",
         "garbled": "documents that still look wrongly encoded, kept",
     }
