@@ -47,14 +47,14 @@ class Domain:
         return np.array([len(document.ids) for document in self.documents], np.float64)
 
     @cached_property
-    def rest(self) -> bytes:
+    def rest(self) -> str:
         """The documents that no passage touches: what compressors are given."""
-        return SEPARATOR.join([*self.corpus.documents[self.used :], ""]).encode()
+        return SEPARATOR.join([*self.corpus.documents[self.used :], ""])
 
     @cached_property
     def ngram_nats(self) -> Counts:
         """Nats of each passage [D] under an n-gram model of the rest of the corpus."""
-        model = Ngrams(self.rest)
+        model = Ngrams(self.rest.encode())
         texts = [document.text.encode() for document in self.documents]
         return np.array([model.nats(text, SEPARATOR.encode()).sum() for text in texts])
 
@@ -65,7 +65,7 @@ class Domain:
             "bytes": int(self.bytes.sum()),
             "tokens": int(self.tokens.sum()),
             "documents": self.used,
-            "given": len(self.rest),
+            "given": len(self.rest.encode()),
         }
 
 
@@ -107,7 +107,7 @@ def baselines(domain: Domain, vocabulary: int, encoder: str) -> dict[str, dict[s
     even = domain.tokens * math.log2(vocabulary)
     joined = SEPARATOR.join(document.text for document in domain.documents).encode()
     compressed = Metric(
-        value=lzma_bits(joined, domain.rest) / len(joined),
+        value=lzma_bits(joined, domain.rest.encode()) / len(joined),
         n=len(domain.documents),
         unit="bits per byte",
         how="no interval: one compressed stream of all the text",

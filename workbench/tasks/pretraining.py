@@ -177,6 +177,7 @@ def run(config: Config, model: Models, data: Texts) -> Result:
             "even_nats": math.log(decoder.network.config.vocab_size),
             "spans": [span for domain in domains for span in corpus_scores.spans(domain)],
             "best_layers": probed.best_layers,
+            "selective_layers": probed.selective_layers,
             "domains": {domain.name: domain.size for domain in domains},
         },
     ).with_details(
