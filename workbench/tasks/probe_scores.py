@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -37,7 +37,7 @@ STATISTICS: dict[str, tuple[str, Statistic]] = {
     "chunk": ("accuracy", accuracy),
     "ner": ("macro_f1", macro_f1),
 }
-"""Tag set -> its measure. Most words are outside any entity, so accuracy would say little of named entities."""
+"""Tag set -> its measure. Most words are outside any entity: accuracy says little of names."""
 
 
 @dataclass
@@ -61,16 +61,12 @@ class Scorer:
     read: Sample
     kind: str
     labels: list[str]
+    control: bool = False
 
     @property
-    def measure(self) -> tuple[str, Statistic]:
-        """Name and function of the tag set's measure."""
-        return STATISTICS[self.kind.removesuffix(probes.CONTROL)]
-
-    @property
-    def control(self) -> "Scorer":
-        """The scorer of this tag set's control task."""
-        return Scorer(self.read, self.kind + probes.CONTROL, self.labels)
+    def tags(self) -> probes.Tags:
+        """Gold tags, of the tag set or of its control task."""
+        return self.read.tags[self.kind + probes.CONTROL * self.control]
 
     @cached_property
     def _words(self) -> tuple[Answers, NDArray[np.int64], str]:
@@ -80,7 +76,7 @@ class Scorer:
             documents = list(range(len(documents)))
             of = f"sentences (fewer than {MIN_CLUSTERS} documents)"
         _, places = np.unique(documents, return_inverse=True)
-        gold = probes.places(self.read.tags[self.kind], self.labels)
+        gold = probes.places(self.tags, self.labels)
         return gold, np.repeat(places, np.diff(self.read.starts)), of
 
     def counts(self, answers: Answers) -> Counts:
@@ -97,12 +93,12 @@ class Scorer:
 
     def metric(self, answers: Answers) -> Metric:
         """The tag set's statistic with its interval."""
-        return self._measure(self.counts(answers), self.measure[1])
+        return self._measure(self.counts(answers), STATISTICS[self.kind][1])
 
     def difference(self, ours: Answers, theirs: Answers, other: "Scorer | None" = None) -> Metric:
         """Ours minus theirs on the same words, paired by document; theirs may have another task."""
         both = np.stack([self.counts(ours), (other or self).counts(theirs)], axis=1)
-        return self._measure(both, partial(_difference, self.measure[1]))
+        return self._measure(both, partial(_difference, STATISTICS[self.kind][1]))
 
     def _measure(self, counts: Counts, statistic: Statistic) -> Metric:
         gold, _, of = self._words
@@ -113,7 +109,8 @@ class Scorer:
 
     def value(self, answers: Answers) -> float:
         """The statistic without an interval."""
-        return float(self.measure[1](self.counts(answers).sum(axis=0)[None])[0])
+        _, statistic = STATISTICS[self.kind]
+        return float(statistic(self.counts(answers).sum(axis=0)[None])[0])
 
 
 def _difference(statistic: Statistic, pairs: Counts) -> Counts:
@@ -193,18 +190,19 @@ def _probed(
     own = probe.predict(encoder, test, dtype, name=f"{name}, test words")
     values = {}
     for kind, labels in probe.labels.items():
-        scorer = Scorer(validation, kind, labels)
+        control = kind.endswith(probes.CONTROL)
+        scorer = Scorer(validation, kind.removesuffix(probes.CONTROL), labels, control)
         values[kind] = [scorer.value(layer) for layer in held_out[kind]]
     return Probed(own, values)
 
 
 def _name(scorer: Scorer) -> str:
-    return f"{scorer.kind}/{scorer.measure[0]}"
+    return f"{scorer.kind}/{STATISTICS[scorer.kind][0]}"
 
 
 def _task(scorer: Scorer, method: str) -> Scorer:
     """The scorer of what a method was asked: the tag set or its control task."""
-    return scorer.control if method == CONTROL else scorer
+    return replace(scorer, control=method == CONTROL)
 
 
 def _add(
@@ -232,7 +230,7 @@ def _items(scorer: Scorer, method: str, answers: Answers) -> pandas.DataFrame:
         [method] * len(names),
         [str(document) for document in read.documents],
         read.words,
-        read.tags[scorer.kind],
+        scorer.tags,
         [[labels[place] for place in part] for part in parts],
         [None] * len(names),
     )
