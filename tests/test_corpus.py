@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from workbench.data import corpus, text
+from workbench.data import corpus, text, wikitext
 from workbench.errors import DataError
 
 
@@ -116,14 +116,44 @@ def test_the_first_documents_are_a_sample_that_more_only_add_to(tmp_path):
 def test_wikipedia_is_articles_without_markup():
     found = corpus.load("wiki_sample")
     assert len(found.documents) == 106
-    assert counts(found) == {"short": 100, "repaired": 1}
+    assert {**counts(found), "markup": 0} == {
+        "short": 100,
+        "escaped": 1,
+        "repaired": 1,
+        "markup": 0,
+    }
     whole = "\n".join(found.documents)
     assert not re.search(r"(?m)^(#redirect|category:|==)", whole, re.IGNORECASE)
     markup = re.findall(r"\[\[|\]\]|\{\{|\}\}|'''|</?ref|\bthumb\|", whole)
-    assert len(markup) <= 150, "little is left, where brackets in the source are unbalanced"
+    assert len(markup) <= 20, "little is left, where brackets in the source are unbalanced"
+    assert "awardsAwards" not in whole
+    assert "CategoryNameSuperlativeNotes" not in whole
+    assert 0.3 < found.losses["markup"].count / found.losses["markup"].of < 0.6
     anarchism = next(page for page in found.documents if page.startswith("Anarchism is"))
     assert "political philosophy that advocates self-governed societies" in anarchism[:200]
     assert all(len(page) >= corpus.MIN_CHARACTERS for page in found.documents)
+
+
+@pytest.mark.parametrize(
+    ("marked", "wanted"),
+    [
+        ("{| class=x\n! A !! B\n|-\n| c || d\n|}\nText.", "Text."),
+        ("{{Infobox x\n| a = [[b]]\n| c = {{d|e}}\n}}\nText.", "Text."),
+        ("A[[File:x.jpg|thumb|A [[picture]].]] b.", "A b."),
+        ("[[Category:X]]A [[city|town]] and a [[village]].", "A town and a village."),
+        ("A<ref>B [[c]]</ref> d<ref name=e/>.<!-- f -->", "A d."),
+        ("One:\n* two\n* three\n# four", "One:\ntwo\nthree\nfour"),
+        ("<ul><li>two</li><li>three</li></ul>", "two\n\nthree"),
+        ("A.\n== B ==\nC.\n=== D ===\nE.", "A.\n\nB\n\nC.\n\nD\n\nE."),
+        ("A.\n== References ==\nB.\n=== C ===\nD.\n== E ==\nF.", "A.\n\nE\n\nF."),
+        ("A ({{IPAc-en|b}}; {{lang|fr|c}}) is {{convert|5|km|mi}} away.", "A (c) is 5 km away."),
+        ("A [http://b.c d] e [http://f.g].", "A d e ."),
+        ("'''A''' &amp; ''b'' x<sup>2</sup> {{cite|c}}", "A & b x2"),
+        ("[[fr:A]][[de:B|C]]D: e", "D: e"),
+    ],
+)
+def test_wikitext_becomes_sentences_headings_and_list_items(marked, wanted):
+    assert wikitext.plain(marked) == wanted
 
 
 def test_news_are_three_hundred_texts_each_once():
