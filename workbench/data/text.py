@@ -31,6 +31,8 @@ UNPARSED = "unparsed"
 REPAIR = ftfy.TextFixerConfig(uncurl_quotes=False)
 NOISE = re.compile(r"https?://\S+|www\.\S+|@\w+")
 WORD = re.compile(r"[^\W_]+")
+ESCAPED = re.compile(r"(?:\\[nrt]){2,}|\\[nrt](?![a-z\"'])|\\(?=\$)")
+"""Line breaks, tabs and dollar signs written as in program code: see `unescape`."""
 
 
 @dataclass(frozen=True)
@@ -124,14 +126,37 @@ def load(
 
 
 def repair(texts: Iterable[str], counts: Counter[str]) -> list[str]:
-    """Texts with their encoding and HTML entities repaired where that can be done; counts both."""
+    """Texts with encoding, HTML entities and literal escapes repaired where that can be done.
+
+    Counts `escaped` texts (see `unescape`), `repaired` ones and those that still look `garbled`.
+    """
     repaired = []
     for text in texts:
-        fixed = ftfy.fix_text(text, REPAIR).strip()
-        counts["repaired"] += fixed != text.strip()
+        plain = unescape(text)
+        fixed = ftfy.fix_text(plain, REPAIR).strip()
+        counts["escaped"] += plain != text
+        counts["repaired"] += fixed != plain.strip()
         counts["garbled"] += is_bad(fixed)
         repaired.append(fixed)
     return repaired
+
+
+def unescape(text: str) -> str:
+    r"""Turn a literal `\n`, `\r` or `\t` into white space and `\$` into `$`.
+
+    One such pair directly before a small letter or a quotation mark stays, as it may be part of a
+    path, a formula or program code; of two or more in a row all are turned.
+
+    >>> unescape(r"I'm sick.\nShe wants \$5")
+    "I'm sick.\nShe wants $5"
+    >>> print(unescape(r"C:\new, \nu and print('x\n')"))
+    C:\new, \nu and print('x\n')
+    """
+    return ESCAPED.sub(lambda found: re.sub(r"\\(.?)", _unescaped, found[0]), text)
+
+
+def _unescaped(pair: re.Match[str]) -> str:
+    return {"n": "\n", "r": "\n", "t": "\t"}.get(pair[1], "")
 
 
 def digest(text: str) -> str:
@@ -234,6 +259,7 @@ def _losses(counts: Counter[str]) -> dict[str, Loss]:
         "empty": "rows without text or label, dropped",
         "repeated": "repeated texts, dropped (case, links, @names and punctuation don't count)",
         "contradicting": "repeated texts with different labels, all dropped",
+        "escaped": r"texts with literal \n, \r, \t or \$, turned into what they stand for",
         "repaired": "texts whose encoding or HTML entities were repaired",
         "garbled": "texts that still look wrongly encoded, kept",
     }
