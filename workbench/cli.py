@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from workbench import paths, ranks
 from workbench.errors import ParameterError, WorkbenchError, printable
@@ -17,6 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code (see `workbench.errors`)."""
     options = _parser().parse_args(arguments)
     try:
+        if ranks.count() == 1:  # the first of several has the folder of its command already
+            os.environ[paths.SHELL] = str(Path.cwd())
         code: int = options.command(options)
     except WorkbenchError as error:
         # A record or data that could not be read may be quoted in it.

@@ -14,7 +14,8 @@ HUB = "hf:"
 HUB_FILES = {
     # Weights as safetensors only: other formats can carry code.
     "model": ["*.json", "*.txt", "*.safetensors", "*.model"],
-    "dataset": ["README.md", "*.parquet", "*.jsonl", "*.json", "*.csv", "*.txt", "*.conll"],
+    # No README.md: its front matter must not choose what is read.
+    "dataset": ["*.parquet", "*.jsonl", "*.json", "*.csv", "*.tsv", "*.txt", "*.conll"],
 }
 
 
@@ -46,9 +47,9 @@ class Source:
 def resolve(name: str, kind: Kind) -> Source:
     """Find what `name` means and make it local: fetched, verified, or downloaded.
 
-    Relative paths are taken from the project's root, however the notebook was started, or else from
-    the folders in the environment variable WORKBENCH_DATA. Raises ParameterError for an unknown
-    name, IntegrityError for a damaged file, MachineError when something can't be downloaded.
+    Relative paths are looked for in the order of `paths.places`. Raises ParameterError for an
+    unknown name, DataError for an empty folder of data or one that links to files outside it,
+    IntegrityError for a damaged file, MachineError when something can't be downloaded.
     """
     if name.startswith(HUB):
         return _from_hub(name, kind)
@@ -59,16 +60,16 @@ def resolve(name: str, kind: Kind) -> Source:
             return replace(source, license="Apache-2.0, as this project")
         path = assets.ensure(name)
         return Source(name, path, asset.fingerprint, asset.about, asset.license, asset.terms)
-    places = [
-        (folder / Path(name).expanduser()).resolve() for folder in (paths.ROOT, *paths.own_data())
-    ]
-    own = next(filter(Path.exists, places), None) if name.strip() else None
-    if own:
-        return _from_path(name, own, f"the user's own {kind}")
+    if own := paths.find(name):
+        place, path = own
+        if kind == "dataset":
+            _keep_inside(path)
+        return _from_path(name, path, f"the user's own {kind}{place and f', found {place}'}")
     near = difflib.get_close_matches(name, known(kind), n=1)
+    looked = "; ".join(f"{place}: {folder}" for place, folder in paths.places().items())
     raise ParameterError(
-        f"unknown {kind} {name!r}: no such name in the catalogue, and no file or folder "
-        + " or ".join(map(str, places)),
+        f"unknown {kind} {name[:200]!r}: no such name in the catalogue, and no such file or folder"
+        + ("" if Path(name).is_absolute() else f" ({looked})"),
         expected=f"one of {', '.join(known(kind))}; a path; or hf:<owner>/<name>",
         do=f"did you mean {near[0]!r}?" if near else "",
     )
@@ -82,13 +83,40 @@ def known(kind: Kind) -> list[str]:
     return names
 
 
+def files(path: Path) -> list[Path]:
+    """All files of a folder but hidden ones, in order; of a file, itself.
+
+    What a fingerprint is of, and all that may be read: links to other folders are not followed.
+    """
+    if not path.is_dir():
+        return [path]
+    return [
+        file
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    ]
+
+
+def _keep_inside(path: Path) -> None:
+    """Refuse a folder of data whose links leave it; a snapshot of the Hub's cache may."""
+    blobs = path.parent.parent / "blobs"
+    for link in filter(Path.is_symlink, path.rglob("*") if path.is_dir() else ()):
+        target = link.resolve()
+        cached = path.parent.name == "snapshots" and target.is_relative_to(blobs.resolve())
+        if not (target.is_relative_to(path) or cached):
+            raise DataError(
+                f"{link} is a link to {target}, outside the folder",
+                expected="a folder that holds its own files",
+                do="copy the file into the folder, or name the file itself",
+            )
+
+
 def _from_path(name: str, path: Path, about: str) -> Source:
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    files = [file for file in files if file.is_file() and not file.name.startswith(".")]
-    if not files:
+    found = files(path)
+    if not found:
         raise DataError(f"{path} is an empty folder", expected="the files of a model or data set")
     digest = hashlib.sha256()
-    for file in files:
+    for file in found:
         digest.update(f"{file.relative_to(path)} {assets.file_sha256(file)}\n".encode())
     return Source(name, path, digest.hexdigest(), about)
 
