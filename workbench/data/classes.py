@@ -29,23 +29,19 @@ def merged(labels: pandas.Series, counts: Counter[str]) -> pandas.Series:
     `1.0`) are one, written as most rows have it; `counts` gets how many were `merged`. Those in
     `MISSING` are none (`no_label`); those in `DOUBTFUL` are kept and counted (`none_label`).
     """
-    written = labels.astype(object).where(labels.notna(), None)
-    written = written.map(lambda label: None if label is None else _clean(label))
-    missing = written.map(lambda label: label is not None and label.casefold() in MISSING)
-    counts["no_label"] = int(missing.sum())
-    written = written.where(~missing & (written != ""), None)
+    given = labels.astype(object).where(labels.notna(), None).tolist()
+    written = [None if label is None else " ".join(str(label).split()) or None for label in given]
     often = Counter(label for label in written if label is not None)
     usual: dict[str, str] = {}
     for label in sorted(often, key=lambda label: (-often[label], label)):
         usual.setdefault(_form(label), label)
-    counts["merged"] = sum(n for label, n in often.items() if usual[_form(label)] != label)
-    counts["none_label"] = sum(n for label, n in often.items() if label.casefold() in DOUBTFUL)
-    return written.map(lambda label: None if label is None else usual[_form(label)])
-
-
-def _clean(label: object) -> str:
-    """A label in one line; half a surrogate pair, which no file can hold, becomes `?`."""
-    return " ".join(str(label).encode("utf-8", "replace").decode().split())
+    for label, number in often.items():
+        counts["no_label"] += number * (label.casefold() in MISSING)
+        counts["none_label"] += number * (label.casefold() in DOUBTFUL)
+        counts["merged"] += number * (usual[_form(label)] != label)
+    kept = {label: usual[_form(label)] for label in often if label.casefold() not in MISSING}
+    found = [kept.get(label) if label is not None else None for label in written]
+    return pandas.Series(found, index=labels.index, dtype=object)
 
 
 def _form(label: str) -> str:
@@ -86,7 +82,7 @@ def check(
             expected="some hundred texts, or a folder with train and test files",
         )
     if absent := sorted(set(labels) - set(rows.loc[rows["split"] == "train", "label"])):
-        few = [f"{shown(label)} ({often[label]:,} in all)" for label in absent[:ENDS_SHOWN]]
+        few = [f"{shown(label)!r} ({often[label]:,} in all)" for label in absent[:ENDS_SHOWN]]
         raise DataError(
             f"{where}: the training split has no text of {', '.join(few)}"
             f"{f' and {len(absent) - len(few):,} more labels' if len(absent) > len(few) else ''}"
@@ -136,4 +132,4 @@ def _dropped(counts: Counter[str]) -> str:
         "contradicting": "repeated with other labels",
     }
     found = [f"{counts[name]:,} {words}" for name, words in names.items() if counts[name]]
-    return f" (of {counts['rows']:,} rows were dropped: {', '.join(found)})" if found else ""
+    return f" ({counts['rows']:,} rows; dropped: {', '.join(found)})" if found else ""

@@ -91,20 +91,34 @@ def json_rows(text: str, *, lines: bool) -> list[dict[str, Any]]:
     lines are tried. ValueError for any other.
     """
     try:
-        if lines:
-            return _objects(text)
-        try:
-            content = json.loads(text)
-        except json.JSONDecodeError:
-            if text.lstrip().startswith("["):
-                raise
-            return _objects(text)
+        rows = _objects(text) if lines else _whole(text)
+        return _sound(rows) if "\\ud" in text.lower() else rows
     except RecursionError:
         raise ValueError("its values lie too deep in one another") from None
+
+
+def _whole(text: str) -> list[dict[str, Any]]:
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError:
+        if text.lstrip().startswith("["):
+            raise
+        return _objects(text)
     content = _rows_of(content) if isinstance(content, dict) else content
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         raise ValueError("its JSON is neither an array of objects nor an object of columns")
     return content
+
+
+def _sound(value: Any) -> Any:
+    """A value with `?` for half a surrogate pair, which JSON can hold and UTF-8 can't."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_sound(each) for each in value]
+    if isinstance(value, dict):
+        return {_sound(name): _sound(each) for name, each in value.items()}
+    return value
 
 
 def _objects(text: str) -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ def keys(texts: pandas.Series) -> pandas.Series:
 
 
 def count(rows: pandas.DataFrame, counts: Counter[str], *, own: bool) -> None:
-    """Count near copies in `rows`, with the columns `split`, `normal`, `near` (its key) and `label`.
+    """Count near copies in rows with the columns `split`, `normal`, `near` (the key) and `label`.
 
     With the data's `own` splits those of test texts in training, else those among all.
     """
@@ -63,7 +63,7 @@ def count(rows: pandas.DataFrame, counts: Counter[str], *, own: bool) -> None:
 
 def sha256(text: str) -> str:
     """sha256 of a text in UTF-8, 64 hex digits."""
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def groups(forms: list[str]) -> NDArray[np.int64]:

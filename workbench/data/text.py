@@ -113,7 +113,7 @@ def load(
     counts: Counter[str] = Counter()
     frames = {
         split: tables.with_header(frame, text_column, label_column, source.name)
-        for split, frame in read(source, counts).items()
+        for split, frame in _splits_of(source, counts).items()
     }
     rows = pandas.concat(
         [
@@ -210,6 +210,20 @@ def _held_out(digest: str) -> str:
     return "validation" if _split(digest) == "validation" else "train"
 
 
+def _splits_of(source: Source, counts: Counter[str]) -> dict[str, pandas.DataFrame]:
+    """Training and test as the data has them, with validation or without; or all to be split."""
+    frames = read(source, counts)
+    if set(frames) == {"train"}:
+        return {"": frames["train"]}
+    if "" not in frames and not {"train", "test"} <= set(frames):
+        raise DataError(
+            f"{source.name} has the splits {', '.join(frames)}",
+            expected=f"{', '.join(SPLITS)}; without validation it comes out of training",
+            do="add the files that are missing, or give one file: it is split by hash",
+        )
+    return frames
+
+
 def _columns(
     frame: pandas.DataFrame, split: str, text: str, label: str, where: str
 ) -> pandas.DataFrame:
@@ -277,10 +291,7 @@ def _losses(counts: Counter[str]) -> dict[str, Loss]:
         "near_copies": ("texts", f"{copies} of another text, kept, in one split"),
         "near_labels": ("texts", "texts with another label than a near copy of theirs, kept"),
         "near_train": ("tested", f"test texts with {copies} in training, kept"),
-        "near_train_labels": (
-            "tested",
-            "test texts whose near copies in training all have other labels",
-        ),
+        "near_train_labels": ("tested", "test texts whose near copies there have other labels"),
         "repaired": ("rows", "texts whose encoding or HTML entities were repaired"),
         "garbled": ("rows", "texts that still look wrongly encoded, kept"),
     }
