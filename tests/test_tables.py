@@ -93,7 +93,9 @@ REFUSED = {
         "a.json", json.dumps([row | {"text": {"en": "x"}} for row in OBJECTS]),
         "row 1: the column 'text' holds an object",
     ),
-    "two columns of one name": ("a.csv", "text,label,label\n" + "a,b,c\n" * 9, "two columns 'label'"),
+    "two columns of one name": (
+        "a.csv", "text,label,label\n" + "a,b,c\n" * 9, "two columns 'label'"
+    ),
     "columns of two lengths": (
         "a.json", json.dumps(columns() | {"label": ["a"]}), "different lengths"
     ),
@@ -246,6 +248,7 @@ def test_a_column_split_is_honoured(tmp_path):
         ("train", "validation", "test"), 30
     )
     assert "text number 1" in data.splits["test"]["text"]
+    assert all(row["text"] == f"text number {row['row'] - 1}" for row in data.splits["test"])
     lines[3] = lines[3].replace("train", "somewhere")
     with pytest.raises(DataError, match="1 rows have somewhere in the column split"):
         text.load(write(tmp_path / "a.csv", "\n".join(["text,label,split", *lines])))

@@ -57,12 +57,15 @@ def test_repeated_texts_are_removed_before_splitting_and_counted(tmp_path):
     assert "2 of 102 (1.96%)" in data.describe()
 
 
-def test_no_text_of_real_data_stands_in_two_splits():
-    splits = text.load("brand_tweets").splits
+def test_no_text_of_real_data_stands_in_two_splits_nor_a_near_copy():
+    data = text.load("brand_tweets")
+    splits = data.splits
     normal = {name: set(map(text.normal_form, split["text"])) for name, split in splits.items()}
     assert sum(map(len, normal.values())) == len(set().union(*normal.values()))
+    groups = {name: set(split["cluster"]) for name, split in splits.items()}
+    assert sum(map(len, groups.values())) == len(set().union(*groups.values()))
     assert {name: len(split) for name, split in splits.items()} == {
-        "train": 28477, "validation": 3548, "test": 3545,
+        "train": 30042, "validation": 3562, "test": 3550,
     }  # fmt: skip
 
 

@@ -50,14 +50,9 @@ def find(name: str) -> tuple[str, Path] | None:
         return None
 
 
-def _folder(variable: str, default: Path) -> Path:
-    """The folder that a variable names, from the shell's folder where it is relative."""
-    return (shell() / Path(os.environ.get(variable) or default).expanduser()).resolve()
-
-
 def raw() -> Path:
     """Folder of unpacked assets (`WORKBENCH_RAW`, default `data/raw`)."""
-    return _folder("WORKBENCH_RAW", ROOT / "data" / "raw")
+    return Path(os.environ.get("WORKBENCH_RAW") or ROOT / "data" / "raw").resolve()
 
 
 def processed() -> Path:
@@ -66,11 +61,11 @@ def processed() -> Path:
 
 
 def own_data() -> list[Path]:
-    """Folders in which relative paths are looked for last (`WORKBENCH_DATA`)."""
+    """Folders in which relative paths are looked for after the project's (`WORKBENCH_DATA`)."""
     listed = os.environ.get("WORKBENCH_DATA", "").split(os.pathsep)
-    return [(shell() / Path(folder).expanduser()).resolve() for folder in listed if folder]
+    return [Path(folder).expanduser().resolve() for folder in listed if folder]
 
 
 def reports() -> Path:
     """Folder of runs and their index (`WORKBENCH_REPORTS`, default `reports`)."""
-    return _folder("WORKBENCH_REPORTS", ROOT / "reports")
+    return Path(os.environ.get("WORKBENCH_REPORTS") or ROOT / "reports").resolve()

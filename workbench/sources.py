@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,8 @@ from workbench.errors import DataError, IntegrityError, MachineError, ParameterE
 
 Kind = Literal["model", "dataset"]
 HUB = "hf:"
+MAX_FILES = 10_000
+"""Files and folders that the folder of a model or data set may hold."""
 HUB_FILES = {
     # Weights as safetensors only: other formats can carry code.
     "model": ["*.json", "*.txt", "*.safetensors", "*.model"],
@@ -86,20 +89,30 @@ def known(kind: Kind) -> list[str]:
 def files(path: Path) -> list[Path]:
     """All files of a folder but hidden ones, in order; of a file, itself.
 
-    What a fingerprint is of, and all that may be read: links to other folders are not followed.
+    A fingerprint is of these, and nothing else may be read: a README's front matter names no more,
+    and links to folders are not followed. DataError for more than 10,000.
     """
     if not path.is_dir():
         return [path]
-    return [
+    # Hidden files and folders are some program's own, such as the Hub's notes of a download.
+    inner = (
         file
-        for file in sorted(path.rglob("*"))
-        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
-    ]
+        for file in path.rglob("*")
+        if not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
+    found = sorted(islice(inner, MAX_FILES + 1))
+    if len(found) > MAX_FILES:  # a home or the whole disk, which would be read for hours
+        raise DataError(
+            f"{path} holds more than {MAX_FILES:,} files",
+            expected="the folder of one model or data set",
+        )
+    return [file for file in found if file.is_file()]
 
 
 def _keep_inside(path: Path) -> None:
     """Refuse a folder of data whose links leave it; a snapshot of the Hub's cache may."""
     blobs = path.parent.parent / "blobs"
+    files(path)  # not too many to look at
     for link in filter(Path.is_symlink, path.rglob("*") if path.is_dir() else ()):
         target = link.resolve()
         cached = path.parent.name == "snapshots" and target.is_relative_to(blobs.resolve())

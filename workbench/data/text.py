@@ -28,6 +28,8 @@ KNOWN = {"brand_tweets": ("text", "sentiment"), "tiny_reviews": ("text", "label"
 COLUMNS = ["item", "cluster", "text", "label"]
 UNPARSED = "unparsed"
 """What an answer that can't be read as a label counts as; so no label may be called that."""
+NOISE = near.NOISE
+HELD_OUT = "validation is the tenth of the training texts that the hash of each text gives"
 REPAIR = ftfy.TextFixerConfig(uncurl_quotes=False)
 
 
@@ -94,60 +96,40 @@ def load(
     """Load a catalogue data set, a table or a folder of tables (see `tables`), or a Hub repository.
 
     Or a file of Financial PhraseBank (`tables.PHRASES`), whose columns are `text` and `label`.
-    A file is split by hash (see `split_of`). A folder's, repository's or column `split`'s own
-    splits are kept, and where there is no validation, it comes out of training by the same hash.
-    Texts are repaired with ftfy. Of texts with one normal form the first is kept, and none where
-    their labels differ; a text of a later split leaves the earlier ones. But a test split that the
-    data has itself stays whole, unless `drop_repeats` is set: repeats in it are counted only. Near
-    copies are counted and never dropped. Rows without text or label are dropped. Labels are read as
-    `classes.merged` says. Columns named in `also` are kept as str where the data has them, "" where
-    a row has nothing there. The order of a split is that of the items' hashes, so that its first n
-    texts are a sample, also of a file that is sorted by label.
-
-    Raises DataError for a missing column, no rows, one label only, more than `classes.MAX_LABELS`,
-    or a label that the training split lacks; with what was dropped before.
+    A file is split by hash (see `split_of`). Splits of a folder, a repository or a column `split`
+    are kept; where there is no validation, it comes out of training by the same hash. Texts are
+    repaired with ftfy. Of texts with one normal form the first is kept, and none where their labels
+    differ; a text of a later split leaves the earlier ones. But a test split of the data's own
+    stays whole, its repeats only counted, unless `drop_repeats` is set. Near copies are counted and
+    never dropped. Rows without text or label are dropped; labels are read as `classes.merged` says.
+    Columns named in `also` are kept as str where the data has them, "" where a row has nothing. The
+    order of a split is that of the items' hashes: its first n texts are a sample, also of a file
+    sorted by label. Raises DataError for a missing column, no rows, one label only, more than
+    `classes.MAX_LABELS`, or a label that the training split lacks; with what was dropped before.
     """
     source = resolve(name, "dataset")
-    text_column, label_column = KNOWN.get(name, (text_column, label_column))
+    columns = KNOWN.get(name, (text_column, label_column))
     kept = [*dict.fromkeys(extra for extra in also if extra not in [*COLUMNS, "split", "row"])]
     counts: Counter[str] = Counter()
+    frames = _frames(source, counts)
     frames = {
-        split: tables.with_header(frame, text_column, label_column, source.name)
-        for split, frame in _splits_of(source, counts).items()
+        split: tables.with_header(frame, *columns, source.name) for split, frame in frames.items()
     }
-    rows = pandas.concat(
-        [
-            _columns(frame, split, text_column, label_column, source.name).join(
-                _as_text(frame[[extra for extra in kept if extra in frame]])
-            )
-            for split, frame in frames.items()
-        ],
-        ignore_index=True,
-    )
-    counts["rows"] = len(rows)
+    said = dict.fromkeys(note for frame in frames.values() for note in frame.attrs.get("said", ()))
     own = "" not in frames
-    rows = _repaired(rows, counts)
+    parts = [_columns(frame, split, columns, kept, source.name) for split, frame in frames.items()]
+    rows = _repaired(pandas.concat(parts, ignore_index=True), counts)
     rows["near"] = near.keys(rows["text"])
     rows = _unique(rows, counts, whole=own and not drop_repeats)
     if not own:
         rows["split"] = rows["near"].map(_split)
     elif "validation" not in frames:
         rows["split"] = rows["split"].where(rows["split"] == "test", rows["near"].map(_held_out))
-    said = dict.fromkeys(note for frame in frames.values() for note in frame.attrs.get("said", ()))
-    if own and "validation" not in frames:
-        said["validation is the tenth of the training texts that the hash of each text gives"] = (
-            None
-        )
+        said |= {HELD_OUT: None}
     near.count(rows, counts, own=own)
-    rows = rows.drop(columns="normal")
     labels = classes.check(rows, source.name, UNPARSED, counts)
-    return TextData(
-        source=source,
-        splits=_splits(rows, [*COLUMNS, *(["row"] if own else []), *kept]),
-        labels=labels,
-        losses=_losses(counts),
-        said=tuple(said),
-    )
+    splits = _splits(rows, [*COLUMNS, *(["row"] if own else []), *kept])
+    return TextData(source, splits, labels, _losses(counts), said=tuple(said))
 
 
 def _splits(rows: pandas.DataFrame, columns: list[str]) -> DatasetDict:
@@ -171,7 +153,7 @@ def repair(texts: Iterable[str], counts: Counter[str]) -> list[str]:
     """Texts with their encoding and HTML entities repaired where that can be done; counts both."""
     repaired = []
     for text in texts:
-        if text.isascii() and text.isprintable() and "&" not in text:
+        if text.isascii() and text.isprintable() and not {"&", "\\"} & {*text}:
             repaired.append(text.strip())  # ftfy would leave it as it is, and take its time
             continue
         fixed = ftfy.fix_text(text, REPAIR).strip()
@@ -210,7 +192,7 @@ def _held_out(digest: str) -> str:
     return "validation" if _split(digest) == "validation" else "train"
 
 
-def _splits_of(source: Source, counts: Counter[str]) -> dict[str, pandas.DataFrame]:
+def _frames(source: Source, counts: Counter[str]) -> dict[str, pandas.DataFrame]:
     """Training and test as the data has them, with validation or without; or all to be split."""
     frames = read(source, counts)
     if set(frames) == {"train"}:
@@ -225,16 +207,17 @@ def _splits_of(source: Source, counts: Counter[str]) -> dict[str, pandas.DataFra
 
 
 def _columns(
-    frame: pandas.DataFrame, split: str, text: str, label: str, where: str
+    frame: pandas.DataFrame, split: str, columns: tuple[str, str], kept: list[str], where: str
 ) -> pandas.DataFrame:
-    return pandas.DataFrame(
+    found = pandas.DataFrame(
         {
-            "text": tables.column(frame, text, "text_column", where),
-            "label": tables.column(frame, label, "label_column", where),
+            "text": tables.column(frame, columns[0], "text_column", where),
+            "label": tables.column(frame, columns[1], "label_column", where),
             "split": split,
-            "row": range(1, len(frame) + 1),
+            "row": frame.index + 1,
         }
     )
+    return found.join(_as_text(frame[[extra for extra in kept if extra in frame]]))
 
 
 def _as_text(frame: pandas.DataFrame) -> pandas.DataFrame:
@@ -243,6 +226,7 @@ def _as_text(frame: pandas.DataFrame) -> pandas.DataFrame:
 
 def _repaired(rows: pandas.DataFrame, counts: Counter[str]) -> pandas.DataFrame:
     """Rows that have text and label, as str, the text repaired and labels written one way each."""
+    counts["rows"] = len(rows)
     rows = rows.assign(label=classes.merged(rows["label"], counts))
     whole = rows.dropna(subset=["text", "label"])
     whole = whole.assign(text=whole["text"].astype(str))
