@@ -54,6 +54,7 @@ READ = {
     "no header row, label first": (
         "a.tsv", "".join(f"{label}\t{words}\n" for words, label in ROWS), "column 1 is read as"
     ),
+    "old line ends": ("a.csv", csv().replace("\n", "\r"), ""),
     "UTF-16 with tabs": ("a.csv", csv("\t").encode("utf-16"), "separated by tabs"),
     "array of objects": ("a.json", json.dumps(OBJECTS, indent=1), ""),
     "array under a name": ("a.json", json.dumps({"version": 1, "data": OBJECTS}), ""),
@@ -71,9 +72,9 @@ def test_a_sentiment_file_is_read_right_in_each_layout(tmp_path, layout):
     name, content, said = READ[layout]
     data = text.load(write(tmp_path / name, content))
     assert rows_of(data) == set(ROWS)
-    assert said in "\n".join(data.said)
-    assert "\n".join(data.said) in data.describe()
-    assert bool(said) == bool(data.said)
+    assert said in "\n".join(data.notes)
+    assert "\n".join(data.notes) in data.describe()
+    assert bool(said) == bool(data.notes)
     assert not any(loss.count for loss in data.losses.values())
 
 
@@ -84,6 +85,9 @@ REFUSED = {
     ),
     "which is the label": (
         "a.csv", "up,good\ndown,bad\nup,bad\ndown,good\n" * 9, "first row is no header row"
+    ),
+    "a text like its header": (
+        "a.csv", csv(head=("review", "mood")) + "review,positive\n", "first row is no header row"
     ),
     "lists of labels": (
         "a.jsonl", "\n".join(json.dumps(row | {"label": [row["label"]]}) for row in OBJECTS),

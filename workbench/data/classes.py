@@ -11,10 +11,10 @@ from workbench.errors import DataError
 
 MAX_LABELS = 200
 """More labels than this are refused: tables and prompts name every label."""
-MISSING = {"nan", "null", "n/a", "#n/a", "<na>", "#na", "-nan", "nil"}
+MISSING = {"nan", "null", "n/a", "#n/a", "<na>", "#na", "-nan"}
 """Labels, in lower case, that say that there is none."""
 MISSING_SHOWN = "NaN, null or N/A"
-DOUBTFUL = {"none", "na"}
+DOUBTFUL = {"none", "na", "nil"}
 """Labels, in lower case, that may say that there is none and may be a class."""
 WHOLE = re.compile(r"[+]?(-?(?:0|[1-9]\d*))(?:[.,]0*)?")
 """A whole number, as tables write it: 1, +1, 1.0, 1,0."""

@@ -1,11 +1,13 @@
 """Rows from the text of a file: separated columns with or without header row, JSON, phrases."""
 
 import codecs
+import contextlib
 import csv
 import json
 import re
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from io import StringIO
 from itertools import islice
 from typing import Any
@@ -25,7 +27,7 @@ def from_csv(text: str, usual: str = ",") -> pandas.DataFrame:
 
     Columns are separated by what a first line `sep=` names, else by what fits most rows of the
     beginning, `usual` first. Cells are text as it stands, empty ones missing. In `attrs`, `header`
-    has the first row's cells, and `said` what another reader might do otherwise, in words.
+    has the first row's cells, and `notes` what is unusual, in words.
     """
     if line := SEPARATOR_LINE.match(text):
         text, separator = text[line.end() :], line[1]
@@ -47,16 +49,18 @@ def from_csv(text: str, usual: str = ",") -> pandas.DataFrame:
             quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL,
         )
     if plain:
-        frame = frame.rename(columns=_unquoted).map(_unquoted)
-    rows = csv.reader(StringIO(text), delimiter=separator, strict=False)
-    frame.attrs["header"] = [] if plain else next((row for row in rows if row), [])
-    if plain:
-        first = next(line for line in text.split("\n") if line.strip())
-        frame.attrs["header"] = [_unquoted(cell) for cell in first.rstrip("\r").split("\t")]
+        frame = frame.rename(columns=lambda name: _unquoted(name) or "").map(_unquoted)
+    frame.attrs["header"] = next(_rows(text, separator), [])
     if separator != usual:
         name = SEPARATORS.get(separator, f"{separator!r}")
-        frame.attrs["said"] = [f"columns are separated by {name}"]
+        frame.attrs["notes"] = [f"columns are separated by {name}"]
     return frame.rename(columns=str.strip)
+
+
+def _rows(text: str, separator: str) -> Iterator[list[str]]:
+    """Rows of cells but empty ones, as far as the `csv` module can read them."""
+    with contextlib.suppress(csv.Error):
+        yield from filter(None, csv.reader(StringIO(text, newline=""), delimiter=separator))
 
 
 def _separator(text: str, usual: str) -> str:
@@ -66,11 +70,7 @@ def _separator(text: str, usual: str) -> str:
         sample = sample[: sample.rfind("\n") + 1]
     best, most = usual, 0.0
     for separator in dict.fromkeys([usual, *SEPARATORS]):
-        try:
-            rows = csv.reader(StringIO(sample), delimiter=separator)
-            widths = [len(row) for row in islice(rows, SAMPLE_ROWS) if row]
-        except csv.Error:
-            continue
+        widths = [len(row) for row in islice(_rows(sample, separator), SAMPLE_ROWS)]
         if widths and widths[0] > 1 and (share := widths.count(widths[0]) / len(widths)) > most:
             best, most = separator, share
     return best

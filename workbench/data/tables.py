@@ -33,6 +33,8 @@ ALIASES = {alias: split for split, aliases in SPLITS.items() for alias in aliase
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 PHRASES = "Sentences_*Agree.txt"
 """Files of Financial PhraseBank v1.0 as its authors publish them: sentence, @, label in a line."""
+DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "state.json"}
+"""Files that `datasets` writes beside data and that hold none."""
 LAYOUT = "train, validation and test as " + ", ".join(SUFFIXES)
 
 
@@ -56,8 +58,13 @@ def only_file(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> Path | None:
     """The file to split: `path` itself, or a folder's only file that is not one split of three."""
     if path.is_file():
         return path
-    files = [file for file in sources.files(path) if file.suffix in suffixes]
+    files = _tables(path, suffixes)
     return files[0] if len(files) == 1 and not split_of_file(files[0], path) else None
+
+
+def _tables(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    files = [file for file in sources.files(folder) if file.name not in DESCRIPTIONS]
+    return [file for file in files if file.suffix.lower() in suffixes]
 
 
 def split_of_file(file: Path, folder: Path) -> str | None:
@@ -78,7 +85,7 @@ def split_files(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[str,
 
     DataError where there are none, or two that both could be a split.
     """
-    files = [file for file in sources.files(folder) if file.suffix.lower() in suffixes]
+    files = _tables(folder, suffixes)
     found: dict[str, list[Path]] = {}
     for split in SPLITS:
         own = [file for file in files if split_of_file(file, folder) == split]
@@ -170,24 +177,26 @@ def with_header(frame: pandas.DataFrame, text: str, label: str, where: str) -> p
     header = frame.attrs.get("header") or []
     names = {str(name).casefold() for name in frame.columns}
     again = [
-        place for place, cell in enumerate(header) if cell and (frame.iloc[:, place] == cell).any()
+        place
+        for place, cell in enumerate(header[: frame.shape[1]])
+        if cell and (frame.iloc[:, place] == cell).any()
     ]
     if {text.casefold(), label.casefold()} & names or not again:
         return frame
     kinds = frame.nunique().tolist()
-    if len(header) != 2 or len(set(kinds)) == 1:
+    place = kinds.index(min(kinds))
+    if len(header) != 2 or len(set(kinds)) == 1 or place not in again:
         raise DataError(
             f"{where}: its first row is no header row: {header[again[0]]!r} occurs again below it",
             expected=f"a first row that names the columns, such as {text} and {label}",
             do="add it to the file",
         )
-    place = kinds.index(min(kinds))
     whole = pandas.concat(
         [pandas.DataFrame([header], columns=frame.columns), frame], ignore_index=True
     )
     whole.columns = [label, text] if place == 0 else [text, label]
-    said = f"there is no header row: column {place + 1} is read as the label"
-    whole.attrs = {"said": [*frame.attrs.get("said", ()), said]}
+    note = f"there is no header row: column {place + 1} is read as the label"
+    whole.attrs = {"notes": [*frame.attrs.get("notes", ()), note]}
     return whole
 
 

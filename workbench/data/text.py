@@ -43,7 +43,7 @@ class TextData:
     losses: dict[str, Loss] = field(default_factory=dict)
     unit: str = "texts, near copies as one"
     """What the column `cluster` holds together when intervals are made."""
-    said: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     """How the files were read, where that is no matter of course."""
 
     def describe(self) -> str:
@@ -55,7 +55,7 @@ class TextData:
         return "\n".join(
             [
                 self.source.describe(),
-                *self.said,
+                *self.notes,
                 *classes.summary(counts, self.labels),
                 *(loss.describe() for loss in self.losses.values()),
             ]
@@ -115,7 +115,7 @@ def load(
     frames = {
         split: tables.with_header(frame, *columns, source.name) for split, frame in frames.items()
     }
-    said = dict.fromkeys(note for frame in frames.values() for note in frame.attrs.get("said", ()))
+    notes = [note for frame in frames.values() for note in frame.attrs.get("notes", ())]
     own = "" not in frames
     parts = [_columns(frame, split, columns, kept, source.name) for split, frame in frames.items()]
     rows = _repaired(pandas.concat(parts, ignore_index=True), counts)
@@ -125,11 +125,11 @@ def load(
         rows["split"] = rows["near"].map(_split)
     elif "validation" not in frames:
         rows["split"] = rows["split"].where(rows["split"] == "test", rows["near"].map(_held_out))
-        said |= {HELD_OUT: None}
+        notes.append(HELD_OUT)
     near.count(rows, counts, own=own)
     labels = classes.check(rows, source.name, UNPARSED, counts)
     splits = _splits(rows, [*COLUMNS, *(["row"] if own else []), *kept])
-    return TextData(source, splits, labels, _losses(counts), said=tuple(said))
+    return TextData(source, splits, labels, _losses(counts), notes=tuple(dict.fromkeys(notes)))
 
 
 def _splits(rows: pandas.DataFrame, columns: list[str]) -> DatasetDict:
