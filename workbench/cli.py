@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from workbench import paths, ranks
 from workbench.errors import ParameterError, WorkbenchError, printable, shown
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         paths.make_absolute()
+        if ranks.count() == 1:  # the first of several has the folder of its command already
+            os.environ[paths.SHELL] = str(Path.cwd())
         code: int = options.command(options)
     except WorkbenchError as error:
         _say(f"error: {shown(str(error))}")

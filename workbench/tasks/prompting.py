@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -53,7 +52,8 @@ def _shots(text: str) -> str:
 
 def _file(text: str) -> str:
     """The path of a file, or nothing; ValueError for another."""
-    if text and ("," in text or not (paths.ROOT / Path(text).expanduser()).is_file()):
+    found = paths.find(text)
+    if text and ("," in text or not (found and found[1].is_file())):
         raise ValueError(f"{text!r} is no file without a comma in its name")
     return text
 

@@ -3,9 +3,8 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from workbench import paths
+from workbench import sources
 from workbench.data import entities
 from workbench.data.text import UNPARSED
 from workbench.errors import ParameterError
@@ -85,7 +84,7 @@ def load(
     """
     typing = entities.is_tagged(dataset)
     if file:
-        found = wordings.own((paths.ROOT / Path(file).expanduser()).resolve(), labels)
+        found = wordings.own(sources.resolve(file, "dataset").path, labels)
     else:
         found = wordings.catalogued(*([ENTITIES] if typing else [dataset, ANY_TEXTS]))
     words = {label: found.words.get(label, label) for label in labels}
