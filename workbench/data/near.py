@@ -39,9 +39,10 @@ def form(text: str) -> str:
     ('great car', ':-)')
     """
     folded = text.casefold()
-    return " ".join(WORD.findall(RETWEET.sub(" ", NOISE.sub(" ", folded)))) or " ".join(
-        folded.split()
-    )
+    words = RETWEET.sub(" ", NOISE.sub(" ", folded)).translate(WORDS).split()
+    # Of an emoji a mark alone may be left, which is no word.
+    words = [word for word in words if any(map(str.isalnum, word))]
+    return " ".join(words or folded.split())
 
 
 def keys(texts: pandas.Series) -> pandas.Series:
