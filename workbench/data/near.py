@@ -2,24 +2,34 @@
 
 import hashlib
 import re
+import unicodedata
 from collections import Counter
 
 import numpy as np
 import pandas
-import regex
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 NOISE = re.compile(r"https?://\S+|www\.\S+|@\w+")
 RETWEET = re.compile(r"\brt\b")
-WORD = regex.compile(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*")
 SHINGLE, MAX_WORDS = 3, 200
 """Words in a shingle; words of a text that are looked at, so that a text's cost is bounded."""
 MIN_JACCARD = 0.8
 """Shared part of two texts' shingles from which on they are near copies."""
 BANDS, ROWS = 16, 4
 """Of the MinHash: a pair with a Jaccard of .8 is found with probability 1-(1-.8^4)^16 > .999."""
+
+
+class _Words(dict[int, int | str]):
+    """For `str.translate`: letters, marks and numbers stay, all other characters become a space."""
+
+    def __missing__(self, code: int) -> int | str:
+        self[code] = code if unicodedata.category(chr(code))[0] in "LMN" else " "
+        return self[code]
+
+
+WORDS = _Words()
 
 
 def form(text: str) -> str:
@@ -29,9 +39,10 @@ def form(text: str) -> str:
     ('great car', ':-)')
     """
     folded = text.casefold()
-    return " ".join(WORD.findall(RETWEET.sub(" ", NOISE.sub(" ", folded)))) or " ".join(
-        folded.split()
-    )
+    words = RETWEET.sub(" ", NOISE.sub(" ", folded)).translate(WORDS).split()
+    # Of an emoji a mark alone may be left, which is no word.
+    words = [word for word in words if any(map(str.isalnum, word))]
+    return " ".join(words or folded.split())
 
 
 def keys(texts: pandas.Series) -> pandas.Series:
