@@ -48,7 +48,8 @@ def take(documents: Sequence[str], size: int, most: int) -> Taken:
     used = 0
     half = math.ceil(len(documents) / 2)
     while len(found) < most and used < half:
-        text, starts = "", []
+        text = ""
+        starts: list[int] = []
         while len(text.encode()) < size and used < half:
             text += SEPARATOR if starts else ""
             starts.append(len(text))
