@@ -8,6 +8,7 @@ passage is full, and long ones are cut.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from workbench.statistics import MIN_CLUSTERS
 
@@ -45,21 +46,22 @@ def take(documents: Sequence[str], size: int, most: int) -> Taken:
     passage is left out where the documents end before it is full, unless it is the only one.
     """
     found: list[Passage] = []
-    used = 0
-    half = math.ceil(len(documents) / 2)
+    used, half = 0, math.ceil(len(documents) / 2)
     while len(found) < most and used < half:
-        text, starts = "", []
-        while len(text.encode()) < size and used < half:
-            text += SEPARATOR if starts else ""
-            starts.append(len(text))
-            text += documents[used]
-            used += 1
-        data = text.encode()
-        if len(data) < size and found:
-            used -= len(starts)
+        parts: list[str] = []
+        missing = size
+        while missing > 0 and used + len(parts) < half:
+            document = documents[used + len(parts)]
+            missing -= len(document.encode()) + len(SEPARATOR) * bool(parts)
+            parts.append(document)
+        if missing > 0 and found:
             break
-        text = data[:size].decode(errors="ignore")
-        found.append(Passage(text, [start for start in starts if start < len(text)]))
+        text = SEPARATOR.join(parts).encode()[:size].decode(errors="ignore")
+        ends = accumulate(len(part) + len(SEPARATOR) for part in parts)
+        # Where the last separator is cut or ends the passage, the next document is untouched.
+        starts = [start for start in [0, *ends][: len(parts)] if start < len(text)]
+        found.append(Passage(text, starts))
+        used += len(starts)
     return Taken(found, used)
 
 
