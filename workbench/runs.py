@@ -52,6 +52,9 @@ def read(name: str) -> Result:
     file = directory / ITEMS
     if not record.items_file:
         raise DataError(f"the run in {directory} kept no items", expected=ITEMS)
-    if not is_unchanged(directory, ITEMS, record.artefacts.get(ITEMS)):
+    listed = record.artefacts.get(ITEMS)
+    if listed is None and not file.exists():
+        raise DataError(f"{file} can't be read: it is not there", do="run it again")
+    if not is_unchanged(directory, ITEMS, listed):
         raise DataError(f"{file} is not as the run's record says", do="run it again")
     return Result.read(directory)

@@ -113,9 +113,9 @@ def _refuse_bombs(path: Path, events: Iterable[yaml.Event]) -> None:
         if aliases > MAX_ALIASES:
             raise ParameterError(f"{path} has many aliases", expected=f"up to {MAX_ALIASES}")
         if depth > MAX_DEPTH:
-            line = event.start_mark.line + 1
+            line = f":{event.start_mark.line + 1}" if event.start_mark else ""
             raise ParameterError(
-                f"{path}:{line} is not YAML of a plan: lists or mappings are nested deeper",
+                f"{path}{line} is not YAML of a plan: lists or mappings are nested deeper",
                 expected=f"up to {MAX_DEPTH} of them within each other",
             )
 

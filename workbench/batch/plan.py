@@ -91,6 +91,12 @@ def resolve(job: Job) -> Run:
         for field, kind in job.config.sources.items()
         if field in parameters
     }
+    for field, group in found.items():
+        if not group and type(job.config).model_fields[field].default:
+            kind = job.config.sources[field]
+            raise ParameterError(
+                f"{field}={parameters[field]!r} names no {kind}", expected="a name"
+            )
     # The name of a Hub repository now has its commit, so that the kernel takes the same one.
     exact = {field: ", ".join(source.name for source in group) for field, group in found.items()}
     job = dataclasses.replace(job, config=job.config.model_copy(update=exact))

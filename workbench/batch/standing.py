@@ -92,7 +92,7 @@ def judge(jobs: Sequence[Job]) -> list[Standing]:
             status, why, seconds = STALE, changes(nearest.identity, found.identity), nearest.seconds
         if seconds is None:
             seconds = _usual(found, earlier)
-        estimate = speed.expected(job.label) if seconds is None else None
+        estimate = speed.expected(job) if seconds is None else None
         run, seconds = _limited(found, earlier), seconds or estimate
         standings.append(Standing(job, status, why, seconds, run, estimated=estimate is not None))
     return standings
