@@ -106,7 +106,7 @@ def main() -> None:
             f"{found['method']:<22}{found['edge']:>6}{found['seeds']:>7}{found['mean_mcc']:>8.3f}"
         )
         print(head, *counts)
-    print(json.dumps({"benchmark": "finance_verdict", "worth": verdict.WORTH, "trials": trials}))
+    print(json.dumps({"benchmark": "finance_verdict", "limit": verdict.LIMIT, "trials": trials}))
 
 
 if __name__ == "__main__":
