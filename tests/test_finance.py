@@ -52,8 +52,12 @@ def walked(
 
 
 def judged(examples, cuts, learner, *, seed: int = 0) -> verdict.Verdict:
-    found, _ = finance_scores.try_out(examples, cuts, learner, embargo_days=EMBARGO, seed=seed)
-    return found
+    return tried(examples, cuts, {"it": learner}, seed=seed)["it"]
+
+
+def tried(examples, cuts, learners, *, seed: int) -> dict[str, verdict.Verdict]:
+    found = finance_scores.try_out(examples, cuts, learners, embargo_days=EMBARGO, seed=seed)
+    return {name: said for name, (said, _) in found.items()}
 
 
 @pytest.fixture(scope="module")
@@ -316,18 +320,7 @@ def test_of_many_methods_without_an_edge_one_is_said_to_have_it_as_seldom_as_of_
     }
     answers = []
     for seed in range(SEEDS):
-        examples, cuts = walked(0, seed, days=2000, train_days=500)
-        rows = walk_forward.rows_asked(cuts)
-        found = {
-            name: Answer(walk_forward.walk(examples, cuts, one, embargo_days=EMBARGO), 0, 0.0)
-            for name, one in learners.items()
-        }
-        mccs = {
-            name: finance_scores._scores(examples, rows, np.arange(len(rows)), one.said.labels)
-            for name, one in found.items()
-        }
-        mccs = {name: metrics["test/mcc"] for name, metrics in mccs.items()}
-        said = finance_scores.verdicts(examples, rows, found, mccs, placebos={})
+        said = tried(*walked(0, seed, days=2000, train_days=500), learners, seed=seed)
         answers.append({one.answer for one in said.values()})
     assert sum("yes" in found for found in answers) <= AT_MOST_YES_ON_A_RANDOM_WALK
     assert sum("cannot tell" in found for found in answers) > SEEDS / 2

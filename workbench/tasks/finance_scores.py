@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from workbench.tasks.walk_forward import (
     Examples,
     Fold,
     Learner,
+    Said,
 )
 
 UNJUDGED = (MAJORITY, PLACEBO)
@@ -148,22 +150,28 @@ def _share(counts: Counts) -> Counts:
 
 
 def try_out(
-    examples: Examples, cuts: Sequence[Fold], learner: Learner, *, embargo_days: int, seed: int
-) -> tuple[Verdict, Metric]:
-    """Verdict on any learner, by walk, placebo, blocks and rule as in a run; and its MCC.
+    examples: Examples,
+    cuts: Sequence[Fold],
+    learners: Mapping[str, Learner],
+    *,
+    embargo_days: int,
+    seed: int,
+) -> dict[str, tuple[Verdict, Metric]]:
+    """Verdicts on any learners together, by walk, placebo, blocks and rule as in a run; and MCCs.
 
     On generated markets, whose edge is known, this measures the rates at which the rule errs.
     """
     rows = walk_forward.rows_asked(cuts)
-    everything = np.arange(len(rows))
-    found = []
-    for placebo in (None, seed):
-        said = walk_forward.walk(
-            examples, cuts, learner, embargo_days=embargo_days, placebo=placebo
-        )
-        found.append(_scores(examples, rows, everything, said.labels)["test/mcc"])
-    own, placebo_mcc = found
-    return verdict.judge(own, placebo_mcc, blocks=_count_blocks(examples, rows)), own
+    walk = partial(walk_forward.walk, examples, cuts, embargo_days=embargo_days)
+
+    def mcc(said: Said) -> Metric:
+        return _scores(examples, rows, np.arange(len(rows)), said.labels)["test/mcc"]
+
+    answers = {name: Answer(walk(learner), 0, 0.0) for name, learner in learners.items()}
+    mccs = {name: mcc(found.said) for name, found in answers.items()}
+    placebos = {name: mcc(walk(learner, placebo=seed)) for name, learner in learners.items()}
+    said = verdicts(examples, rows, answers, mccs, placebos=placebos)
+    return {name: (said[name], mccs[name]) for name in learners}
 
 
 def judge(
