@@ -255,7 +255,7 @@ LAYOUTS = {
     "month names": (
         lines(["Date ,Close "], lambda day, close: f"{day:%d-%b-%Y},{close}"),
         "close",
-        "prices from 'Close '",
+        "prices from 'Close'",
     ),
     "long names, weekday": (
         lines(["Date,Close"], lambda day, close: f'"{day:%A, %B %d, %Y}",{close}'),
@@ -322,7 +322,7 @@ REFUSED = {
     ),
     "two columns of one name": (
         lines(["Date,Close,Close"], lambda day, close: f"{day},{close},{close}"),
-        "several columns 'Close'",
+        "has two columns 'Close'",
     ),
     "months": (
         lines(["Date,Close"], lambda day, close: f"{day},{close}", monthly()),

@@ -1,9 +1,7 @@
 """Daily prices of a market: one number a day, in order of time."""
 
-import csv
 import gzip
 import hashlib
-import io
 import re
 import zlib
 from collections import Counter
@@ -107,7 +105,8 @@ def load(
     rows = _in_order(pandas.DataFrame({"day": day, "price": price}), source.name)
     counts["repeated"] = counts["rows"] - counts["empty"] - len(rows)
     notes = {"empty": "rows without a date or price, dropped", "repeated": "repeated rows, dropped"}
-    how = f"read: days from {date_column!r}, {read_day}; prices from {price_column!r}"
+    how = "".join(f"{note}; " for note in frame.attrs.get("notes", ()))
+    how = f"read: {how}days from {date_column!r}, {read_day}; prices from {price_column!r}"
     found = Market(
         source=source,
         days=rows["day"].to_numpy().astype("datetime64[D]"),
@@ -162,14 +161,9 @@ def _doubtful(market: Market) -> dict[str, Loss]:
 def _column(
     frame: pandas.DataFrame, name: str, parameter: str, where: str
 ) -> tuple[str, pandas.Series]:
-    """A column and its name, where letters' case and spaces around it may differ; only one."""
-    like = [head for head in frame.columns if str(head).strip().lower() == name.strip().lower()]
-    if name not in frame.columns and len(like) == 1:
-        name = like[0]
+    """A column and its name in the file, which may differ in case."""
     found = tables.column(frame, name, parameter, where)
-    if f"{name}.1" in frame.columns:
-        raise DataError(f"{where} has several columns {name!r}", expected="one market a file")
-    return name, found
+    return str(found.name), found
 
 
 def _adjusted(frame: pandas.DataFrame, price_column: str) -> str:
@@ -226,28 +220,12 @@ def _read(path: Path) -> pandas.DataFrame:
         if len(files) != 1:
             raise DataError(f"{path} has {len(files)} tables", expected="one table of prices")
         path = files[0]
-    if path.suffix not in (".csv", ".gz") or not path.stat().st_size:
+    if path.suffix != ".gz":
         return tables.read_file(path, Counter())
     try:
-        raw = path.read_bytes()
-        raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
-        frame = tables.from_csv(_with_commas(tables.decode(raw, Counter())))
-    except (OSError, EOFError, ValueError, Warning, zlib.error, csv.Error) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path} can't be read: {first}", expected="a .csv or .csv.gz") from None
+        frame = tables.from_csv(tables.decode(gzip.decompress(path.read_bytes()), Counter()))
+    except (OSError, EOFError, ValueError, Warning, zlib.error) as error:
+        raise DataError(f"{path} can't be read: {error}", expected="a .csv.gz file") from None
     if frame.empty:
         raise DataError(f"{path} has no rows", expected="a header and at least one row")
     return frame
-
-
-def _with_commas(text: str) -> str:
-    """CSV text with commas between cells, where the header has semicolons, tabs or bars."""
-    named = re.match(r"sep=(.)\r?\n", text)
-    text = text[named.end() :] if named else text
-    head = text.partition("\n")[0]
-    separator = named[1] if named else max(",;\t|", key=head.count)
-    if separator == ",":
-        return text
-    written = io.StringIO()
-    csv.writer(written).writerows(csv.reader(io.StringIO(text), delimiter=separator))
-    return written.getvalue()
