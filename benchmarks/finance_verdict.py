@@ -1,7 +1,8 @@
 """How often the finance verdict errs: markets with a planted edge, and random walks.
 
 A day of a generated market moves as the day before with probability 0.5 + edge. Each is judged as
-in a run of `40_finance`: walk forward, placebo, blocks of days, rule. The last line is JSON.
+in a run of `40_finance`: walk forward, placebo, blocks of days, rule, Holm's correction for the
+methods judged together. The last line is JSON.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import io
 import json
 import time
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -32,6 +34,14 @@ EDGES = (0.05, 0.0)
 ANSWERS = ("yes", "no", "cannot tell", "withheld")
 
 
+SIMPLE = {
+    "logistic regression, with the others": finance_methods.logistic,
+    "last move, with the others": finance_methods.last_move,
+    "its opposite, with the others": finance_methods.opposite,
+}
+"""Judged together, as beside the encoder in a run."""
+
+
 def encoder(config: finance.Config) -> Learner:
     """The real encoder, with the run's own training."""
     model = finance.load_model(config)
@@ -47,10 +57,21 @@ def encoder(config: finance.Config) -> Learner:
 
 
 def trial(
-    learner: Learner, config: finance.Config, *, edge: float, seeds: int, days: int, markets: int
-) -> dict:
-    """Verdicts over seeds, each on `markets` independent generated ones learned together."""
-    began, answers, mccs = time.monotonic(), Counter(), []
+    learners: Mapping[str, Learner],
+    config: finance.Config,
+    *,
+    edge: float,
+    seeds: int,
+    days: int,
+    markets: int,
+) -> list[dict]:
+    """Verdicts over seeds, each on `markets` independent generated ones learned together.
+
+    Several learners are judged together, with Holm's correction.
+    """
+    began = time.monotonic()
+    answers: dict[str, Counter] = {name: Counter() for name in learners}
+    mccs: dict[str, list[float]] = {name: [] for name in learners}
     speak = partial(market_words.speak, history=config.history)
     for seed in range(seeds):
         found = {
@@ -64,20 +85,26 @@ def trial(
             examples, config.folds, train_days=config.train_days, embargo_days=config.embargo_days
         )
         with contextlib.redirect_stdout(io.StringIO()):
-            said, mcc = finance_scores.try_out(
-                examples, cuts, learner, embargo_days=config.embargo_days, seed=seed
+            found = finance_scores.try_out(
+                examples, cuts, learners, embargo_days=config.embargo_days, seed=seed
             )
-        answers[said.answer] += 1
-        mccs.append(mcc.value)
-        print(f"  edge {edge}, seed {seed}: {said.answer}, MCC {mcc}", flush=True)
-    return {
-        "edge": edge,
-        "seeds": seeds,
-        "test_days": len(set(examples.known_at[walk_forward.rows_asked(cuts)].tolist())),
-        "answers": {answer: answers[answer] for answer in ANSWERS},
-        "mean_mcc": round(float(np.mean(mccs)), 4),
-        "seconds": round(time.monotonic() - began, 1),
-    }
+        for name, (said, mcc) in found.items():
+            answers[name][said.answer] += 1
+            mccs[name].append(mcc.value)
+            print(f"  {name}, edge {edge}, seed {seed}: {said.answer}, MCC {mcc}", flush=True)
+    return [
+        {
+            "method": name,
+            "folds": config.folds,
+            "edge": edge,
+            "seeds": seeds,
+            "test_days": len(set(examples.known_at[walk_forward.rows_asked(cuts)].tolist())),
+            "answers": {answer: answers[name][answer] for answer in ANSWERS},
+            "mean_mcc": round(float(np.mean(mccs[name])), 4),
+            "seconds": round(time.monotonic() - began, 1),
+        }
+        for name in learners
+    ]
 
 
 def main() -> None:
@@ -89,24 +116,23 @@ def main() -> None:
     given = arguments.parse_args()
     config = finance.Config.check({"train_days": 1500})
     shorter = finance.Config.check({"train_days": 1500, "folds": 2})
-    plans = {
-        "logistic regression": (finance_methods.logistic, config, given.seeds),
-        "fine-tuned encoder": (encoder(shorter), shorter, given.encoder_seeds),
-    }
+    plans = (
+        ({"logistic regression": finance_methods.logistic}, config, given.seeds),
+        (SIMPLE, config, given.seeds),
+        ({"fine-tuned encoder": encoder(shorter)}, shorter, given.encoder_seeds),
+    )
     trials = []
-    for name, (learner, setting, seeds) in plans.items():
+    for learners, setting, seeds in plans:
         for edge in given.edges if seeds else ():
-            print(f"{name}:", flush=True)
-            found = trial(learner, setting, edge=edge, seeds=seeds, days=5000, markets=1)
-            trials.append({"method": name, "folds": setting.folds} | found)
-    print(f"\n{'method':<22}{'edge':>6}{'seeds':>7}{'MCC':>8}", *(f"{a:>12}" for a in ANSWERS))
+            trials += trial(learners, setting, edge=edge, seeds=seeds, days=5000, markets=1)
+    print(f"\n{'method':<38}{'edge':>6}{'seeds':>7}{'MCC':>8}", *(f"{a:>12}" for a in ANSWERS))
     for found in trials:
         counts = (f"{found['answers'][answer]:>12}" for answer in ANSWERS)
         head = (
-            f"{found['method']:<22}{found['edge']:>6}{found['seeds']:>7}{found['mean_mcc']:>8.3f}"
+            f"{found['method']:<38}{found['edge']:>6}{found['seeds']:>7}{found['mean_mcc']:>8.3f}"
         )
         print(head, *counts)
-    print(json.dumps({"benchmark": "finance_verdict", "worth": verdict.WORTH, "trials": trials}))
+    print(json.dumps({"benchmark": "finance_verdict", "limit": verdict.LIMIT, "trials": trials}))
 
 
 if __name__ == "__main__":

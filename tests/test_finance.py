@@ -11,9 +11,27 @@ from workbench import figures, tables
 from workbench.data import market
 from workbench.errors import DataError, ParameterError
 from workbench.result import Metric
-from workbench.tasks import finance, finance_scores, market_words, verdict, walk_forward
-from workbench.tasks.finance_methods import LAST_MOVE, MAJORITY, OWN, PLACEBO, logistic, majority
-from workbench.tasks.walk_forward import Fold, Inputs
+from workbench.tasks import (
+    finance,
+    finance_methods,
+    finance_scores,
+    finance_seeds,
+    market_words,
+    verdict,
+    walk_forward,
+)
+from workbench.tasks.finance_methods import (
+    LAST_MOVE,
+    LOGISTIC,
+    MAJORITY,
+    OPPOSITE,
+    OWN,
+    PLACEBO,
+    Answer,
+    logistic,
+    majority,
+)
+from workbench.tasks.walk_forward import Fold, Inputs, Said
 
 SPEAK = partial(market_words.speak, history=5)
 DAYS, TRAIN_DAYS, EMBARGO = 5000, 1500, 5
@@ -34,14 +52,18 @@ def walked(
 
 
 def judged(examples, cuts, learner, *, seed: int = 0) -> verdict.Verdict:
-    found, _ = finance_scores.try_out(examples, cuts, learner, embargo_days=EMBARGO, seed=seed)
-    return found
+    return tried(examples, cuts, {"it": learner}, seed=seed)["it"]
+
+
+def tried(examples, cuts, learners, *, seed: int) -> dict[str, verdict.Verdict]:
+    found = finance_scores.try_out(examples, cuts, learners, embargo_days=EMBARGO, seed=seed)
+    return {name: said for name, (said, _) in found.items()}
 
 
 @pytest.fixture(scope="module")
 def ran():
-    """The real encoder on the small fixture."""
-    config = finance.Config.check(finance.SMOKE)
+    """The real encoder on the small fixture, trained with two seeds."""
+    config = finance.Config.check(finance.SMOKE | {"seeds": 2})
     return finance.run(config, finance.load_model(config), finance.load_data(config))
 
 
@@ -246,6 +268,119 @@ def test_the_detectable_edge_follows_from_the_interval():
     assert "29 blocks of days are too few" in verdict.judge(nothing, nothing, blocks=29).reason
 
 
+class Coin:
+    """A learner that says the planted rule on some days, and else what its seed draws."""
+
+    trainable = pieces = 0
+    seconds = 0.0
+
+    def __init__(self, name: str, seed: int, *, knows: float = 0.0) -> None:
+        self.chance, self.knows = np.random.default_rng([seed, len(name)]), knows
+
+    def __call__(self, _seen, _labels):
+        def predict(asked):
+            rise = np.where(
+                self.chance.random(len(asked)) < self.knows,
+                asked.numbers[:, -1] < 0,
+                self.chance.random(len(asked)),
+            )
+            return np.stack([1 - rise, rise], axis=1)
+
+        return predict
+
+
+def judged_together(edge: float, seed: int, *, days: int = 3000, learner=Coin, seeds=(0,)) -> dict:
+    """The verdict table of all methods on a generated market, the encoder's place taken by a coin.
+
+    The real encoder on such markets is what benchmarks/finance_verdict.py tries.
+    """
+    examples, cuts = walked(edge, seed, days=days, train_days=1000)
+    answers = finance_methods.answer(examples, cuts, learner, embargo_days=EMBARGO, seeds=seeds)
+    scored = finance_scores.score(examples, cuts, answers)
+    return finance_scores.tables(examples, cuts, answers, scored)["verdict"]
+
+
+def test_every_method_is_judged_and_a_reversal_is_found():
+    found = judged_together(-0.06, 1, days=5000)
+    methods = found["methods"]
+    assert list(methods) == [OWN, LAST_MOVE, OPPOSITE, LOGISTIC]
+    assert [one["answer"] for one in methods.values()][1:] == ["no", "yes", "yes"]
+    assert methods[OWN]["answer"] in ("no", "cannot tell")
+    assert "the opposite of what it says has an edge" in methods[LAST_MOVE]["reason"]
+    assert methods[OPPOSITE]["sharpe"]["value"] == -methods[LAST_MOVE]["sharpe"]["value"]
+    assert methods[OPPOSITE]["sharpe"]["low"] > 0
+    assert methods[OPPOSITE]["p"] == methods[LAST_MOVE]["p"] <= 0.05
+
+
+def test_of_many_methods_without_an_edge_one_is_said_to_have_it_as_seldom_as_of_one():
+    learners = {
+        LAST_MOVE: finance_methods.last_move,
+        OPPOSITE: finance_methods.opposite,
+        LOGISTIC: logistic,
+    }
+    answers = []
+    for seed in range(SEEDS):
+        said = tried(*walked(0, seed, days=2000, train_days=500), learners, seed=seed)
+        answers.append({one.answer for one in said.values()})
+    assert sum("yes" in found for found in answers) <= AT_MOST_YES_ON_A_RANDOM_WALK
+    assert sum("cannot tell" in found for found in answers) > SEEDS / 2
+
+
+@pytest.mark.parametrize("tails", [3, 1000])
+def test_the_sharpe_ratio_of_a_correlation_is_that_of_trading_on_it(tails):
+    """With normal and with heavy tails, half and two thirds of the days rising."""
+    chance = np.random.default_rng(5)
+    size = np.abs(chance.standard_t(tails, size=1_000_000)) * 0.01
+    for rising in (0.5, 0.6):
+        rose = chance.random(len(size)) < rising
+        known = chance.random(len(size)) < 0.06
+        guess = np.where(known, rose, chance.random(len(size)) < 0.5)
+        moves = np.where(rose, size, -size)
+        gains = np.where(guess, moves, -moves)
+        mcc = matthews_corrcoef(rose[:200_000], guess[:200_000])
+        expected = gains.mean() / gains.std() * np.sqrt(252)
+        assert verdict.sharpe(0.06, moves) == pytest.approx(expected, abs=0.05)
+        assert mcc == pytest.approx(0.06, abs=0.01)
+
+
+def of_seeds(examples, cuts, said):
+    rows = walk_forward.rows_asked(cuts)
+    own = Answer(walk_forward.average(said, [1] * len(said)), 0, 0.0,
+                 trainings=dict(enumerate(said)))  # fmt: skip
+    other = Answer(walk_forward.walk(examples, cuts, majority, embargo_days=EMBARGO), 0, 0.0)
+    return rows, own, other, finance_seeds.scores(examples, rows, {OWN: own, MAJORITY: other})
+
+
+def test_intervals_cover_the_training_seeds():
+    examples, cuts = walked(-0.2, 0, days=2000, train_days=500)
+    walk = partial(walk_forward.walk, examples, cuts, embargo_days=EMBARGO)
+    good, *poor = (walk(Coin("", seed, knows=0.7 * (seed == 0))) for seed in range(3))
+    rows, own, other, (mixed, differences) = of_seeds(examples, cuts, [good, *poor])
+    gold = examples.labels_of(rows)
+    found = mixed["test/mcc"]
+    assert found.value == pytest.approx(matthews_corrcoef(gold, own.said.labels))
+    assert "blocks of 20 trading days and 3 training seeds" in found.how
+    kept = np.arange(len(rows))
+    one = finance_scores._scores(examples, rows, kept, own.said.labels)["test/mcc"]
+    assert found.high - found.low > 1.2 * (one.high - one.low)
+    assert differences[MAJORITY]["test/accuracy"].value == pytest.approx(
+        mixed["test/accuracy"].value - accuracy_score(gold, other.said.labels)
+    )
+    *_, (equal, _) = of_seeds(examples, cuts, [own.said] * 3)
+    for name, metric in equal.items():
+        alone = finance_scores._scores(examples, rows, kept, own.said.labels)[name]
+        assert (metric.value, metric.low, metric.high) == (alone.value, alone.low, alone.high)
+
+
+def test_a_mean_of_trainings_is_above_the_mean_of_their_limits():
+    said = [
+        Said(np.array([[0.4, 0.6], [0.3, 0.7]]), np.array([0.5, 0.75])),
+        Said(np.array([[0.9, 0.1], [0.1, 0.9]]), np.array([0.5, 0.75])),
+    ]
+    assert walk_forward.average(said, [1, 1]).labels == ["down", "up"]
+    assert walk_forward.average(said, [2, 0]).labels == said[0].labels == ["up", "down"]
+
+
 def test_headline_follows_from_the_items(ran):
     rows = ran.items[ran.items["method"] == ran.method]
     gold, said = ([cell[0] for cell in rows[name]] for name in ("gold", "predicted"))
@@ -254,14 +389,17 @@ def test_headline_follows_from_the_items(ran):
     macro = f1_score(gold, said, average="macro", zero_division=0)
     assert ran.metrics["test/macro_f1"].value == pytest.approx(macro)
     assert ran.metrics["test/mcc"].n == len(rows)
-    right = np.array(gold) == np.array(said)
+    assert "2 training seeds" in ran.metrics["test/accuracy"].how
+    rows = ran.items[ran.items["method"] == LOGISTIC]
+    right = (rows["gold"].str[0] == rows["predicted"].str[0]).to_numpy()
     blocks = [right[(rows["cluster"] == block).to_numpy()] for block in rows["cluster"].unique()]
     chance = np.random.default_rng(7)
     drawn = [
         np.concatenate([blocks[place] for place in places]).mean()
         for places in chance.integers(len(blocks), size=(1000, len(blocks)))
     ]
-    bounds = (ran.metrics["test/accuracy"].low, ran.metrics["test/accuracy"].high)
+    metric = ran.baselines[LOGISTIC]["test/accuracy"]
+    bounds = (metric.low, metric.high)
     assert bounds == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.015)
     other = ran.items[ran.items["method"] == MAJORITY]
     theirs = accuracy_score(gold, [cell[0] for cell in other["predicted"]])
@@ -272,7 +410,7 @@ def test_headline_follows_from_the_items(ran):
 
 def test_all_methods_answer_for_the_same_days(ran):
     groups = dict(iter(ran.items.groupby("method")))
-    assert {OWN, PLACEBO, LAST_MOVE, MAJORITY} < set(groups)
+    assert set(groups) == {OWN, PLACEBO, LAST_MOVE, OPPOSITE, LOGISTIC, MAJORITY}
     own = groups[OWN]
     for part in groups.values():
         assert part["item"].tolist() == own["item"].tolist()
@@ -288,13 +426,23 @@ def test_last_move_repeats_the_day(ran):
     rises = tuple(market_words.words().rises)
     for text, said in zip(part["input"], part["predicted"], strict=True):
         assert (said[0] == "up") == text[0].removesuffix(".").endswith(rises)
+    opposite = ran.items[ran.items["method"] == OPPOSITE]
+    for one, other in zip(part["predicted"], opposite["predicted"], strict=True):
+        assert {one[0], other[0]} == {"up", "down"}
+    mcc = ran.baselines[OPPOSITE]["test/mcc"].value
+    assert mcc == -ran.baselines[LAST_MOVE]["test/mcc"].value
 
 
 def test_figures_and_tables_say_what_the_numbers_say(ran):
     for figure in (figures.edges(ran), figures.folds(ran), figures.last_words(ran)):
         assert figure.png.startswith(b"\x89PNG")
         assert figure.caption.endswith(".")
-    assert "12 blocks of days are too few to decide by" in tables.verdict(ran).body
+    said = tables.verdict(ran).body
+    assert "12 blocks of days are too few to decide by" in said
+    assert "No method shows an edge" in said
+    assert "neither shown nor excluded for: this encoder, trained like this, last move" in said
+    assert "4 methods were judged. Costs are not counted." in said
+    assert set(ran.tables["verdict"]["seeds"]) == {"0", "1"}
     assert "<td>learned from</td><td>2020-03-30</td>" in tables.folds(ran).body
     sure = Metric(value=0.1, low=0.05, high=0.2, n=9, how="bootstrap")
     shown = ran.model_copy(update={"metrics": {**ran.metrics, "test/mcc": sure}})

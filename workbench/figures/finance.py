@@ -7,24 +7,41 @@ from matplotlib.figure import Figure as Canvas
 from workbench.figures.canvas import ACCENT, GREY, SECOND, Figure, forest, styled, with_intervals
 from workbench.result import Metric, Result
 
+LEVEL = 0.05
+"""Largest corrected p-value of an edge that is shown."""
+
 
 @styled
 def edges(result: Result) -> Figure:
     """Matthews correlation of each method with its 95 % interval; chance is 0."""
     rows = {result.method: result.metrics["test/mcc"]}
     rows |= {name: found["test/mcc"] for name, found in result.baselines.items()}
-    worth = result.tables["verdict"]["worth"]
+    limit = result.tables["verdict"]["limit"]
     canvas = Canvas(figsize=(5.8, 0.5 * len(rows) + 1.4))
     axes = canvas.subplots()
     axes.axvline(0, color=GREY, linewidth=1)
-    axes.axvline(worth, color=GREY, linewidth=1, linestyle=":")
+    axes.axvline(limit, color=GREY, linewidth=1, linestyle=":")
     forest(axes, {name.replace(" on the ", "\non the "): row for name, row in rows.items()},
            mark=result.method)  # fmt: skip
     axes.set(
-        xlabel=f"MCC{with_intervals(rows.values())}\nsolid: chance, dotted: worth having ({worth})"
+        xlabel=f"MCC{with_intervals(rows.values())}\nsolid: chance, dotted: limit of a no ({limit})"
     )
     axes.set_title(f"Edge over chance, n = {rows[result.method].n:,}")
-    return Figure(canvas, "Matthews correlation by method", _against_chance(rows))
+    caption = f"{_against_chance(rows)} {_corrected(result.tables['verdict']['methods'], rows)}"
+    return Figure(canvas, "Matthews correlation by method", caption)
+
+
+def _corrected(judged: dict[str, dict], rows: dict[str, Metric]) -> str:
+    """What is left of the intervals above 0 when all methods judged are counted."""
+    counted = f"Each interval is of one method alone; {len(judged)} are judged"
+    told = {name: one["p"] for name, one in judged.items() if one["p"] is not None}
+    alone = [name for name in told if (rows[name].low or 0) > 0]
+    if not told:
+        return f"{counted}."
+    if lost := [name for name in alone if told[name] > LEVEL]:
+        return f"{counted}, and with Holm's correction these are borderline: {', '.join(lost)}."
+    kept = "those above 0 stay so" if alone else "none is above 0"
+    return f"{counted}, and with Holm's correction {kept}."
 
 
 def _against_chance(rows: dict[str, Metric]) -> str:
@@ -65,7 +82,7 @@ def folds(result: Result) -> Figure:
     caption = (
         f"The {result.method} is ahead of the majority in {ahead} of {len(found)} folds; it says "
         f"up on {_span([fold['said_up'] for fold in found])} of a fold's days. "
-        f"Each fold's model learned from the days before it: the first from "
+        f"Each fold's encoder learned from the days before it: the first from "
         f"{found[0]['trained_from']} to {found[0]['trained_to']} "
         f"({found[0]['trained']:,} examples)."
     )

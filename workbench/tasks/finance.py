@@ -51,7 +51,9 @@ class Config(BaseConfig):
     date_column: str = "date"
     """Column of the dates, in files of your own."""
     price_column: str = "price"
-    """Column of the prices, in files of your own."""
+    """Column of the prices, in files of your own: adjusted for splits, where there is one."""
+    date_order: Literal["auto", "DMY", "MDY", "YMD"] = "auto"
+    """Order of day, month and year in dates such as 1/2/2026; auto: as all rows of a file fit."""
     history: Annotated[int, Field(ge=2, le=20)] = 3
     """Last daily moves that a text tells of."""
     folds: Annotated[int, Field(ge=1, le=50)] = 4
@@ -60,6 +62,8 @@ class Config(BaseConfig):
     """Trading days before each fold to learn from; 250 are a year."""
     embargo_days: Annotated[int, Field(ge=1)] = 5
     """Trading days left out between training and test."""
+    seeds: Annotated[int, Field(ge=1, le=5)] = 3
+    """Training seeds of the encoder, whose mean it says; intervals cover them from 2 on."""
     epochs: Annotated[int, Field(ge=1, le=100)] = 10
     """Passes over the different texts of the training days."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
@@ -99,9 +103,14 @@ def load_data(config: Config) -> MarketDays:
     from workbench.data import market
     from workbench.tasks import market_words
 
-    columns = {"date_column": config.date_column, "price_column": config.price_column}
     markets = {
-        name: market.load(source, **columns) for name, source in _by_name(config.dataset).items()
+        name: market.load(
+            source,
+            date_column=config.date_column,
+            price_column=config.price_column,
+            date_order=config.date_order,
+        )
+        for name, source in _by_name(config.dataset).items()
     }
     speaker = partial(market_words.speak, history=config.history)
     audited = sum(
@@ -190,11 +199,12 @@ def _answers(
         model,
         Recipe(epochs=config.epochs, learning_rate=config.learning_rate, dtype=dtype),
         Reading(finance_methods.MAX_PIECES, dtype),
-        seed=config.seed,
         log=log,
     )
+    # Runs with neighbouring seeds share no training.
+    seeds = [(config.seed * config.seeds + number) % 2**32 for number in range(config.seeds)]
     return finance_methods.answer(
-        examples, cuts, tuned, embargo_days=config.embargo_days, seed=config.seed
+        examples, cuts, tuned, embargo_days=config.embargo_days, seeds=seeds
     )
 
 

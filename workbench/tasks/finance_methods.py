@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from workbench.training import Log, Recipe
 
 OWN, PLACEBO = "fine-tuned encoder", "shuffled texts"
 LOGISTIC, LAST_MOVE, MAJORITY = "logistic regression on the numbers", "last move", "majority"
+OPPOSITE = "opposite of the last move"
 BATCH_PIECES = 640
 LORA_RANK = 8
 """LoRA found more of the edges planted in generated markets than full training (docs/log.md)."""
@@ -41,6 +43,8 @@ class Answer:
     """Weights that one fold learns."""
     seconds: float
     pieces: int = 0
+    trainings: dict[int, Said] = field(default_factory=dict)
+    """Seed -> what the training with it says alone, where `said` is their mean."""
 
     @property
     def cost(self) -> dict[str, Any]:
@@ -57,6 +61,11 @@ def majority(seen: Inputs, labels: Sequence[str]) -> Predict:
 def last_move(_seen: Inputs, _labels: Sequence[str]) -> Predict:
     """The direction of the day's own move goes on; a day without a move counts as up."""
     return lambda asked: np.eye(2)[(asked.numbers[:, -1] >= 0).astype(int)]
+
+
+def opposite(_seen: Inputs, _labels: Sequence[str]) -> Predict:
+    """The day's own move turns back: the opposite of what `last_move` says."""
+    return lambda asked: np.eye(2)[(asked.numbers[:, -1] < 0).astype(int)]
 
 
 def logistic(seen: Inputs, labels: Sequence[str]) -> Predict:
@@ -106,24 +115,35 @@ def answer(
     tuned: Callable[..., FineTuned],
     *,
     embargo_days: int,
-    seed: int,
+    seeds: Sequence[int],
 ) -> dict[str, Answer]:
-    """What each method says of all folds' test days, and what that took."""
+    """What each method says of all folds' test days, and what that took.
+
+    The encoder is trained once with each of the `seeds`, and says the mean; the placebo is trained
+    with the first.
+    """
+    walk = partial(walk_forward.walk, examples, cuts, embargo_days=embargo_days)
     weights = examples.inputs.numbers.shape[1] + 1
     plain: dict[str, tuple[Learner, int]] = {
         MAJORITY: (majority, 1),
         LAST_MOVE: (last_move, 0),
+        OPPOSITE: (opposite, 0),
         LOGISTIC: (logistic, weights),
     }
     found = {}
     for name, (learner, trainable) in plain.items():
         began = time.monotonic()
-        said = walk_forward.walk(examples, cuts, learner, embargo_days=embargo_days)
-        found[name] = Answer(said, trainable, time.monotonic() - began)
-    for name, shuffle in ((OWN, None), (PLACEBO, seed)):
-        learner = tuned(name=name)
-        said = walk_forward.walk(
-            examples, cuts, learner, embargo_days=embargo_days, placebo=shuffle
-        )
-        found[name] = Answer(said, learner.trainable, learner.seconds, learner.pieces)
+        found[name] = Answer(walk(learner), trainable, time.monotonic() - began)
+    learners = [tuned(name=f"{OWN}, seed {seed}", seed=seed) for seed in seeds]
+    said = [walk(learner) for learner in learners]
+    found[OWN] = Answer(
+        walk_forward.average(said, [1] * len(said)),
+        learners[0].trainable,
+        sum(learner.seconds for learner in learners),
+        sum(learner.pieces for learner in learners),
+        trainings=dict(zip(seeds, said, strict=True)),
+    )
+    shuffled = tuned(name=PLACEBO, seed=seeds[0])
+    said_shuffled = walk(shuffled, placebo=seeds[0])
+    found[PLACEBO] = Answer(said_shuffled, shuffled.trainable, shuffled.seconds, shuffled.pieces)
     return found

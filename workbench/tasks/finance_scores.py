@@ -1,29 +1,35 @@
 """Scores of guessed directions: all days, by market, by fold in time, and by the last word."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from workbench.result import Metric
-from workbench.statistics import Counts, measure
-from workbench.tasks import class_scores, classifiers, verdict, walk_forward
+from workbench.statistics import Counts, holm, measure, p_value
+from workbench.tasks import class_scores, classifiers, finance_seeds, verdict, walk_forward
 from workbench.tasks.class_scores import Compared
-from workbench.tasks.finance_methods import LAST_MOVE, MAJORITY, OWN, PLACEBO, Answer
+from workbench.tasks.finance_methods import LAST_MOVE, MAJORITY, OPPOSITE, OWN, PLACEBO, Answer
+from workbench.tasks.finance_seeds import OF
 from workbench.tasks.market_words import words
 from workbench.tasks.verdict import Verdict
 from workbench.tasks.walk_forward import (
-    BLOCK_DAYS,
     LABELS,
     UP,
     Days,
     Examples,
     Fold,
     Learner,
+    Said,
 )
 
-OF = f"blocks of {BLOCK_DAYS} trading days"
+UNJUDGED = (MAJORITY, PLACEBO)
+"""Methods that can know nothing of a day."""
+TINY = 1e-18
+"""Variance below which days move alike, but for rounding."""
 Guesses = Mapping[str, Sequence[str]]
 """Method -> a direction for each test row."""
 
@@ -36,7 +42,7 @@ def score(examples: Examples, cuts: Sequence[Fold], answers: Mapping[str, Answer
     losses = {
         method: classifiers.losses(found.said.probabilities, gold, LABELS)
         for method, found in answers.items()
-        if method != LAST_MOVE  # which gives no probabilities
+        if method not in (LAST_MOVE, OPPOSITE)  # which give no probabilities
     }
     compared = class_scores.compare(
         OWN,
@@ -52,10 +58,14 @@ def score(examples: Examples, cuts: Sequence[Fold], answers: Mapping[str, Answer
         losses=losses,
     )
     markets = by_market(examples, rows, guesses)
+    own, differences = finance_seeds.scores(examples, rows, answers)
     return replace(
         compared,
-        metrics=compared.metrics | markets[OWN],
+        metrics=compared.metrics | own | markets[OWN],
         baselines={name: found | markets[name] for name, found in compared.baselines.items()},
+        comparisons={
+            name: found | differences.get(name, {}) for name, found in compared.comparisons.items()
+        },
     )
 
 
@@ -66,7 +76,7 @@ def tables(
     rows = walk_forward.rows_asked(cuts)
     guesses = {method: found.said.labels for method, found in answers.items()}
     return {
-        "verdict": judge(examples, rows, scored),
+        "verdict": judge(examples, rows, answers, scored),
         "folds": by_fold(examples, cuts, guesses),
         "last_words": by_last_word(examples, rows, guesses[OWN]),
         "methods": {method: found.cost for method, found in answers.items()},
@@ -140,35 +150,102 @@ def _share(counts: Counts) -> Counts:
 
 
 def try_out(
-    examples: Examples, cuts: Sequence[Fold], learner: Learner, *, embargo_days: int, seed: int
-) -> tuple[Verdict, Metric]:
-    """Verdict on any learner, by walk, placebo, blocks and rule as in a run; and its MCC.
+    examples: Examples,
+    cuts: Sequence[Fold],
+    learners: Mapping[str, Learner],
+    *,
+    embargo_days: int,
+    seed: int,
+) -> dict[str, tuple[Verdict, Metric]]:
+    """Verdicts on any learners together, by walk, placebo, blocks and rule as in a run; and MCCs.
 
     On generated markets, whose edge is known, this measures the rates at which the rule errs.
     """
     rows = walk_forward.rows_asked(cuts)
-    everything = np.arange(len(rows))
-    found = []
-    for placebo in (None, seed):
-        said = walk_forward.walk(
-            examples, cuts, learner, embargo_days=embargo_days, placebo=placebo
-        )
-        found.append(_scores(examples, rows, everything, said.labels)["test/mcc"])
-    own, placebo_mcc = found
-    return verdict.judge(own, placebo_mcc, blocks=_count_blocks(examples, rows)), own
+    walk = partial(walk_forward.walk, examples, cuts, embargo_days=embargo_days)
+
+    def mcc(said: Said) -> Metric:
+        return _scores(examples, rows, np.arange(len(rows)), said.labels)["test/mcc"]
+
+    answers = {name: Answer(walk(learner), 0, 0.0) for name, learner in learners.items()}
+    mccs = {name: mcc(found.said) for name, found in answers.items()}
+    placebos = {name: mcc(walk(learner, placebo=seed)) for name, learner in learners.items()}
+    said = verdicts(examples, rows, answers, mccs, placebos=placebos)
+    return {name: (said[name], mccs[name]) for name in learners}
 
 
-def judge(examples: Examples, rows: Days, compared: Compared) -> dict[str, Any]:
-    """The verdict as JSON values, and what it was reached from."""
-    own, placebo = (
-        scores["test/mcc"] for scores in (compared.metrics, compared.baselines[PLACEBO])
-    )
-    blocks = _count_blocks(examples, rows)
-    return asdict(verdict.judge(own, placebo, blocks=blocks)) | {
-        "blocks": blocks,
+def judge(
+    examples: Examples, rows: Days, answers: Mapping[str, Answer], compared: Compared
+) -> dict[str, Any]:
+    """A verdict on every method that could know something, as JSON values, and what it rests on."""
+    scores = {OWN: compared.metrics, **compared.baselines}
+    judged = [method for method in answers if method not in UNJUDGED]
+    judged.sort(key=lambda method: method != OWN)
+    mccs = {method: scores[method]["test/mcc"] for method in judged}
+    said = verdicts(examples, rows, answers, mccs, placebos={OWN: scores[PLACEBO]["test/mcc"]})
+    found = {
+        method: asdict(one)
+        | {"sharpe": _gain(examples, rows, answers[method].said.labels).model_dump()}
+        for method, one in said.items()
+    }
+    alone = {
+        str(seed): _scores(examples, rows, np.arange(len(rows)), said.labels)["test/mcc"]
+        for seed, said in answers[OWN].trainings.items()
+    }
+    return {
+        "methods": found,
+        "limit": verdict.LIMIT,
+        "limit_sharpe": verdict.sharpe(verdict.LIMIT, examples.moves[rows]),
+        "holding": _gain(examples, rows, [UP] * len(rows)).model_dump(),
+        "seeds": {seed: metric.model_dump() for seed, metric in alone.items()},
+        "rates": verdict.RATES,
+        "blocks": _count_blocks(examples, rows),
         "days": len(set(examples.known_at[rows].tolist())),
         "majority": compared.comparisons[MAJORITY]["test/accuracy"].model_dump(),
     }
+
+
+def verdicts(
+    examples: Examples,
+    rows: Days,
+    answers: Mapping[str, Answer],
+    mccs: Mapping[str, Metric],
+    *,
+    placebos: Mapping[str, Metric],
+) -> dict[str, Verdict]:
+    """The verdict on each method of `mccs`, their p-values corrected for how many they are."""
+    p_values = [
+        p_value(class_scores.mcc(finance_seeds.resampled(examples, rows, answers[method])[1]))
+        for method in mccs
+    ]
+    blocks = _count_blocks(examples, rows)
+    return {
+        method: verdict.judge(
+            mccs[method], placebos.get(method), blocks=blocks, p=p, methods=len(mccs)
+        )
+        for method, p in zip(mccs, holm(p_values), strict=True)
+    }
+
+
+def _gain(examples: Examples, rows: Days, guess: Sequence[str]) -> Metric:
+    """Yearly Sharpe ratio before costs of being long on days said up and short on days said down.
+
+    Of one market at a time, with the same sum each day.
+    """
+    gains = np.where([label == UP for label in guess], 1, -1) * examples.moves[rows]
+    block = walk_forward.blocks(examples, rows)
+    _, block = np.unique(block, return_inverse=True)
+    parts = (np.ones(len(gains)), gains, gains**2)
+    counts = np.stack([np.bincount(block, weights=part) for part in parts], axis=1)
+    found = measure(counts, _sharpe, n=len(rows), clusters=OF, unit="yearly Sharpe ratio")
+    assert found is not None, "markets whose next move has a direction do move"
+    return found
+
+
+def _sharpe(counts: Counts) -> Counts:
+    mean, square = counts[..., 1] / counts[..., 0], counts[..., 2] / counts[..., 0]
+    spread = np.sqrt(np.maximum(square - mean**2, TINY))
+    return math.sqrt(verdict.TRADING_DAYS) * mean / spread
 
 
 def _count_blocks(examples: Examples, rows: Days) -> int:

@@ -116,17 +116,18 @@ def examples(markets: Mapping[str, Market], said: Mapping[str, Inputs]) -> Examp
     places = {name: np.searchsorted(calendar, market.days) for name, market in markets.items()}
     known = np.concatenate([places[name][days] for name, days in kept.items()])
     resolves = np.concatenate([places[name][days + 1] for name, days in kept.items()])
-    rising = np.concatenate([markets[name].returns[days + 1] > 0 for name, days in kept.items()])
+    moves = np.concatenate([markets[name].returns[days + 1] for name, days in kept.items()])
     texts = [said[name].texts[day] for name, days in kept.items() for day in days]
     numbers = np.concatenate([said[name].numbers[days] for name, days in kept.items()])
     order = np.argsort(known, kind="stable")
     return Examples(
         inputs=Inputs(texts, numbers).take(order),
-        labels=[UP if rising[row] else DOWN for row in order],
+        labels=[UP if moves[row] > 0 else DOWN for row in order],
         markets=names[order].tolist(),
         calendar=calendar,
         known_at=known[order],
         resolves_at=resolves[order],
+        moves=moves[order],
     )
 
 

@@ -51,7 +51,13 @@ class Said:
     """What a method says of the test days of all folds, in order."""
 
     probabilities: Probabilities
-    labels: list[str]
+    limits: NDArray[np.float64]
+    """[N], probability of up above which a day is called up: one for each fold."""
+
+    @property
+    def labels(self) -> list[str]:
+        """The direction said for each day."""
+        return [UP if up else DOWN for up in self.probabilities[:, 1] > self.limits]
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,8 @@ class Examples:
     """[N], place in the calendar of the latest price that the inputs use."""
     resolves_at: Days
     """[N], place in the calendar of the price that decides the label."""
+    moves: NDArray[np.float64]
+    """[N], log return that the label is the direction of."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -153,7 +161,7 @@ def walk(
     for fold in cuts:
         refuse_look_ahead(examples, fold, embargo_days)
     chance = None if placebo is None else np.random.default_rng(placebo)
-    probabilities, labels = [], []
+    probabilities, limits = [], []
     for fold in cuts:
         train, test = fold.train, fold.test
         if chance is not None:
@@ -162,22 +170,31 @@ def walk(
         predict = learner(seen, examples.labels_of(fold.train))
         found = predict(examples.inputs.take(test))
         probabilities.append(found)
-        labels += decide(found, predict(seen))
-    return Said(np.concatenate(probabilities), labels)
+        limits.append(np.full(len(found), limit(predict(seen))))
+    return Said(np.concatenate(probabilities), np.concatenate(limits))
 
 
-def decide(asked: Probabilities, seen: Probabilities) -> list[str]:
-    """Up where a rise is more probable than the method finds it on its training days, on average.
+def limit(seen: Probabilities) -> float:
+    """Probability of up above which a day is called up: the mean over a method's training days.
 
     In a market that rises on most days, the more probable direction is nearly always up, and hides
     all that a text tells. A method that tells no day from another says the more probable direction.
 
     >>> often_up = np.array([[0.40, 0.60], [0.46, 0.54]])
-    >>> decide(often_up, seen=often_up), decide(often_up[:1], seen=often_up[:1])
-    (['up', 'down'], ['up'])
+    >>> Said(often_up, np.full(2, limit(often_up))).labels
+    ['up', 'down']
+    >>> Said(often_up, np.full(2, limit(often_up[:1]))).labels
+    ['up', 'up']
     """
-    mean = seen[:, 1].mean() if np.ptp(seen[:, 1]) > EQUAL else 0.5
-    return [UP if rise > mean else DOWN for rise in asked[:, 1]]
+    return float(seen[:, 1].mean()) if np.ptp(seen[:, 1]) > EQUAL else 0.5
+
+
+def average(said: Sequence[Said], weights: Sequence[int]) -> Said:
+    """What several trainings of a method say together: the weighted mean of their probabilities."""
+    return Said(
+        np.average([one.probabilities for one in said], axis=0, weights=weights),
+        np.average([one.limits for one in said], axis=0, weights=weights),
+    )
 
 
 def _shuffled(examples: Examples, rows: Days, chance: np.random.Generator) -> Days:
