@@ -13,7 +13,7 @@ Kind = Literal["model", "dataset"]
 HUB = "hf:"
 HUB_FILES = {
     # Weights as safetensors only: other formats can carry code.
-    "model": ["*.json", "*.txt", "*.safetensors", "*.model"],
+    "model": ["*.json", "*.txt", "*.safetensors", "*.model", "*.jinja"],
     "dataset": ["README.md", "*.parquet", "*.jsonl", "*.json", "*.csv", "*.txt", "*.conll"],
 }
 
