@@ -7,18 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from gguf import GGUFReader
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import linear
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from workbench import machine, paths
-from workbench.errors import IntegrityError, ParameterError
+from workbench.errors import ParameterError
 from workbench.models import checkpoint
 from workbench.models.loading import (
     UNREADABLE,
     check_vocabulary,
     first_line,
+    placement,
     read_network,
     read_tokenizer,
     silence,
@@ -174,25 +176,18 @@ def is_causal(source: Source) -> bool:
     """Whether a model's files are those of a decoder: a GGUF file, or a causal architecture."""
     if file_of(source):
         return True
-    config = source.path / checkpoint.CONFIG
-    return config.is_file() and checkpoint.is_causal(
-        checkpoint.read_json(source, "decoder", config)
-    )
+    folder = checkpoint.Folder(source, "decoder", source.path)
+    has_config = (source.path / checkpoint.CONFIG).is_file()
+    return has_config and checkpoint.is_causal(folder.json(checkpoint.CONFIG))
 
 
 def _load(source: Source, precision: str, *, several: bool) -> tuple[Any, Any]:
     file = file_of(source)
-    folder = _float_copy(source, file) if file else source.path
-    try:
-        found = checkpoint.check(source, "decoder", folder)
-        tokenizer = read_tokenizer(found)
-        network = read_network(AutoModelForCausalLM, found, precision, several=several)
-    except IntegrityError as error:
-        if file:
-            raise _damaged(
-                source, first_line(error), f"remove {folder}: it is made anew from {file}"
-            ) from error
-        raise
+    path = _float_copy(source, file) if file else source.path
+    repair = f"remove {path}: it is made anew from {file}" if file else ""
+    found = checkpoint.check(checkpoint.Folder(source, "decoder", path, repair))
+    tokenizer = read_tokenizer(found)
+    network = read_network(AutoModelForCausalLM, found, precision, several=several)
     check_vocabulary(found, tokenizer, network)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -223,20 +218,19 @@ def _convert(source: Source, file: Path, folder: Path) -> None:
         where: dict[str, Any] = {
             "gguf_file": file.name, "local_files_only": True
         }  # fmt: skip
+        sizes = {"F32": sum(int(part.n_elements) for part in GGUFReader(file).tensors)}
+        whole = checkpoint.Checkpoint(checkpoint.Folder(source, "decoder", folder), sizes)
+        placement(whole, torch.float32, torch.device("cpu"), several=False)
         with silence():
             tokenizer = AutoTokenizer.from_pretrained(file.parent, trust_remote_code=False, **where)
             network = AutoModelForCausalLM.from_pretrained(
                 file.parent, dtype=torch.float32, trust_remote_code=False, **where
             )
     except (*UNREADABLE, struct.error) as error:
-        raise _damaged(source, first_line(error)) from error
+        raise checkpoint.Folder(source, "decoder", file).refused(first_line(error)) from error
     # save_pretrained refuses a network that was read from GGUF, so its parts are written.
     tokenizer.save_pretrained(folder)
     network.config.save_pretrained(folder)
     tied = set(getattr(network, "all_tied_weights_keys", None) or ())
     weights = {name: value for name, value in network.state_dict().items() if name not in tied}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-def _damaged(source: Source, reason: str, do: str = "") -> IntegrityError:
-    return checkpoint.refusal(source, "decoder", reason, do=do)

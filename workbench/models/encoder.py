@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModel
 from workbench import machine
 from workbench.models import bidirectional
 from workbench.models.causal_lm import is_causal
-from workbench.models.checkpoint import check, refusal
+from workbench.models.checkpoint import Folder, check
 from workbench.models.compiled import Compiled
 from workbench.models.crf import Crf, runs_of
 from workbench.models.loading import (
@@ -241,18 +241,19 @@ def new_head(width: int, labels: int, *, hidden: bool = False) -> nn.Module:
 
 
 def _load(source: Source) -> tuple[Any, Any]:
+    folder = Folder(source, "encoder", source.path)
     if is_causal(source):
         try:
             return bidirectional.load(source)
         except ValueError as error:
-            raise refusal(source, "encoder", str(error)) from error
-    found = check(source, "encoder")
+            raise folder.refused(str(error)) from error
+    found = check(folder)
     try:
         config = AutoConfig.from_pretrained(
-            found.folder, trust_remote_code=False, local_files_only=True
+            folder.path, trust_remote_code=False, local_files_only=True
         )
     except UNREADABLE as error:
-        raise found.refused(first_line(error)) from error
+        raise folder.refused(first_line(error)) from error
     for name, value in list(vars(config).items()):
         # No dropout: on a processor its random numbers cost more than the matrix products,
         # and a few epochs don't overfit (docs/log.md).
@@ -264,7 +265,7 @@ def _load(source: Source) -> tuple[Any, Any]:
     network = read_network(AutoModel, found, "float32", several=False, config=config)
     special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
     if not tokenizer.is_fast or None in (*special, tokenizer.unk_token_id):
-        raise found.refused("its tokenizer lacks one of [CLS], [SEP], [PAD] and [UNK]")
+        raise folder.refused("its tokenizer lacks one of [CLS], [SEP], [PAD] and [UNK]")
     check_vocabulary(found, tokenizer, network)
     return tokenizer, network
 
@@ -279,4 +280,6 @@ def _space(source: Source, tokenizer: Any) -> str:
         listed = tokenizer(words, is_split_into_words=True, add_special_tokens=False)
         if listed["input_ids"] == tokenizer(space + SAMPLE, add_special_tokens=False)["input_ids"]:
             return space
-    raise refusal(source, "encoder", "its tokenizer loses the spaces between listed words")
+    raise Folder(source, "encoder", source.path).refused(
+        "its tokenizer loses the spaces between listed words"
+    )

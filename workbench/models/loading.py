@@ -36,10 +36,10 @@ def read_tokenizer(checkpoint: Checkpoint, **options: Any) -> Any:
     try:
         with silence():
             return AutoTokenizer.from_pretrained(
-                checkpoint.folder, trust_remote_code=False, local_files_only=True, **options
+                checkpoint.folder.path, trust_remote_code=False, local_files_only=True, **options
             )
     except UNREADABLE as error:
-        raise checkpoint.refused(f"its tokenizer: {first_line(error)}") from error
+        raise checkpoint.folder.refused(f"its tokenizer: {first_line(error)}") from error
 
 
 def read_network(
@@ -59,7 +59,7 @@ def read_network(
     try:
         with silence():
             network, report = auto.from_pretrained(
-                checkpoint.folder,
+                checkpoint.folder.path,
                 dtype=dtype,
                 use_safetensors=True,
                 output_loading_info=True,
@@ -71,9 +71,11 @@ def read_network(
     except torch.OutOfMemoryError:
         raise
     except UNREADABLE as error:
-        raise checkpoint.refused(first_line(error)) from error
+        raise checkpoint.folder.refused(first_line(error)) from error
     if missing := sorted(key for key in report["missing_keys"] if UNUSED not in key):
-        raise checkpoint.refused(f"its file lacks {len(missing)} weights, such as {missing[0]}")
+        raise checkpoint.folder.refused(
+            f"its file lacks {len(missing)} weights, such as {missing[0]}"
+        )
     result: nn.Module = network.eval()
     return result
 
@@ -83,10 +85,10 @@ def check_vocabulary(checkpoint: Checkpoint, tokenizer: Any, network: Any) -> No
     last = max(tokenizer.get_vocab().values())
     embedded = network.get_input_embeddings().weight.shape[0]
     if last >= embedded:
-        source = checkpoint.source
-        raise checkpoint.refused(
+        folder = checkpoint.folder
+        raise folder.refused(
             f"its tokenizer has tokens up to {last:,}, its network embeddings of {embedded:,} only",
-            do=conversion.longer_vocabulary(source.name, checkpoint.folder, checkpoint.role),
+            conversion.longer_vocabulary(folder.source.name, folder.path, folder.role),
         )
 
 
@@ -118,7 +120,7 @@ def _too_large(
     free: float,
     gpus: int,
 ) -> MachineError:
-    source, name = checkpoint.source, str(dtype).removeprefix("torch.")
+    source, name = checkpoint.folder.source, str(dtype).removeprefix("torch.")
     choices = ["a smaller model"]
     if dtype == torch.float32:
         half = ROOM * checkpoint.bytes_in(torch.bfloat16) / GIB

@@ -63,6 +63,7 @@ def fit(
             course.judge(ranks.agreed(evaluate()) if evaluate else None)
         if course.checkpoints.due:
             course.keep()
+    course.checkpoints.say_unwritten()
     if course.best:
         model.load_state_dict(course.best)
     done = course.progress
