@@ -36,6 +36,14 @@ def device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def gpus() -> list[torch.device]:
+    """All GPUs that this process may use; of several processes each has its own."""
+    place = device()
+    if place.type != "cuda" or ranks.count() > 1:
+        return [place] if place.type == "cuda" else []
+    return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+
+
 def precision(wanted: str, place: torch.device) -> torch.dtype:
     """The dtype of matrix products: `auto` takes bfloat16 where the hardware multiplies in it."""
     if wanted not in PRECISIONS:

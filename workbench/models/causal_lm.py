@@ -14,7 +14,7 @@ from torch.nn.functional import linear
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from workbench import machine, paths
-from workbench.errors import ParameterError
+from workbench.errors import IntegrityError, ParameterError
 from workbench.models import checkpoint
 from workbench.models.loading import (
     UNREADABLE,
@@ -176,9 +176,11 @@ def is_causal(source: Source) -> bool:
     """Whether a model's files are those of a decoder: a GGUF file, or a causal architecture."""
     if file_of(source):
         return True
-    folder = checkpoint.Folder(source, "decoder", source.path)
-    has_config = (source.path / checkpoint.CONFIG).is_file()
-    return has_config and checkpoint.is_causal(folder.json(checkpoint.CONFIG))
+    try:
+        config = checkpoint.Folder(source, "decoder", source.path).json(checkpoint.CONFIG)
+    except IntegrityError:
+        return False
+    return checkpoint.is_causal(config)
 
 
 def _load(source: Source, precision: str, *, several: bool) -> tuple[Any, Any]:
@@ -215,9 +217,7 @@ def _float_copy(source: Source, file: Path) -> Path:
 
 def _convert(source: Source, file: Path, folder: Path) -> None:
     try:
-        where: dict[str, Any] = {
-            "gguf_file": file.name, "local_files_only": True
-        }  # fmt: skip
+        where: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
         sizes = {"F32": sum(int(part.n_elements) for part in GGUFReader(file).tensors)}
         whole = checkpoint.Checkpoint(checkpoint.Folder(source, "decoder", folder), sizes)
         placement(whole, torch.float32, torch.device("cpu"), several=False)

@@ -14,7 +14,7 @@ from torch import nn
 from transformers import AutoTokenizer
 from transformers.utils import logging
 
-from workbench import machine, ranks
+from workbench import machine
 from workbench.errors import MachineError
 from workbench.models import conversion
 from workbench.models.checkpoint import Checkpoint
@@ -100,15 +100,15 @@ def placement(
     free = machine.free_memory(place)
     if needed <= free:
         return {} if place.type == "cpu" else {"device_map": {"": place}}
-    gpus = torch.cuda.device_count() if place.type == "cuda" and ranks.count() == 1 else 1
-    if several and gpus > 1:
-        memory = {gpu: int(machine.free_memory(torch.device("cuda", gpu))) for gpu in range(gpus)}
+    gpus = machine.gpus() if several and place.type == "cuda" else []
+    if len(gpus) > 1:
+        memory = {gpu.index: machine.free_memory(gpu) for gpu in gpus}
         free = sum(memory.values())
         if needed <= free:
             # Each keeps room for what it computes.
             room = {gpu: int(size / ROOM) for gpu, size in memory.items()}
             return {"device_map": "auto", "max_memory": room}
-    raise _too_large(checkpoint, dtype, place, needed=needed, free=free, gpus=gpus)
+    raise _too_large(checkpoint, dtype, place, needed=needed, free=free, gpus=len(gpus))
 
 
 def _too_large(
