@@ -19,8 +19,8 @@ from workbench.models.windows import pad
 NEAR = 1e-3
 """Most that states read in some way may differ from those of plain rows, in float32."""
 NEAR_ROUGH = 2**-4
-"""The same where weights are held in fewer bits, as a fraction of a state's length: rounding takes
-about 2**-7 of it, what is read wrongly is off by about all of it (docs/log.md)."""
+"""The same where weights are held in bfloat16, whose numbers have 8 bits, as a fraction of the
+length of a state."""
 REFUSALS = (TypeError, ValueError, RuntimeError, LookupError, AttributeError, AssertionError)
 """What a network may raise that can't be read in some way."""
 

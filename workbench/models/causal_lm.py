@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gguf import GGUFReader
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import linear
@@ -216,6 +215,8 @@ def _float_copy(source: Source, file: Path) -> Path:
 
 
 def _convert(source: Source, file: Path, folder: Path) -> None:
+    from gguf import GGUFReader
+
     try:
         where: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
         sizes = {"F32": sum(int(part.n_elements) for part in GGUFReader(file).tensors)}

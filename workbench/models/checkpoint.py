@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import torch
 import transformers
-from safetensors import SafetensorError, safe_open
 
 from workbench.errors import IntegrityError, ParameterError
 from workbench.models import conversion
@@ -43,6 +42,8 @@ ELSEWHERE = {
 """Fields of config.json, or of a part of it, that make transformers load something else."""
 IMPLEMENTATIONS = (None, "eager", "sdpa", "grouped_mm", "batched_mm")
 """Attention and experts that transformers itself holds; other names are fetched from the Hub."""
+MAX_HEADER = 100_000_000
+"""Most bytes of a safetensors header, as its own library has it."""
 DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
 }  # fmt: skip
@@ -217,7 +218,7 @@ def _wrong_kind(config: Mapping[str, Any], role: Role) -> str:
     if config.get("is_encoder_decoder"):
         return f"it is an encoder with a decoder ({named})"
     if role == "decoder" and not is_causal(config):
-        return f"it is an encoder, or no model of text ({named or 'its config names no class'})"
+        return f"its {CONFIG} names {named or 'no class'}, which is no causal language model"
     return ""
 
 
@@ -249,17 +250,26 @@ def _weight_files(folder: Folder) -> dict[str, set[str]]:
 
 
 def _header(folder: Folder, name: str, keys: set[str]) -> Counter[str]:
-    """How many numbers a file holds of each dtype; IntegrityError unless it has the `keys`."""
-    found: Counter[str] = Counter()
+    """How many numbers a file holds of each dtype; IntegrityError unless it has the `keys`.
+
+    Of the file only its header is read: to map a large one takes as much memory as there is.
+    Source: the safetensors format, https://github.com/huggingface/safetensors#format.
+    """
+    path, found = folder.path / name, Counter[str]()
     try:
-        with safe_open(folder.path / name, "pt") as file:
-            there = set(file.keys())
-            for key in there:
-                part = file.get_slice(key)
-                found[part.get_dtype()] += math.prod(part.get_shape())
-    except (OSError, ValueError, SafetensorError) as error:
-        raise folder.refused(f"{name}: {error}") from error
-    if missing := sorted(keys - there):
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(length, MAX_HEADER)))
+        header.pop("__metadata__", None)
+        for part in header.values():
+            found[part["dtype"]] += math.prod(part["shape"])
+        end = 8 + length + max(part["data_offsets"][1] for part in header.values())
+        size = path.stat().st_size
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise folder.refused(f"{name} has no safetensors header: {error}") from error
+    if size != end:
+        raise folder.refused(f"{name} has {size:,} bytes, {end:,} by its header")
+    if missing := sorted(keys - header.keys()):
         reason = f"{name} lacks {len(missing)} weights of {INDEX}, such as {missing[0]}"
         raise folder.refused(reason)
     return found

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoTokenizer
@@ -21,7 +22,7 @@ from workbench.models.checkpoint import Checkpoint
 
 UNREADABLE = (
     OSError, ValueError, LookupError, TypeError, AttributeError,
-    RuntimeError, ArithmeticError, ImportError, SafetensorError,
+    RuntimeError, ArithmeticError, ImportError, SafetensorError, StrictDataclassError,
 )  # fmt: skip
 """What transformers may raise of a damaged or odd file."""
 ROOM = 1.1
@@ -150,5 +151,7 @@ def silence() -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, or its name where it has none."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    """The first line of an error's text, with the next where it ends in a colon, or its name."""
+    lines = [line.strip() for line in str(error).strip().splitlines()]
+    several = 2 if lines and lines[0].endswith(":") else 1
+    return " ".join(lines[:several]) or type(error).__name__
