@@ -167,7 +167,7 @@ def spent(
     dtype these are held where matrix products are made in another.
     """
     products = str(dtype or "none").removeprefix("torch.")
-    weights, devices = held(model) if model else (products, str(place))
+    weights, devices = held(model) if model is not None else (products, str(place))
     return {
         "seconds": time.monotonic() - began,
         "memory_mb": peak_memory_mb(place),

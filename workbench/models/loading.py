@@ -77,6 +77,13 @@ def read_network(
         raise checkpoint.folder.refused(
             f"its file lacks {len(missing)} weights, such as {missing[0]}"
         )
+    if any(weight.is_meta for weight in network.parameters()):
+        # What no GPU had room for would be read from the disk at each step.
+        raise MachineError(
+            f"model {checkpoint.folder.source.name!r} can't be divided among the GPUs: a layer is "
+            "larger than what each has free at last",
+            do="use more GPUs, or larger ones, or a smaller model",
+        )
     result: nn.Module = network.eval()
     return result
 
