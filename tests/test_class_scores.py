@@ -321,7 +321,8 @@ def test_the_training_figure_says_which_epoch_is_kept_and_why():
     rising = figures.history(trained(0.5, 0.7), score="macro F1").caption
     assert rising == (
         "Full: epoch 2 of 2 is kept, with a macro F1 of 0.700. "
-        "It is the last, so more epochs may still help."
+        "It is the last, where the learning rate reaches 0, so this doesn't tell whether a longer "
+        "training would be better."
     )
     falling = figures.history(trained(0.7, 0.5), score="macro F1").caption
     assert falling == (

@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -291,6 +292,82 @@ def test_checkpoint_that_cannot_be_written_does_not_end_the_training(
     (run / CHECKPOINTS).write_text("in the way")
     assert learn(tiny_bert, run, monkeypatch).metrics
     assert "no checkpoint could be written" in capsys.readouterr().out
+
+
+@pytest.mark.fault(13, "the disk has no room for a checkpoint", "training goes on, said once")
+def test_checkpoints_larger_than_the_disk_takes_are_said_once_and_counted(
+    run, tiny_bert, monkeypatch, capsys
+):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))
+    try:
+        assert learn(tiny_bert, run, monkeypatch).metrics
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    said = capsys.readouterr().out
+    assert said.count("no checkpoint could be written, training goes on: ") == 1
+    assert "File too large" in said
+    assert re.search(r"\b(\d+) checkpoints could not be written", said)
+    assert not list((run / CHECKPOINTS / "1").iterdir()), "no part of one is left"
+
+
+def test_a_damaged_checkpoint_is_replaced_when_training_comes_to_its_step_again(
+    run, tiny_bert, monkeypatch, capsys
+):
+    with pytest.raises(KeyboardInterrupt):
+        learn(tiny_bert, run, monkeypatch, cut_at=4)
+    half(run / CHECKPOINTS / "1" / "000000003")
+    with pytest.raises(KeyboardInterrupt):
+        learn(tiny_bert, run, monkeypatch, cut_at=2)
+    assert "the checkpoint after step 3 is damaged" in capsys.readouterr().out
+    with pytest.raises(KeyboardInterrupt):
+        learn(tiny_bert, run, monkeypatch, cut_at=1)
+    said = capsys.readouterr().out
+    assert "going on after step 3, from a checkpoint" in said
+    assert "damaged" not in said
+    assert {p.name for p in (run / CHECKPOINTS / "1").iterdir()} == {"000000002", "000000003"}
+
+
+def test_a_log_that_cannot_be_written_does_not_end_the_training(tagger, tmp_path, capsys):
+    model, batch, loss = tagger
+    (tmp_path / HISTORY).mkdir()
+    log = Log(tmp_path)
+    fit(model, lambda _: [batch] * 2, loss, size, lambda: 0.5, Recipe(2, 1e-3), log)
+    assert capsys.readouterr().out.count("metrics.jsonl can't be written, training goes on") == 1
+    assert log.unwritten == len(log.records) > 2
+
+
+def test_each_word_counts_alike_whatever_batch_it_is_in(tagger):
+    model, _, _ = tagger
+    data = ner.load("tiny_ner")
+    rows = data.splits["train"]
+    labels = {label: place for place, label in enumerate(data.labels)}
+    segments = model.encoder.segments(list(rows["tokens"]), list(rows["document"]))
+    windows = sorted(pack(segments, 32), key=len)
+    some = [model.encoder.collate(part) for part in (windows[:1], windows[1:4], windows[4:])]
+    targets = [labels[tag] for tags in rows["ner_tags"] for tag in tags]
+
+    def loss(batch):
+        of_words = [
+            labels[rows["ner_tags"][s][w]]
+            for s, w in zip(batch.sentences, batch.words, strict=True)
+        ]
+        return torch.nn.functional.cross_entropy(model(batch), torch.tensor(of_words))
+
+    assert len({len(batch.words) for batch in some}) == 3
+    objective = Objective(model, loss, size, RECIPE)
+    divisor = objective.mean_weight(some)
+    assert divisor == pytest.approx(len(targets) / 3)
+    scaled = [float(objective.gradients(batch, divisor)) for batch in some]
+    model.zero_grad()
+    with torch.no_grad():
+        sums = [float(loss(batch)) * len(batch.words) for batch in some]
+    assert sum(scaled) / 3 == pytest.approx(sum(sums) / len(targets), rel=1e-5)
+    log = Log(None)
+    frozen = replace(RECIPE, learning_rate=1e-12, weight_decay=0.0)
+    fit(model, lambda _: some, loss, size, None, frozen, log)
+    (epoch,) = [record for record in log.records if record["event"] == "epoch"]
+    assert epoch["train_loss"] == pytest.approx(sum(sums) / len(targets), rel=1e-4)
 
 
 def test_run_by_hand_keeps_no_checkpoint(tmp_path, tiny_bert, monkeypatch):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 
 from workbench import paths, ranks
@@ -21,6 +22,11 @@ from workbench.errors import ParameterError
 
 PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "evaluate", "scikit-learn", "numpy")
 PRECISIONS = ("auto", "float32", "bfloat16")
+CONTAINERS = (
+    ("/sys/fs/cgroup", "memory.max", "memory.current", "file"),
+    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_cache"),
+)
+"""Where Linux says of a container its limit, what it holds, and how much of that is files."""
 
 
 def device() -> torch.device:
@@ -30,6 +36,14 @@ def device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def gpus() -> list[torch.device]:
+    """All GPUs that this process may use; of several processes each has its own."""
+    place = device()
+    if place.type != "cuda" or ranks.count() > 1:
+        return [place] if place.type == "cuda" else []
+    return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+
+
 def precision(wanted: str, place: torch.device) -> torch.dtype:
     """The dtype of matrix products: `auto` takes bfloat16 where the hardware multiplies in it."""
     if wanted not in PRECISIONS:
@@ -37,6 +51,48 @@ def precision(wanted: str, place: torch.device) -> torch.dtype:
     if wanted != "auto":
         return getattr(torch, wanted)
     return torch.bfloat16 if _multiplies_bfloat16(place) else torch.float32
+
+
+def held_in(wanted: str, own: torch.dtype, place: torch.device) -> torch.dtype:
+    """The dtype in which a model's weights are held, by `precision` and the checkpoint's `own`.
+
+    `bfloat16` is taken where it is asked for. With `auto` a GPU that multiplies in it holds what
+    was saved in 16 bits in it; all else is float32, in which each saved number keeps its value.
+    """
+    precision(wanted, place)
+    on_gpu = place.type == "cuda" and own.itemsize == 2 and _multiplies_bfloat16(place)
+    return (
+        torch.bfloat16 if wanted == "bfloat16" or (wanted == "auto" and on_gpu) else torch.float32
+    )
+
+
+def held(model: torch.nn.Module) -> tuple[str, str]:
+    """In which dtypes a model's weights are held, and on which devices.
+
+    >>> held(torch.nn.Linear(2, 2))
+    ('float32', 'cpu')
+    """
+    weights = list(model.parameters())
+    kinds = dict.fromkeys(str(weight.dtype).removeprefix("torch.") for weight in weights)
+    devices = dict.fromkeys(str(weight.device) for weight in weights)
+    return " and ".join(kinds), ", ".join(devices)
+
+
+def free_memory(place: torch.device) -> int:
+    """Bytes that a model may still take: on a GPU its free ones, else of this machine.
+
+    A container's own limit counts, and of what it holds the files kept in memory don't.
+    """
+    if place.type == "cuda":
+        return torch.cuda.mem_get_info(place)[0]
+    free = [psutil.virtual_memory().available]
+    for folder, limit, used, files in CONTAINERS:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            read = [(Path(folder) / name).read_text(encoding="ascii") for name in (limit, used)]
+            kept = (Path(folder) / "memory.stat").read_text(encoding="ascii")
+            in_files = int(kept.partition(f"\n{files} ")[2].split()[0])
+            free.append(int(read[0]) - int(read[1]) + in_files)
+    return max(0, min(free))
 
 
 def _multiplies_bfloat16(place: torch.device) -> bool:
@@ -68,7 +124,7 @@ def seed(value: int) -> None:
 
 
 def peak_memory_mb(place: torch.device) -> dict[str, float]:
-    """Most memory this process held so far, in MiB: resident, and on the GPU where there is one."""
+    """Most memory this process held so far, in MiB: resident, and on all GPUs where it uses any."""
     peak = _peaks(place)
     return {name: round(max(value, _before.get(name, 0)), 1) for name, value in peak.items()}
 
@@ -84,7 +140,8 @@ def reset_peak_memory(place: torch.device) -> bool:
     """
     _before.update(peak_memory_mb(place))
     if place.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(place)
+        for gpu in range(torch.cuda.device_count()):
+            torch.cuda.reset_peak_memory_stats(gpu)
     try:  # Linux: "5" sets the peak of resident memory back to what is held now (proc(5))
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
@@ -98,13 +155,24 @@ def part_memory_mb(place: torch.device) -> float:
     return round(peak.get("gpu", peak["resident"]), 1)
 
 
-def spent(began: float, place: torch.device, dtype: torch.dtype | None = None) -> dict[str, Any]:
-    """What a run took since `began` on the monotonic clock: the fields that every `Cost` has."""
+def spent(
+    began: float,
+    place: torch.device,
+    dtype: torch.dtype | None = None,
+    model: torch.nn.Module | None = None,
+) -> dict[str, Any]:
+    """What a run took since `began` on the monotonic clock: the fields that every `Cost` has.
+
+    With the run's `model`, the devices are those of its weights, and the precision says in what
+    dtype these are held where matrix products are made in another.
+    """
+    products = str(dtype or "none").removeprefix("torch.")
+    weights, devices = held(model) if model is not None else (products, str(place))
     return {
         "seconds": time.monotonic() - began,
         "memory_mb": peak_memory_mb(place),
-        "device": str(place),
-        "precision": str(dtype or "none").removeprefix("torch."),
+        "device": devices,
+        "precision": products if weights == products else f"{products}, weights in {weights}",
         "processes": ranks.count(),
     }
 
@@ -112,7 +180,8 @@ def spent(began: float, place: torch.device, dtype: torch.dtype | None = None) -
 def _peaks(place: torch.device) -> dict[str, float]:
     peak = {"resident": _resident_peak()}
     if place.type == "cuda":
-        peak["gpu"] = torch.cuda.max_memory_allocated(place) / (1 << 20)
+        gpus = range(torch.cuda.device_count())
+        peak["gpu"] = sum(map(torch.cuda.max_memory_allocated, gpus)) / (1 << 20)
     return peak
 
 

@@ -16,7 +16,7 @@ MAX_FILES = 10_000
 """Files and folders that the folder of a model or data set may hold."""
 HUB_FILES = {
     # Weights as safetensors only: other formats can carry code.
-    "model": ["*.json", "*.txt", "*.safetensors", "*.model"],
+    "model": ["*.json", "*.txt", "*.safetensors", "*.model", "*.jinja"],
     # No README.md: its front matter must not choose what is read.
     "dataset": ["*.parquet", "*.jsonl", "*.json", "*.csv", "*.tsv", "*.txt", "*.conll"],
 }

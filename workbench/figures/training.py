@@ -65,5 +65,8 @@ def _reading(method: str, epochs: list[dict], score: str) -> str:
     best = max(ends, key=lambda record: record["score"])
     kept = f"{name} {best['epoch']} of {len(ends)} is kept, with a {score} of {best['score']:.3f}."
     if best is ends[-1]:
-        return f"{kept} It is the last, so more epochs may still help."
+        return (
+            f"{kept} It is the last, where the learning rate reaches 0, so this doesn't tell "
+            "whether a longer training would be better."
+        )
     return f"{kept} Later epochs were no better on this split."

@@ -18,6 +18,9 @@ from workbench.models.windows import pad
 
 NEAR = 1e-3
 """Most that states read in some way may differ from those of plain rows, in float32."""
+NEAR_ROUGH = 2**-4
+"""The same where weights are held in bfloat16, whose numbers have 8 bits, as a fraction of the
+length of a state."""
 REFUSALS = (TypeError, ValueError, RuntimeError, LookupError, AttributeError, AssertionError)
 """What a network may raise that can't be read in some way."""
 
@@ -80,7 +83,7 @@ class Beginning:
             options["past_key_values"] = for_rows(self.cache, len(trees))
         states = self.model.body(
             ids.to(self.model.device), use_cache=self.cache is not None, **options
-        ).last_hidden_state
+        ).last_hidden_state.to(self.model.device)
         return states.flatten(0, 1), [row * width for row in range(len(trees))]
 
 
@@ -128,6 +131,14 @@ def _holds(model: CausalLM, way: Way) -> bool:
         plain = model.hidden(pad([list(row) for row in rows], 5, 0).to(model.device))
     for row, owner, wanted in zip(rows, (0, 0, 1), plain, strict=True):
         spots = [starts[owner] + spot - 2 for spot in trees[owner].spots(row)[2:]]
-        if not torch.allclose(states[spots], wanted[2 : len(row)], atol=NEAR, rtol=NEAR):
+        if not _near(states[spots], wanted[2 : len(row)]):
             return False
     return True
+
+
+def _near(found: Tensor, wanted: Tensor) -> bool:
+    """Whether states [T, H] are the same but for rounding in their dtype."""
+    if found.dtype == torch.float32:
+        return torch.allclose(found, wanted, atol=NEAR, rtol=NEAR)
+    off = torch.linalg.vector_norm((found - wanted).float(), dim=-1)
+    return bool((off <= NEAR_ROUGH * torch.linalg.vector_norm(wanted.float(), dim=-1)).all())

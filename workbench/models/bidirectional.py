@@ -15,7 +15,8 @@ from workbench.sources import Source
 
 def load(source: Source) -> tuple[Any, Any]:
     """Its tokenizer and its network; ValueError, with the reason, where that can't be."""
-    decoder = CausalLM(source)
+    # In float32 on one device, for it is trained.
+    decoder = CausalLM(source, "float32", several=False)
     tokenizer: Any = decoder.tokenizer
     network: Any = decoder.body
     end = tokenizer.eos_token
@@ -33,14 +34,14 @@ def load(source: Source) -> tuple[Any, Any]:
                 setattr(module, name, 0.0)
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-    if not _looks_ahead(network):
+    if not _looks_ahead(network, decoder.device):
         raise ValueError("its tokens can't be made to see those after them")
     return tokenizer, network
 
 
-def _looks_ahead(network: nn.Module) -> bool:
+def _looks_ahead(network: nn.Module, place: torch.device) -> bool:
     """Whether the state of a first token depends on the last."""
-    rows = torch.tensor([[1, 2, 3], [1, 2, 4]])
+    rows = torch.tensor([[1, 2, 3], [1, 2, 4]], device=place)
     with torch.inference_mode():
         mask = torch.ones_like(rows)
         found = network(input_ids=rows, attention_mask=mask, use_cache=False).last_hidden_state

@@ -7,35 +7,47 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from torch.nn.functional import linear
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from workbench import paths
+from workbench import machine, paths
 from workbench.errors import IntegrityError, ParameterError
+from workbench.models import checkpoint
+from workbench.models.loading import (
+    UNREADABLE,
+    check_vocabulary,
+    first_line,
+    placement,
+    read_network,
+    read_tokenizer,
+    silence,
+)
 from workbench.sources import Source
 
-UNREADABLE = (OSError, ValueError, KeyError, IndexError, OverflowError, NotImplementedError)
-"""What reading a damaged file may raise; of a GGUF file also struct.error."""
+HEAD_ROWS = 1 << 14
+"""Most rows of a vocabulary head that are turned into float32 at once, where it is held in less."""
 
 
 class CausalLM(nn.Module):
     """A decoder and its tokenizer. V is the size of its vocabulary, H of a hidden state."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, precision: str = "auto", *, several: bool = True) -> None:
         """Load from `source.path`: a folder with config.json and safetensors, or one GGUF file.
 
-        ParameterError where it holds neither or an encoder, IntegrityError where it can't be read.
+        The weights are held as `precision` says (`machine.held_in`) and read onto the run's device,
+        or, with `several`, over all GPUs where one has too little memory. ParameterError where the
+        path holds neither or an encoder, IntegrityError where it can't be read, MachineError where
+        the memory is too small.
         """
         super().__init__()
         self.source = source
-        self.tokenizer, self.network = _load(source)
-        self.network.eval()
+        self.tokenizer, self.network = _load(source, precision, several=several)
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Where the first weights are: token ids go there, states and logits come back there."""
         return next(self.parameters()).device
 
     @property
@@ -98,7 +110,7 @@ class CausalLM(nn.Module):
         Cohere's and Granite's multiply or divide what the head gives, Gemma's cap it.
         """
         config = self.network.config
-        found = self.head(states).float()
+        found = self._scores(states).to(self.device)
         if factor := getattr(config, "logit_scale", None):
             found = found * factor
         if divisor := getattr(config, "logits_scaling", None):
@@ -106,58 +118,75 @@ class CausalLM(nn.Module):
         cap = getattr(config, "final_logit_softcapping", None)
         return torch.tanh(found / cap) * cap if cap else found
 
+    def _scores(self, states: Tensor) -> Tensor:
+        """What the head gives in float32; also where it is held in less, a part at a time."""
+        head = self.head
+        weight: Tensor = head.weight  # type: ignore[assignment]
+        if weight.dtype == torch.float32 or not isinstance(head, nn.Linear):
+            return head(states.to(weight.dtype)).float()
+        states = states.to(weight.device, torch.float32)
+        with torch.autocast(weight.device.type, enabled=False):
+            parts = [linear(states, rows.float()) for rows in weight.split(HEAD_ROWS)]
+        found = torch.cat(parts, dim=-1)
+        return found if head.bias is None else found + head.bias.float()
+
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, without special tokens."""
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
     def hidden(self, input_ids: Tensor, **options: Any) -> Tensor:
         """Last hidden states [B, T, H] of token ids [B, T], after the final norm."""
-        return self.body(input_ids=input_ids, use_cache=False, **options).last_hidden_state
+        found = self.body(input_ids=input_ids, use_cache=False, **options).last_hidden_state
+        return found.to(self.device)
 
     def describe(self) -> str:
-        """Size, kind and device."""
+        """Size, kind, and where and in which dtype the weights are held."""
         config = self.network.config
+        dtype, devices = machine.held(self.network)
         weights = sum(parameter.numel() for parameter in self.network.parameters())
         return (
             f"{self.source.name}: {self.source.about}\n"
             f"{config.model_type}, {config.num_hidden_layers} layers of {config.hidden_size}, "
-            f"{weights / 1e6:.1f} M parameters, on {self.device}\n"
+            f"{weights / 1e6:.1f} M parameters, held in {dtype} on {devices}\n"
             f"up to {self.capacity:,} tokens, vocabulary of {config.vocab_size:,}"
         )
 
 
+def file_of(source: Source) -> Path | None:
+    """The one GGUF file that a source is or holds; None where it is something else.
+
+    ParameterError where a folder holds several.
+    """
+    files = sorted(source.path.glob("*.gguf")) if source.path.is_dir() else [source.path]
+    files = [file for file in files if file.suffix == ".gguf"]
+    if len(files) > 1:
+        raise ParameterError(
+            f"model {source.name!r} ({source.about}) holds {len(files)} GGUF files",
+            expected="one",
+            do=f"give the path of the one to read, such as {files[0]}",
+        )
+    return files[0] if files else None
+
+
 def is_causal(source: Source) -> bool:
     """Whether a model's files are those of a decoder: a GGUF file, or a causal architecture."""
-    if list(source.path.glob("*.gguf")):
+    if file_of(source):
         return True
     try:
-        architectures = AutoConfig.from_pretrained(source.path).architectures or []
-    except (OSError, ValueError, KeyError):
+        config = checkpoint.Folder(source, "decoder", source.path).json(checkpoint.CONFIG)
+    except IntegrityError:
         return False
-    return any("CausalLM" in name or "LMHead" in name for name in architectures)
+    return checkpoint.is_causal(config)
 
 
-def _load(source: Source) -> tuple[Any, Any]:
-    folder = source.path
-    if files := sorted(folder.glob("*.gguf")):
-        folder = _float_copy(source, files[0])
-    if not (folder / "config.json").is_file() or not is_causal(source):
-        raise ParameterError(
-            f"model {source.name!r} ({source.about}) is no decoder",
-            expected="a folder with a .gguf file, or with the config.json, safetensors and "
-            "tokenizer of a causal language model",
-            do="use smollm2, or hf:<id> of a causal language model",
-        )
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        network, report = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
-        )
-    except (*UNREADABLE, SafetensorError) as error:
-        do = f"remove {folder}: it is made anew from {files[0]}" if files else ""
-        raise _damaged(source, str(error).strip().splitlines()[0], do=do) from error
-    if missing := sorted(report["missing_keys"]):
-        raise _damaged(source, f"its file lacks {len(missing)} weights, such as {missing[0]}")
+def _load(source: Source, precision: str, *, several: bool) -> tuple[Any, Any]:
+    file = file_of(source)
+    path = _float_copy(source, file) if file else source.path
+    repair = f"remove {path}: it is made anew from {file}" if file else ""
+    found = checkpoint.check(checkpoint.Folder(source, "decoder", path, repair))
+    tokenizer = read_tokenizer(found)
+    network = read_network(AutoModelForCausalLM, found, precision, several=several)
+    check_vocabulary(found, tokenizer, network)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer, network
@@ -183,23 +212,23 @@ def _float_copy(source: Source, file: Path) -> Path:
 
 
 def _convert(source: Source, file: Path, folder: Path) -> None:
+    from gguf import GGUFReader
+
     try:
-        where: dict[str, Any] = {"gguf_file": file.name}
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, **where)
-        network = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **where)
+        where: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
+        sizes = {"F32": sum(int(part.n_elements) for part in GGUFReader(file).tensors)}
+        whole = checkpoint.Checkpoint(checkpoint.Folder(source, "decoder", folder), sizes)
+        placement(whole, torch.float32, torch.device("cpu"), several=False)
+        with silence():
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, trust_remote_code=False, **where)
+            network = AutoModelForCausalLM.from_pretrained(
+                file.parent, dtype=torch.float32, trust_remote_code=False, **where
+            )
     except (*UNREADABLE, struct.error) as error:
-        raise _damaged(source, str(error).strip().splitlines()[0]) from error
+        raise checkpoint.Folder(source, "decoder", file).refused(first_line(error)) from error
     # save_pretrained refuses a network that was read from GGUF, so its parts are written.
     tokenizer.save_pretrained(folder)
     network.config.save_pretrained(folder)
     tied = set(getattr(network, "all_tied_weights_keys", None) or ())
     weights = {name: value for name, value in network.state_dict().items() if name not in tied}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-def _damaged(source: Source, reason: str, *, do: str = "") -> IntegrityError:
-    return IntegrityError(
-        f"model {source.name!r} ({source.about}) can't be used as a decoder: {reason}",
-        expected="the whole files of a causal language model",
-        do=do or "use smollm2, or hf:<id> of a causal language model",
-    )

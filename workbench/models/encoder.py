@@ -11,16 +11,23 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel
 
-from workbench.errors import IntegrityError, ParameterError
+from workbench import machine
 from workbench.models import bidirectional
 from workbench.models.causal_lm import is_causal
+from workbench.models.checkpoint import Folder, check
 from workbench.models.compiled import Compiled
 from workbench.models.crf import Crf, runs_of
+from workbench.models.loading import (
+    UNREADABLE,
+    check_vocabulary,
+    first_line,
+    read_network,
+    read_tokenizer,
+)
 from workbench.models.windows import Batch, Segment, Window, collate, split_long
 from workbench.sources import Source
 
@@ -55,10 +62,11 @@ class Encoder(nn.Module):
     """A pretrained encoder and its tokenizer: hidden states for the word pieces of windows."""
 
     def __init__(self, source: Source, *, casing: bool = True) -> None:
-        """Load tokenizer and safetensors weights from `source.path`.
+        """Load tokenizer and safetensors weights from `source.path` onto the run's device.
 
         `casing` adds the letter-case embedding where the tokenizer ignores case. Raises
-        IntegrityError where the folder holds no encoder that transformers can load.
+        ParameterError where the folder holds another kind of model, IntegrityError where it can't
+        be read, MachineError where the memory is too small.
         """
         super().__init__()
         self.source = source
@@ -68,7 +76,9 @@ class Encoder(nn.Module):
         self.shapes = None
         if casing and self.tokenizer.tokenize("Ab") == self.tokenizer.tokenize("ab"):
             inputs = self.network.get_input_embeddings()
-            self.shapes = nn.Embedding(len(SHAPES), inputs.embedding_dim)
+            self.shapes = nn.Embedding(
+                len(SHAPES), inputs.embedding_dim, device=inputs.weight.device
+            )
             nn.init.zeros_(self.shapes.weight)
             if getattr(self.network.config, "word_shapes", False):
                 # Learned before and written into the token types, of which row 0 is always added.
@@ -98,12 +108,13 @@ class Encoder(nn.Module):
         """Size, kind, device, and what was added."""
         weights = sum(parameter.numel() for parameter in self.network.parameters())
         config = self.network.config
+        dtype, devices = machine.held(self.network)
         added = ", letter-case embedding added" if self.shapes is not None else ""
         added += ", no dropout"
         return (
             f"{self.source.name}: {self.source.about}\n"
             f"{config.model_type}, {config.num_hidden_layers} layers of {self.width}, "
-            f"{weights / 1e6:.1f} M parameters, on {self.device}\n"
+            f"{weights / 1e6:.1f} M parameters, held in {dtype} on {devices}\n"
             f"windows up to {self.capacity} pieces{added}"
         )
 
@@ -230,42 +241,32 @@ def new_head(width: int, labels: int, *, hidden: bool = False) -> nn.Module:
 
 
 def _load(source: Source) -> tuple[Any, Any]:
+    folder = Folder(source, "encoder", source.path)
     if is_causal(source):
         try:
             return bidirectional.load(source)
         except ValueError as error:
-            raise _not_an_encoder(source, str(error)) from error
-    if not (source.path / "config.json").is_file():
-        raise ParameterError(
-            f"model {source.name!r} ({source.about}) is no encoder: it has no config.json",
-            expected="a folder with config.json, model.safetensors and a tokenizer",
-            do="use minilm, or hf:<id> of a BERT-like model",
-        )
+            raise folder.refused(str(error)) from error
+    found = check(folder)
     try:
-        config = AutoConfig.from_pretrained(source.path)
-        for name, value in list(vars(config).items()):
-            # No dropout: on a processor its random numbers cost more than the matrix products,
-            # and a few epochs don't overfit (docs/log.md).
-            if "dropout" in name and isinstance(value, float):
-                setattr(config, name, 0.0)
-        # Byte-level tokenizers read a word of a list as they would after a space.
-        tokenizer = AutoTokenizer.from_pretrained(source.path, config=config, add_prefix_space=True)
-        network, report = AutoModel.from_pretrained(
-            source.path,
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            output_loading_info=True,
+        config = AutoConfig.from_pretrained(
+            folder.path, trust_remote_code=False, local_files_only=True
         )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise _not_an_encoder(source, str(error).strip().splitlines()[0]) from error
-    if missing := sorted(key for key in report["missing_keys"] if "pooler" not in key):
-        raise _not_an_encoder(
-            source, f"its file lacks {len(missing)} weights, such as {missing[0]}"
-        )
+    except UNREADABLE as error:
+        raise folder.refused(first_line(error)) from error
+    for name, value in list(vars(config).items()):
+        # No dropout: on a processor its random numbers cost more than the matrix products,
+        # and a few epochs don't overfit (docs/log.md).
+        if "dropout" in name and isinstance(value, float):
+            setattr(config, name, 0.0)
+    # Byte-level tokenizers read a word of a list as they would after a space.
+    tokenizer = read_tokenizer(found, config=config, add_prefix_space=True)
+    # In float32, for it is also trained.
+    network = read_network(AutoModel, found, "float32", several=False, config=config)
     special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
     if not tokenizer.is_fast or None in (*special, tokenizer.unk_token_id):
-        raise _not_an_encoder(source, "its tokenizer lacks one of [CLS], [SEP], [PAD] and [UNK]")
+        raise folder.refused("its tokenizer lacks one of [CLS], [SEP], [PAD] and [UNK]")
+    check_vocabulary(found, tokenizer, network)
     return tokenizer, network
 
 
@@ -279,12 +280,6 @@ def _space(source: Source, tokenizer: Any) -> str:
         listed = tokenizer(words, is_split_into_words=True, add_special_tokens=False)
         if listed["input_ids"] == tokenizer(space + SAMPLE, add_special_tokens=False)["input_ids"]:
             return space
-    raise _not_an_encoder(source, "its tokenizer loses the spaces between listed words")
-
-
-def _not_an_encoder(source: Source, reason: str) -> IntegrityError:
-    return IntegrityError(
-        f"model {source.name!r} ({source.about}) can't be used as an encoder: {reason}",
-        expected="a folder with config.json, model.safetensors and the tokenizer of an encoder",
-        do="use minilm, or hf:<id> of a BERT-like model",
+    raise Folder(source, "encoder", source.path).refused(
+        "its tokenizer loses the spaces between listed words"
     )

@@ -14,6 +14,9 @@ FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
 """What decoders call the norm before the vocabulary head."""
 MAX_DIFFERENCE = 1e-4
 """Most that the last layer may differ from the model's own logits, in float32."""
+ROUGH = 2**-5
+"""The same where weights are held in fewer bits, as a fraction of the largest logit: the model's
+own head rounds its logits to 2**-8 of each."""
 
 
 def final_norm(model: CausalLM) -> nn.Module:
@@ -39,7 +42,8 @@ def residuals(model: CausalLM, input_ids: Tensor) -> tuple[Tensor, Tensor]:
         output = model.network(input_ids=input_ids, output_hidden_states=True, use_cache=False)
     finally:
         hook.remove()
-    return torch.stack([*output.hidden_states[:-1], *caught]), output.logits
+    states = [each.to(model.device) for each in (*output.hidden_states[:-1], *caught)]
+    return torch.stack(states), output.logits.to(model.device)
 
 
 def read(model: CausalLM, stream: Tensor) -> Tensor:
@@ -53,11 +57,13 @@ def read(model: CausalLM, stream: Tensor) -> Tensor:
 def check(model: CausalLM, stream: Tensor, logits: Tensor) -> float:
     """Largest difference of the last layer's reading of `stream` [L + 1, ...] from `logits`.
 
-    Raises ParameterError above 1e-4: the model then does more than norm and head at its end, and
-    the readings of its layers would be wrong.
+    Raises ParameterError above 1e-4, or where weights are held in fewer bits than 32 above 1/32 of
+    the largest logit: the model then does more than norm and head at its end, and the readings of
+    its layers would be wrong.
     """
     difference = float((read(model, stream[-1]) - logits).abs().max())
-    if not difference <= MAX_DIFFERENCE:
+    exact = logits.dtype == torch.float32
+    if not difference <= (MAX_DIFFERENCE if exact else ROUGH * float(logits.abs().max())):
         raise _unreadable(
             model, f"its last layer read so is off its own logits by up to {difference:.2g}"
         )
@@ -84,7 +90,7 @@ def last_attention(model: CausalLM, input_ids: Tensor) -> Tensor:
             input_ids=input_ids[:, -1:], past_key_values=cache, output_attentions=True
         )
     length = input_ids.shape[1]
-    rows = [weights[0, :, -1] for weights in output.attentions]
+    rows = [weights[0, :, -1].to(model.device) for weights in output.attentions]
     return torch.stack([pad(row, (length - row.shape[-1], 0)) for row in rows])
 
 

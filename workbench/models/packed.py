@@ -41,6 +41,13 @@ class _Rows:
     spots: Tensor  # [N], of each token among the B * T
     mask: Tensor | None  # [B, 1, T, T], to be added; None where each sees all before it
 
+    def to(self, device: torch.device) -> "_Rows":
+        """The same on another device; keys and values stay with the layers that made them."""
+        if self.places.device == device:
+            return self
+        mask = None if self.mask is None else self.mask.to(device)
+        return _Rows(self.beginning, self.places.to(device), self.spots.to(device), mask)
+
     def of_tokens(self, found: Tensor) -> Tensor:
         """What was found for rows [B, heads, T, ...], token by token [N, heads, ...]."""
         return found.transpose(1, 2).flatten(0, 1)[self.spots]
@@ -108,7 +115,7 @@ def _attend(
     for name, option in options.items():
         if name not in HARMLESS and option is not None and option is not False:
             raise ValueError(f"packed rows know no {name}")
-    rows, layer = _reading.get(), cast(int, module.layer_idx)
+    rows, layer = _reading.get().to(query.device), cast(int, module.layer_idx)
     kind = _dtype(query.device, query.dtype)
     # As [N, heads, D], in which what belongs to a token lies together.
     query, key, value = (tensor[0].transpose(0, 1).to(kind) for tensor in (query, key, value))

@@ -161,7 +161,7 @@ def load_data(config: Config) -> "TextData":
 
 def load_model(config: Config) -> Models:
     """Load the models onto the run's device; `run` adapts copies of those that learn."""
-    from workbench import machine, sources
+    from workbench import sources
     from workbench.models.encoder import Encoder
     from workbench.models.text_classifier import biases
     from workbench.tasks import prompting
@@ -176,7 +176,7 @@ def load_model(config: Config) -> Models:
     reader = None
     if any(name.startswith(DECODER) for name in names(config.methods)):
         source = sources.resolve(config.model, "model")
-        reader = Encoder(source, casing=False).to(machine.device())
+        reader = Encoder(source, casing=False)
     return Models(both.decoder, both.encoder, reader)
 
 
@@ -208,7 +208,9 @@ def run(config: Config, model: Models, data: "TextData") -> Result:
         headline=("test/accuracy", "test/macro_f1"),
         losses={**data.losses, "cut_prompts": cut, **_losses(config, model, levels, points, rows)},
         cost=Cost(
-            **machine.spent(began, model.decoder.device, contest_methods.dtype(model.decoder)),
+            **machine.spent(
+                began, model.decoder.device, contest_methods.dtype(model.decoder), model.decoder
+            ),
             train_seconds=sum(point.answer.seconds for point in points),
             trained_pieces=sum(point.answer.pieces for point in points),
         ),

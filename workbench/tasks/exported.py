@@ -85,7 +85,9 @@ def load(folder: Path, files: dict[str, str]) -> tuple[Classifier, dict[str, Any
     fingerprint = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     source = Source(str(folder), folder, fingerprint, "a model of a run")
     encoder = Encoder(source, casing=settings["casing"])
-    plain = AutoModelForTokenClassification.from_pretrained(folder)
+    plain = AutoModelForTokenClassification.from_pretrained(
+        folder, use_safetensors=True, trust_remote_code=False, local_files_only=True
+    )
     labels = [plain.config.id2label[index] for index in range(plain.config.num_labels)]
     model: Classifier
     if settings["labels_of"] == "words":

@@ -65,7 +65,7 @@ def load_data(config: Config) -> "QuestionData":
 
 def load_model(config: Config) -> Models:
     """Load both models onto the run's device."""
-    return load_models(config.model, config.encoder)
+    return load_models(config.model, config.encoder, config.precision)
 
 
 def run(config: Config, model: Models, data: "QuestionData") -> Result:
@@ -98,7 +98,7 @@ def run(config: Config, model: Models, data: "QuestionData") -> Result:
         **compared.record(),
         headline=("test/accuracy",),
         losses=data.losses | _losses(config, asked, read),
-        cost=Cost(**machine.spent(began, model.decoder.device, asked.dtype)),
+        cost=Cost(**machine.spent(began, model.decoder.device, asked.dtype, model.decoder)),
         environment=machine.environment(),
         tables={
             "methods": costs | other_costs,

@@ -120,11 +120,11 @@ def load_data(config: Config) -> Texts:
 
 def load_model(config: Config) -> Models:
     """Load both models; ParameterError where the decoder has no such layer or no offsets."""
-    from workbench import machine, sources
+    from workbench import sources
     from workbench.models.causal_lm import CausalLM
     from workbench.models.encoder import Encoder
 
-    decoder = CausalLM(sources.resolve(config.model, "model")).to(machine.device())
+    decoder = CausalLM(sources.resolve(config.model, "model"), config.precision)
     layers = decoder.network.config.num_hidden_layers
     if config.attention_layer > layers:
         raise ParameterError(
@@ -138,7 +138,7 @@ def load_model(config: Config) -> Models:
         )
     # Without letter case, so that the encoder is as its pretraining left it.
     encoder = Encoder(sources.resolve(config.encoder, "model"), casing=False)
-    return Models(decoder, encoder.to(machine.device()).eval())
+    return Models(decoder, encoder.eval())
 
 
 def run(config: Config, model: Models, data: Texts) -> Result:
@@ -169,7 +169,7 @@ def run(config: Config, model: Models, data: Texts) -> Result:
         baselines=baselines | probed.baselines,
         comparisons=comparisons | probed.comparisons,
         losses=losses | probed.losses,
-        cost=Cost(**machine.spent(began, decoder.device, dtype)),
+        cost=Cost(**machine.spent(began, decoder.device, dtype, decoder)),
         environment=machine.environment(),
         tables={
             "parts": _parts(domains, model),

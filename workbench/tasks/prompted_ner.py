@@ -72,15 +72,14 @@ def load_data(config: Config) -> "NerData":
 
 def load_model(config: Config) -> Models:
     """Load the decoder, and the encoder if it is to choose shots, onto the run's device."""
-    from workbench import machine, sources
+    from workbench import sources
     from workbench.models.causal_lm import CausalLM
     from workbench.models.encoder import Encoder
 
-    place = machine.device()
-    decoder = CausalLM(sources.resolve(config.model, "model")).to(place)
+    decoder = CausalLM(sources.resolve(config.model, "model"), config.precision)
     if config.shot_choice != "nearest":
         return Models(decoder, None)
-    encoder = Encoder(sources.resolve(config.encoder, "model"), casing=False).to(place)
+    encoder = Encoder(sources.resolve(config.encoder, "model"), casing=False)
     return Models(decoder, encoder)
 
 
@@ -121,7 +120,7 @@ def run(config: Config, model: Models, data: "NerData") -> Result:
         baselines=scored.baselines,
         comparisons=scored.comparisons,
         losses={**data.losses, **lost},
-        cost=Cost(**machine.spent(began, model.decoder.device, dtype)),
+        cost=Cost(**machine.spent(began, model.decoder.device, dtype, model.decoder)),
         environment=machine.environment(),
         tables={
             **ner_scores.tables(sample, tags, reference=False),

@@ -148,19 +148,18 @@ def load_data(config: Config) -> "TextData":
 
 def load_model(config: Config) -> Models:
     """Load both models onto the run's device."""
-    return load_models(config.model, config.encoder)
+    return load_models(config.model, config.encoder, config.precision)
 
 
-def load_models(decoder: str, encoder: str) -> Models:
+def load_models(decoder: str, encoder: str, precision: str = "auto") -> Models:
     """Load a decoder and an encoder by their names onto the run's device."""
-    from workbench import machine, sources
+    from workbench import sources
     from workbench.models.causal_lm import CausalLM
     from workbench.models.encoder import Encoder
 
-    place = machine.device()
     return Models(
-        CausalLM(sources.resolve(decoder, "model")).to(place),
-        Encoder(sources.resolve(encoder, "model"), casing=False).to(place),
+        CausalLM(sources.resolve(decoder, "model"), precision),
+        Encoder(sources.resolve(encoder, "model"), casing=False),
     )
 
 
@@ -292,7 +291,7 @@ def _cost(began: float, model: Models, learned: dict[str, "Answer"], asked: "Ask
     from workbench import machine
 
     return Cost(
-        **machine.spent(began, model.decoder.device, asked.dtype),
+        **machine.spent(began, model.decoder.device, asked.dtype, model.decoder),
         train_seconds=sum(answer.seconds for answer in learned.values()),
         trained_pieces=sum(answer.pieces for answer in learned.values()),
     )

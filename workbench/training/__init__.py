@@ -47,9 +47,11 @@ def fit(
     `epoch_batches(epoch)` gives the epoch's batches in order, the same whenever it is asked, each
     with its number of `pieces` (padding not counted) and its `items`; `loss(batch)` the mean loss
     of one and `weight(batch)` what that mean was divided by, `evaluate()` a score to make large;
-    without it the last epoch is kept. `log` gets one record a report and one an epoch. A run in
-    batch goes on from its last good checkpoint. Raises TrainingError when a loss or a gradient is
-    not finite, with the batch's items in `failed_batch.json`, or when a GPU's memory is full.
+    without it the last epoch is kept. What is minimised, and reported for an epoch, is the mean
+    over all its texts or words: a batch's loss is scaled by its weight over that of the mean batch.
+    `log` gets one record a report and one an epoch. A run in batch goes on from its last good
+    checkpoint. Raises TrainingError when a loss or a gradient is not finite, with the batch's items
+    in `failed_batch.json`, or when a GPU's memory is full.
 
     Where several processes train together each takes its part of every batch (`ranks`).
     """
@@ -61,6 +63,7 @@ def fit(
             course.judge(ranks.agreed(evaluate()) if evaluate else None)
         if course.checkpoints.due:
             course.keep()
+    course.checkpoints.say_unwritten()
     if course.best:
         model.load_state_dict(course.best)
     done = course.progress
@@ -91,13 +94,13 @@ class _Course:
         if not progress.steps:
             with meter.paused():
                 announce(self.objective, meter.batches)
-        count = len(meter.batches)
+        count, divisor = len(meter.batches), self.objective.mean_weight(meter.batches)
         for index in range(progress.step, count):
             rate = recipe.rate_at((progress.epoch - 1 + (index + 0.5) / count) / recipe.epochs)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["scale"]
             batch = meter.batches[index]
-            values = self.objective.step(self.optimizer, batch)
+            values = self.objective.step(self.optimizer, batch, divisor)
             self.average.add(progress.steps + index - progress.step)
             meter.add(values, batch.pieces)
             if self.checkpoints.due and index + 1 < count:

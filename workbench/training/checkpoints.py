@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -57,6 +58,8 @@ class Checkpoints:
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
         self.last = time.monotonic()
+        self.unwritten = 0
+        """How many could not be written."""
 
     @property
     def due(self) -> bool:
@@ -71,9 +74,10 @@ class Checkpoints:
         optimizer: torch.optim.Optimizer,
         kept: dict[str, Weights],
     ) -> None:
-        """Write one and remove the oldest; where it can't be written, say so and train on.
+        """Write one and remove the oldest; where it can't be written, say so once and train on.
 
-        `kept` are further weights: the `best` so far, and their `average`.
+        `kept` are further weights: the `best` so far, and their `average`. One that is there
+        already, which a training that was cut off found damaged, is replaced.
         """
         assert self.folder is not None
         place = self.folder / f"{progress.steps:09d}"
@@ -86,10 +90,12 @@ class Checkpoints:
                 os.fsync(file.fileno())
             facts = dataclasses.asdict(progress) | {"sha256": _sha256(partial / TENSORS)}
             write_json(partial / PROGRESS, facts)
-            partial.replace(place)
-        except OSError as error:
+            self._put(partial, place)
+        except (OSError, SafetensorError) as error:
             shutil.rmtree(partial, ignore_errors=True)
-            print(f"\nno checkpoint could be written: {error}")
+            self.unwritten += 1
+            if self.unwritten == 1:
+                print(f"\nno checkpoint could be written, training goes on: {error}", flush=True)
         for old in self._there()[KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
         self.last = time.monotonic()
@@ -109,11 +115,25 @@ class Checkpoints:
         print(f"going on after step {progress.steps:,}, from a checkpoint")
         return progress, _restore(tensors, model, optimizer)
 
+    def _put(self, partial: Path, place: Path) -> None:
+        """Give a whole one its name; one that has it already is set aside until then."""
+        aside = place.with_name(f".{place.name}.replaced")
+        shutil.rmtree(aside, ignore_errors=True)
+        if place.exists():
+            place.replace(aside)
+        partial.replace(place)
+        shutil.rmtree(aside, ignore_errors=True)
+
+    def say_unwritten(self) -> None:
+        """Say at the end of a training how many checkpoints it did without, if several."""
+        if self.unwritten > 1:
+            print(f"{self.unwritten} checkpoints could not be written", flush=True)
+
     def _newest(self) -> tuple[Progress, Weights] | None:
         for place in self._there():
             try:
                 return _read(place)
-            except (OSError, ValueError, TypeError) as error:
+            except (OSError, ValueError, TypeError, AttributeError, SafetensorError) as error:
                 print(f"the checkpoint after step {int(place.name):,} is damaged ({error})")
         return None
 

@@ -37,6 +37,8 @@ class Log:
         self.directory = directory
         self.records: list[dict[str, Any]] = []
         self.trainings = 0
+        self.unwritten = 0
+        """How many records could not be appended."""
 
     def __call__(self, record: dict[str, Any]) -> None:
         """Take one record of an epoch's `step` or of an `epoch`'s end."""
@@ -73,9 +75,16 @@ class Log:
     def _write(self, record: dict[str, Any]) -> None:
         if not self.directory:
             return
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with (self.directory / HISTORY).open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(record, allow_nan=False) + "\n")
+        line = json.dumps(record, allow_nan=False) + "\n"
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with (self.directory / HISTORY).open("a", encoding="utf-8") as lines:
+                lines.write(line)
+        except OSError as error:
+            # All records are kept in memory and written with the result: training goes on.
+            if not self.unwritten:
+                print(f"\n{HISTORY} can't be written, training goes on: {error}", flush=True)
+            self.unwritten += 1
 
 
 class Meter:

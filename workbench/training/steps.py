@@ -1,8 +1,8 @@
-"""One step of training: gradients of a batch's mean loss, clipped, and AdamW."""
+"""One step of training: gradients of a batch's loss, clipped, and AdamW."""
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +20,13 @@ PRETRAINED = "network."
 
 @dataclass(frozen=True)
 class Objective:
-    """What training makes small: a model's mean loss over a batch, and how its steps are made."""
+    """What training makes small: a model's mean loss over its items, and how its steps are made."""
 
     model: nn.Module
     loss: Callable[[Any], Tensor]
     """The mean loss of a batch."""
     weight: Callable[[Any], float]
-    """What that mean was divided by."""
+    """What that mean was divided by: how many texts or words the batch holds, or their weights."""
     recipe: Recipe
 
     @property
@@ -34,27 +34,39 @@ class Objective:
         """Where the model is."""
         return next(self.model.parameters()).device
 
-    def step(self, optimizer: torch.optim.Optimizer, batch: Any) -> Tensor:
+    def mean_weight(self, batches: Sequence[Any]) -> float:
+        """What a batch holds on average: each item of an epoch counts alike when divided by it.
+
+        Batches hold about equally many pieces, so one of short texts holds more of them; by the
+        mean of its own batch a short text would count less than a long one.
+        """
+        return sum(map(self.weight, batches)) / len(batches)
+
+    def step(
+        self, optimizer: torch.optim.Optimizer, batch: Any, divisor: float | None = None
+    ) -> Tensor:
         """One optimiser step; the batch's loss and its gradients' norm before clipping [2].
 
-        They stay on the device, so that nothing waits for them.
+        They stay on the device, so that nothing waits for them. `divisor` as for `gradients`.
         """
         with self.memory_explained(batch.pieces):
-            value = self.gradients(batch)
+            value = self.gradients(batch, divisor)
             limit = self.recipe.max_grad_norm
             norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
             optimizer.step()
             optimizer.zero_grad()
         return torch.stack([value, norm])
 
-    def gradients(self, batch: Any) -> Tensor:
-        """Leave the gradients of the batch's mean loss in the parameters, and return that loss."""
+    def gradients(self, batch: Any, divisor: float | None = None) -> Tensor:
+        """Leave the gradients of the batch's loss in the parameters, and return that loss.
+
+        The loss is the sum over the batch's items by `divisor`, or their mean without one.
+        """
+        divisor = divisor or self.weight(batch)
         total = torch.zeros((), device=self.device)
         for part in self._parts(ranks.part(batch)):
             with autocast(self.recipe.dtype, self.device):
-                value = self.loss(part)
-                if part is not batch:  # the sum over all parts is the mean over the batch
-                    value = value * (self.weight(part) / self.weight(batch))
+                value = self.loss(part) * (self.weight(part) / divisor)
             value.backward()  # type: ignore[no-untyped-call]
             total += value.detach()
         alone = ranks.count() == 1
