@@ -15,6 +15,8 @@ from pydantic_core import ErrorDetails
 
 from workbench.errors import ParameterError
 
+MainMeasure = Literal["accuracy", "entity_f1", "bits_per_byte"]
+
 
 class Config(BaseModel):
     """Parameters of one task. A subclass adds fields and names its task."""
@@ -36,6 +38,13 @@ class Config(BaseModel):
     content."""
     validation: ClassVar[dict[str, str]] = {}
     """Metrics that a search may go by -> the training in the run's history whose score they are."""
+    right: ClassVar[str] = ""
+    """What makes an item right, in words, for comparisons; empty where no item is."""
+    main_measure: ClassVar[MainMeasure] = "accuracy"
+    """What two runs are compared by on the items they share."""
+    test: ClassVar[tuple[str, ...]] = ()
+    """Parameters that change the test items or the question: runs that differ in one are no
+    settings of one test, so a leaderboard ranks them apart."""
     _directory: Path | None = PrivateAttr(default=None)
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
