@@ -400,7 +400,7 @@ def test_labels_are_compared_by_macro_f1_too():
         assert metric.value == pytest.approx(expected)
         assert metric.low < metric.value < metric.high
     assert found.difference.value == pytest.approx(found.b.value - found.a.value)
-    assert found.difference.how.startswith("basic bootstrap over 600 items")
+    assert found.difference.how.startswith("normal interval, less the bias, from a")
 
 
 def test_token_accuracy_is_the_one_that_the_run_itself_reports(monkeypatch, tmp_path):

@@ -63,8 +63,8 @@ def _of_macro_f1(made: Callable[..., Metric | None], counts: Counts) -> Metric |
     """`measure` or `difference` of macro F1 over the gold labels of `counts`.
 
     A rare label's F1 is lower, or missing, in resamples: the bootstrap's mean lies below the value,
-    about as far as the value lies below the truth. The basic interval takes that back. Where the
-    typical label has under 5 items it no longer does (benchmarks/coverage.py).
+    about as far as the value lies below the truth. The interval takes that back. Where the typical
+    label has under 5 items it no longer can (benchmarks/coverage.py): there is none then.
     """
     gold = counts[..., 2].sum(axis=0)
     gold = gold[gold > 0]
