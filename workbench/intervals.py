@@ -36,7 +36,8 @@ def few_apart(value: float, variance: float, clusters: float) -> tuple[float, fl
     added = 2 + 2 * value**2 * clusters / more
     error = math.sqrt(variance * clusters**2 + added) / more
     p = math.erfc(abs(centre) / error / math.sqrt(2))
-    return centre - NORMAL_95 * error, centre + NORMAL_95 * error, p
+    half = NORMAL_95 * error
+    return max(-1.0, centre - half), min(1.0, centre + half), p
 
 
 def few_on_one_side(share: float, variance: float, clusters: float) -> float | None:

@@ -122,8 +122,8 @@ def difference(
     """A statistic of the first less that of the second, of counts [clusters, 2, ...], paired.
 
     Metrics and reasons as of `measure`, with a two-sided p-value. Where the two differ in under 10
-    clusters, the bootstrap draws from those few alone: the interval of shares is then Agresti's and
-    Min's (`few_apart`); other units have none.
+    clusters, or alike in all, the bootstrap draws from too little: the interval of shares is then
+    Agresti's and Min's (`few_apart`); other units have none.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         value = float(_minus(statistic, pairs.sum(axis=0)[None])[0])
@@ -137,13 +137,15 @@ def difference(
         found = _minus(statistic, resample(pairs) if samples is None else samples)
     apart = int((pairs[:, 0] != pairs[:, 1]).reshape(len(pairs), -1).any(axis=1).sum())
     facts = {"value": value, "n": n, "unit": unit}
-    if apart >= MIN_CLUSTERS:
+    spread = float(np.nanvar(found))
+    if apart >= MIN_CLUSTERS and spread > 0:
         low, high, p = debiased(value, found) if biased else interval(found)
         how = bootstrapped(defined, clusters, biased=biased)
         return Metric(**facts, low=low, high=high, how=how, p=p)
     if unit != "share":
-        return Metric(**facts, how=f"no interval: the two differ in {apart} {clusters} only")
-    low, high, p = few_apart(value, float(np.nanvar(found)), size or defined)
+        how = f"no interval: the two differ in {apart} of {defined:,} {clusters}"
+        return Metric(**facts, how=how)
+    low, high, p = few_apart(value, spread, size or defined)
     how = f"Agresti-Min interval: the two differ in {apart} of {defined:,} {clusters}"
     return Metric(**facts, low=low, high=high, how=how, p=p)
 

@@ -40,8 +40,8 @@ def contest(result: Result) -> Html:
         f"Accuracy{', ' + spread if spread else ', one draw of examples'}, on the same "
         f"{curve[0]['n']:,} test items. Prompts stand in the first column of numbers: they use no "
         f"more than {sizes[0]:,} labels. The difference is paired, in brackets its 95 % interval: "
-        f"{curve[0]['how']}. {correction(differences)} Times are of the largest number of examples and of this machine; a "
-        "prompt's is that of all its templates."
+        f"{curve[0]['how']}. {correction(differences)} Times are of the largest number of examples "
+        "and of this machine; a prompt's is that of all its templates."
     )
     levels = result.tables["levels"]
     return Html(table(heads, rows, rule_before=levels[0]["method"]) + note(text))

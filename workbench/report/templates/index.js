@@ -224,18 +224,19 @@ function minus(b, a, drawn, unit, what, rules) {
     || a[1][place] !== b[1][place]).length;
   const samples = drawn[1].map((each, place) => each - drawn[0][place])
     .filter((each) => !Number.isNaN(each));
-  if (apart >= rules.min_clusters) {
+  const spread = variance(samples);
+  if (apart >= rules.min_clusters && spread > 0) {
     const [low, high] = middle(samples, rules);
     return { value, low, high, how: bootstrapped(defined, what, rules) };
   }
   if (unit !== "share") {
-    return { value, how: `no interval: the two differ in ${apart} ${what} only` };
+    return { value, how: `no interval: the two differ in ${apart} of ${number(defined)} ${what}` };
   }
   const more = defined + 2;
   const centre = value * defined / more;
   const added = 2 + 2 * value ** 2 * defined / more;
-  const half = rules.normal_95 * Math.sqrt(variance(samples) * defined ** 2 + added) / more;
-  return { value, low: centre - half, high: centre + half,
+  const half = rules.normal_95 * Math.sqrt(spread * defined ** 2 + added) / more;
+  return { value, low: Math.max(-1, centre - half), high: Math.min(1, centre + half),
     how: `Agresti-Min interval: the two differ in ${apart} of ${number(defined)} ${what}` };
 }
 
