@@ -54,6 +54,9 @@ def test_token_report_covers_every_label_and_agrees_with_counts(no_network):
     flat = [[tag for tags in side for tag in tags] for side in (GOLD, predicted)]
     ours = np.nan_to_num(m.f1(counts))
     assert ours == pytest.approx(f1_score(*flat, labels=LABELS, average=None, zero_division=0))
+    # I-LOC is nowhere: it has a row of 0, and no part in the average.
+    assert report["macro avg"]["f1-score"] == pytest.approx(f1_score(*flat, average="macro"))
+    assert m.macro_f1(counts) == pytest.approx(report["macro avg"]["f1-score"])
 
 
 def test_interval_agrees_with_scipy():
