@@ -68,8 +68,10 @@ def _of_macro_f1(made: Callable[..., Metric | None], counts: Counts) -> Metric |
     """
     gold = counts[..., 2].sum(axis=0)
     gold = gold[gold > 0]
-    # As many items, shared evenly among labels, would tell the mean over labels as precisely.
-    size = len(gold) ** 2 / (1 / gold).sum() if len(gold) else None
+    # So many independent items would tell their accuracy as precisely as these tell the mean over
+    # labels, if those of a cluster were all alike.
+    alike = min(1.0, len(counts) / gold.sum()) if len(gold) else 1.0
+    size = alike * len(gold) ** 2 / (1 / gold).sum() if len(gold) else None
     found = made(macro_f1, biased=True, size=size)
     if found is None or found.low is None or np.median(gold) >= MIN_OF_LABEL:
         return found

@@ -17,7 +17,9 @@ def wilson(share: float, n: float) -> tuple[float, float]:
     squared = NORMAL_95**2 / n
     centre = (share + squared / 2) / (1 + squared)
     half = NORMAL_95 * math.sqrt(share * (1 - share) / n + squared / (4 * n)) / (1 + squared)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # Rounding may leave the ends of 0 and of 1 a hair inside.
+    low = 0.0 if share == 0 else max(0.0, centre - half)
+    return low, 1.0 if share == 1 else min(1.0, centre + half)
 
 
 def few_apart(value: float, variance: float, clusters: float) -> tuple[float, float, float]:
