@@ -38,30 +38,6 @@ def resample(counts: Counts, *, seed: int = 0, resamples: int = RESAMPLES) -> Co
     return np.concatenate(sums)
 
 
-def bootstrap(
-    counts: Counts, statistic: Statistic, *, seed: int = 0, samples: Counts | None = None
-) -> tuple[float, float, float]:
-    """Value and 95 % percentile interval of a statistic of summed counts.
-
-    `counts` is [clusters, ...]; `statistic` maps sums [samples, ...] to values [samples]. Clusters
-    are drawn with replacement (Efron and Tibshirani 1993, sections 6.2 and 13.3); `samples` are
-    the sums where `resample` made them already. NaN samples, for instance of a class that was not
-    drawn, are left out; where the value itself is NaN, so is the interval. Raises ValueError
-    without clusters.
-
-    >>> bootstrap(np.ones((5, 2)), lambda sums: sums[:, 0] / sums[:, 1])
-    (1.0, 1.0, 1.0)
-    """
-    if samples is None:
-        samples = resample(counts, seed=seed)
-    value = float(statistic(counts.sum(axis=0)[None])[0])
-    if math.isnan(value):
-        return math.nan, math.nan, math.nan
-    tail = (1 - LEVEL) / 2
-    low, high = np.nanquantile(statistic(samples), [tail, 1 - tail])
-    return value, float(low), float(high)
-
-
 def measure(
     counts: Counts,
     statistic: Statistic,
@@ -151,7 +127,11 @@ def difference(
 
 
 def interval(samples: Counts) -> tuple[float, float, float]:
-    """The middle 95 % of resampled values, NaN left out, and the p-value of 0."""
+    """The middle 95 % of resampled values, NaN left out, and the p-value of 0.
+
+    The percentile interval of Efron and Tibshirani 1993, "An Introduction to the Bootstrap",
+    section 13.3.
+    """
     tail = (1 - LEVEL) / 2
     low, high = np.nanquantile(samples, [tail, 1 - tail])
     return float(low), float(high), p_value(samples)
