@@ -12,12 +12,14 @@ import pandas
 import pytest
 from scipy import stats as scipy_stats
 from scipy.stats import bootstrap as scipy_bootstrap
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, f1_score
 
-from workbench import cli, comparison, tasks
-from workbench.comparison import draws, marks, pairs, text
+from workbench import cli, comparison, flow, tasks
+from workbench.comparison import draws, marks, pairs, ratios, text
 from workbench.data.text import UNPARSED
 from workbench.errors import DataError, ParameterError
+from workbench.iob import spans, to_iob2
+from workbench.metrics import EntityScores
 from workbench.result import ITEM_COLUMNS, Cost, Result
 
 LABELS = ("angry", "calm", "glad")
@@ -149,7 +151,7 @@ def test_less_loss_is_better_and_items_without_one_are_counted():
     assert found.measures["loss"].a.n == 197
     assert (found.losses["loss"].count, found.losses["loss"].of) == (3, 200)
     none = comparison.compare(run(rows(gold, gold)), run(rows(gold, gold, losses=losses)))
-    assert set(none.measures) == {"accuracy"}
+    assert set(none.measures) == {"accuracy", "macro_f1"}
     assert none.losses["loss"].count == 200
 
 
@@ -158,18 +160,23 @@ def test_a_run_beside_itself_differs_by_nothing_at_all():
     result = run(rows(a, gold, clusters=clusters, losses=losses[0]))
     found = comparison.compare(result, result)
     for measure in found.measures.values():
-        metric = measure.difference
-        assert (metric.value, metric.low, metric.high) == (0, 0, 0)
+        assert measure.difference.value == 0
         assert measure.verdict == "cannot tell"
-        assert measure.detectable is None
+        assert not measure.borderline
         assert measure.a == measure.b
-    assert set(found.measures) == {"accuracy", "loss"}
+    assert set(found.measures) == {"accuracy", "macro_f1", "loss"}
+    # That 40 clusters agree does not show that all would: with one more for either side, the
+    # standard error is sqrt(2) / 42.
+    alike = found.measures["accuracy"].difference
+    assert (alike.low, alike.high) == pytest.approx((-1.96 * 2**0.5 / 42, 1.96 * 2**0.5 / 42))
+    assert found.measures["loss"].difference.low is None
+    assert found.measures["loss"].detectable is None
     assert (found.counts["only_a"], found.counts["only_b"]) == (0, 0)
     assert found.parameters == {}
     shown = text.as_text(found)
     assert "parameters: none differs" in shown
-    assert "B - A  +0.000 [+0.000, +0.000]: cannot tell which is better" in shown
-    assert "8 of 10" not in shown
+    assert "B - A  +0.000 [-0.066, +0.066]: cannot tell which is better" in shown
+    assert "loss: no interval: the two differ in 0 of 40 clusters of items" in shown
 
 
 def test_only_shared_items_are_compared_and_the_others_are_counted():
@@ -277,8 +284,12 @@ def test_a_sequence_is_right_as_a_whole_and_its_tokens_one_by_one():
     gold = [list(chance.choice(["O", "B-PER"], chance.integers(1, 6))) for _ in range(50)]
     a = [list(np.where(chance.random(len(tags)) < 0.8, tags, "B-LOC")) for tags in gold]
     b = [tags[:-1] for tags in gold]
-    found = comparison.compare(run(rows(a, gold), task="ner"), run(rows(b, gold), task="ner"))
+    said = {"right": "a sentence with every tag right", "main_measure": "entity_f1"}
+    found = comparison.compare(run(rows(a, gold), **said), run(rows(b, gold), **said))
     assert found.right == "a sentence with every tag right"
+    old = comparison.compare(run(rows(a, gold)), run(rows(b, gold), **said))
+    assert old.right == "an item with every label right; or a sentence with every tag right"
+    assert next(iter(old.measures)) == "accuracy", "an old record names no measure"
     assert found.measures["accuracy"].a.value == np.mean(
         [x == y for x, y in zip(a, gold, strict=True)]
     )
@@ -290,6 +301,106 @@ def test_a_sequence_is_right_as_a_whole_and_its_tokens_one_by_one():
     assert tokens.a.n == len(flat[0])
     example = found.examples["only_a"][0]
     assert example.a == example.gold != example.b
+
+
+def tagged(seed, *, n=120, right=(0.7, 0.8), documents=40):
+    """Gold IOB2 tags of n sentences, two sets of predictions, and the sentences' documents."""
+    chance = np.random.default_rng(seed)
+    tags = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+    gold = [
+        to_iob2(list(map(str, chance.choice(tags, chance.integers(1, 9)))))[0] for _ in range(n)
+    ]
+    found = [
+        [
+            [tag if chance.random() < share else str(chance.choice(tags)) for tag in row]
+            for row in gold
+        ]
+        for share in right
+    ]
+    return gold, *found, np.sort(chance.integers(0, documents, n))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_entities_of_each_item_are_those_that_iob_reads(seed):
+    gold, a, _, _ = tagged(seed, right=(0.5, 0.5))
+    a[3], a[4], gold[5] = [*a[3], "B-LOC"], [], []
+    counts = ratios.entities(ratios.Labels.of(gold), ratios.Labels.of(a))
+    expected = [
+        (len(spans(x) & spans(y)), len(spans(y)), len(spans(x)))
+        for x, y in zip(gold, a, strict=True)
+    ]
+    assert counts.tolist() == list(map(list, expected))
+
+
+def test_taggers_are_compared_by_entity_f1_drawn_by_document():
+    gold, a, b, documents = tagged(7)
+    said = {"main_measure": "entity_f1", "right": "a sentence with every tag right"}
+    found = comparison.compare(
+        run(rows(a, gold, clusters=documents), **said),
+        run(rows(b, gold, clusters=documents), **said),
+    )
+    assert list(found.measures) == ["entity_f1", "accuracy", "token_accuracy"]
+    measure = found.measures["entity_f1"]
+    for metric, tags in ((measure.a, a), (measure.b, b)):
+        expected = EntityScores().compute(predictions=tags, references=gold)["f1"]
+        assert metric.value == pytest.approx(expected)
+        assert metric.n == sum(len(spans(each)) for each in gold)
+    assert measure.difference.value == pytest.approx(measure.b.value - measure.a.value)
+
+    def f1(x, wx, y, wy, _):
+        return y.sum() / wy.sum() - x.sum() / wx.sum()
+
+    sums = [ratios.f1_parts(ratios.entities(ratios.Labels.of(gold), ratios.Labels.of(tags)))
+            for tags in (a, b)]  # fmt: skip
+    columns = np.hstack(sums).T
+    low, high = interval(columns, np.ones(len(gold)), documents, f1)
+    width = high - low
+    assert measure.difference.low == pytest.approx(low, abs=0.1 * width)
+    assert measure.difference.high == pytest.approx(high, abs=0.1 * width)
+    assert "entity F1, n = " in text.as_text(found)
+
+
+def windows(losses, texts, **changes):
+    """Running text as an inspection keeps it: total nats of each text, and no labels."""
+    keys = [f"{place:012x}" for place in range(len(texts))]
+    frame = rows(keys, keys, losses=losses, split="wiki", clusters=keys)
+    frame["input"] = [[each] for each in texts]
+    return run(frame, main_measure="bits_per_byte", task="pretraining", **changes)
+
+
+def test_decoders_are_compared_by_bits_per_byte_whatever_their_tokenizers():
+    chance = np.random.default_rng(0)
+    texts = ["é" * int(size) for size in chance.integers(20, 90, 60)]
+    size = np.array([len(each.encode()) for each in texts])
+    a, b = size * chance.normal(0.7, 0.1, 60), size * chance.normal(0.6, 0.1, 60)
+    found = comparison.compare(windows(a, texts), windows(b, texts))
+    assert list(found.measures) == ["bits_per_byte"]
+    measure = found.measures["bits_per_byte"]
+    assert measure.a.value == pytest.approx(a.sum() / np.log(2) / size.sum())
+    assert measure.b.value == pytest.approx(b.sum() / np.log(2) / size.sum())
+    assert measure.a.unit == "bits per byte"
+    assert measure.verdict == "better", "fewer bits are better"
+    assert (found.right, found.counts, found.examples) == ("", {}, {})
+    shown = text.as_text(found)
+    assert "bits per byte, n = 60" in shown
+    assert "accuracy" not in shown
+    assert "right" not in shown
+    missing = b.copy()
+    missing[4] = np.nan
+    lacking = comparison.compare(windows(a, texts), windows(missing, texts))
+    assert next(iter(lacking.measures)) == "accuracy", "without a loss of each there are no bits"
+
+
+def test_labels_are_compared_by_macro_f1_too():
+    gold, a, b, _, _ = drawn(9)
+    b[:30] = [UNPARSED] * 30
+    found = comparison.compare(run(rows(a, gold)), run(rows(b, gold))).measures["macro_f1"]
+    for metric, guess in ((found.a, a), (found.b, b)):
+        expected = f1_score(gold, guess, average="macro", labels=LABELS)
+        assert metric.value == pytest.approx(expected)
+        assert metric.low < metric.value < metric.high
+    assert found.difference.value == pytest.approx(found.b.value - found.a.value)
+    assert found.difference.how.startswith("normal interval, less the bias, from a")
 
 
 def test_token_accuracy_is_the_one_that_the_run_itself_reports(monkeypatch, tmp_path):
@@ -304,8 +415,22 @@ def test_token_accuracy_is_the_one_that_the_run_itself_reports(monkeypatch, tmp_
     )
 
 
-def test_phrases_are_of_tasks_that_exist():
-    assert set(comparison.RIGHT) <= set(tasks.TASKS)
+def test_every_task_says_what_its_items_are_compared_by():
+    for name, module in tasks.TASKS.items():
+        config = module.Config
+        assert config.main_measure in ratios.KINDS, name
+        assert bool(config.right) == ratios.KINDS[config.main_measure].has_right, name
+        assert set(config.test) <= set(config.model_fields), name
+
+
+def test_a_run_records_what_its_task_says_of_the_test(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    config = flow.start("template", {"seed": 0, "dataset": "tiny_ner"})
+    result = flow.run(config, flow.load_model(config), flow.load_data(config))
+    assert result.main_measure == "entity_f1"
+    assert result.right == "a sentence with every tag right"
+    assert result.test == {}
+    assert len(result.items) > 0, "what was attached is still there"
 
 
 def test_a_runs_own_method_is_that_of_its_record_or_the_only_one_or_its_models():
@@ -330,7 +455,8 @@ def saved(reports, capsys):
     for name, own in (("20-fine-aaa1", a), ("20-fine-aab2", b)):
         frames = rows(own, gold, method="full"), rows(gold, gold, method="LoRA")
         parameters = {"seed": 0, "epochs": len(name) if own is a else 1}
-        run(*frames, method="full", parameters=parameters).save(reports / "runs" / name)
+        said = {"right": "a text that got its gold label", "parameters": parameters}
+        run(*frames, method="full", **said).save(reports / "runs" / name)
     capsys.readouterr()
     return "20-fine-aaa1", "20-fine-aab2"
 

@@ -16,10 +16,11 @@ from bs4 import BeautifulSoup
 
 from workbench import comparison, paths, state
 from workbench.batch import runner
+from workbench.iob import to_iob2
 from workbench.report import index, leaderboard, pairs, planned, rows, verified
 from workbench.result import ITEM_COLUMNS, RESULT, Cost, Metric, Result
 
-CHROMIUM = shutil.which("chromium")
+CHROMIUM, NODE = shutil.which("chromium"), shutil.which("node")
 SPEC = importlib.util.spec_from_file_location(
     "index_page", paths.ROOT / "benchmarks" / "index_page.py"
 )
@@ -290,6 +291,32 @@ def test_data_of_one_name_and_other_content_has_its_own_board(tmp_path):
     assert [each.data for each in found] == ["mine (11111111)", "mine (22222222)"]
 
 
+def test_different_tests_are_no_settings_of_one(tmp_path):
+    for name, (distractors, value) in enumerate([("near", 0.4), ("random", 0.7), ("random", 0.6)]):
+        made = {"distractors": distractors, "shots": name}
+        test = {"distractors": distractors, "choices": 4}
+        save(tmp_path, str(name), record(value, parameters={"seed": 0} | made, test=test))
+    found = leaderboard.boards(rows.read(tmp_path, []))
+    assert [each.test for each in found] == [{"distractors": "near"}, {"distractors": "random"}]
+    assert [len(each.settings) for each in found] == [1, 2]
+    page = soup(tmp_path)
+    heads = [" ".join(head.get_text().split()) for head in page.select(".board h3")]
+    assert [head.endswith(f"distractors {each}") for head, each in
+            zip(heads, ("near", "random"), strict=True)] == [True, True]  # fmt: skip
+    assert "order of their scores on the test items" in page.select_one("#boards").get_text()
+
+
+def test_old_records_that_name_no_test_have_a_board_that_says_so(tmp_path):
+    save(tmp_path, "a", record(0.4, parameters={"seed": 0, "x": 1}))
+    save(tmp_path, "b", record(0.5, parameters={"seed": 0, "x": 2}))
+    save(tmp_path, "c", record(0.6, test={}))
+    found = leaderboard.boards(rows.read(tmp_path, []))
+    assert sorted((each.test is None, len(each.settings)) for each in found) == [
+        (False, 1), (True, 2),
+    ]  # fmt: skip
+    assert "rows may be of different tests" in soup(tmp_path).select_one("#boards").get_text()
+
+
 def test_only_good_runs_are_on_the_leaderboard(tmp_path):
     save(tmp_path, "a", record(0.9))
     (tmp_path / "runs" / "a" / "metrics.jsonl").write_text("changed")
@@ -367,7 +394,7 @@ def compared(reports, a, b):
 
 
 def same_numbers(found, page):
-    accuracy = found.measures["accuracy"]
+    accuracy = next(iter(found.measures.values()))
     assert part(page, "a") == str(accuracy.a)
     assert part(page, "b") == str(accuracy.b)
     assert part(page, "difference") == f"{accuracy.difference:+}"
@@ -385,16 +412,95 @@ def same_numbers(found, page):
             assert " ".join(example.input) in row.get_text()
 
 
-@pytest.mark.parametrize(
-    ("n", "clusters", "right"),
-    [
-        (1500, 231, (0.60, 0.66)),
-        (3453, 3453, (0.80, 0.802)),
-        (160, 16, (0.5, 0.5)),
-        (16, 16, (0.4, 0.9)),
-        (90, 9, (0.2, 0.9)),
-    ],
-)
+def in_node(reports, a, b):
+    """What the page's script makes of two runs, and what `compare` does."""
+    if not NODE:
+        pytest.skip("needs node; ends where it is installed")
+    page = BeautifulSoup(index.write(reports).read_text(encoding="utf-8"), "html.parser")
+    data = reports / "pairs.json"
+    data.write_text(page.select_one("#pair-data").string, encoding="utf-8")
+    script = paths.PACKAGE / "report" / "templates" / "index.js"
+    program = Path(__file__).with_name("compare_in_node.js")
+    done = subprocess.run(
+        [NODE, str(program), str(script), str(data), a, b],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = comparison.compare(*(Result.read(reports / "runs" / name) for name in (a, b)))
+    return found, json.loads(done.stdout)
+
+
+def same_as_compare(found, told):
+    name, measure = next(iter(found.measures.items()))
+    assert (told["measure"], told["n"]) == (name, measure.a.n)
+    for side in ("a", "b", "difference"):
+        metric = getattr(measure, side)
+        assert told[side]["value"] == pytest.approx(metric.value, abs=1e-9)
+        assert told[side]["how"] == metric.how
+        for end in ("low", "high"):
+            expected = getattr(metric, end)
+            assert told[side].get(end) == (expected and pytest.approx(expected, abs=1e-9))
+    assert (told["verdict"], told["borderline"]) == (measure.verdict, measure.borderline)
+    assert told["detectable"] == (measure.detectable and pytest.approx(measure.detectable))
+    if found.counts:
+        assert told["counts"] == found.counts
+
+
+SHARES = [
+    (1500, 231, (0.60, 0.66)),
+    (3453, 3453, (0.80, 0.802)),
+    (160, 16, (0.5, 0.5)),
+    (16, 16, (0.4, 0.9)),
+    (90, 9, (0.2, 0.9)),
+    (200, 200, (1.0, 0.985)),
+    (200, 40, (0.0, 1.0)),
+    (200, 200, (1.0, 1.0)),
+]
+
+
+@pytest.mark.parametrize(("n", "clusters", "right"), SHARES)
+def test_the_script_has_the_numbers_of_compare(tmp_path, n, clusters, right):
+    chance = np.random.default_rng(n)
+    places = chance.integers(0, clusters, n)
+    places[:clusters] = range(clusters)
+    for name, share in zip("ab", right, strict=True):
+        save(tmp_path, name, record(), items(chance.random(n) < share, places))
+    same_as_compare(*in_node(tmp_path, "a", "b"))
+
+
+@pytest.mark.parametrize("documents", [60, 12, 5])
+def test_the_script_compares_taggers_by_entity_f1(tmp_path, documents):
+    chance = np.random.default_rng(documents)
+    tags = ("O", "O", "B-PER", "I-PER", "B-LOC")
+    gold = [to_iob2(chance.choice(tags, 6).tolist())[0] for _ in range(120)]
+    for name, share in zip("ab", (0.8, 0.85), strict=True):
+        said = [
+            [tag if chance.random() < share else str(chance.choice(tags)) for tag in row]
+            for row in gold
+        ]
+        frame = items([1] * 120, np.arange(120) % documents, gold=gold, predicted=said)
+        changes = {"main_measure": "entity_f1", "right": "a sentence with every tag right"}
+        save(tmp_path, name, record(**changes), frame)
+    found, told = in_node(tmp_path, "a", "b")
+    assert next(iter(found.measures)) == "entity_f1"
+    assert found.measures["entity_f1"].a.value < 1
+    same_as_compare(found, told)
+    assert "entity F1" in told["words"]
+
+
+def test_the_script_compares_decoders_by_bits_per_byte(tmp_path):
+    chance = np.random.default_rng(0)
+    texts = [["é" * int(size)] for size in chance.integers(20, 90, 60)]
+    for name, nats in (("a", 40.0), ("b", 30.0)):
+        frame = items([1] * 60, input=texts, loss=chance.normal(nats, 3, 60))
+        save(tmp_path, name, record(main_measure="bits_per_byte"), frame)
+    found, told = in_node(tmp_path, "a", "b")
+    same_as_compare(found, told)
+    assert told["words"] == "B is better: fewer bits per byte"
+
+
+@pytest.mark.parametrize(("n", "clusters", "right"), SHARES)
 def test_the_page_has_the_numbers_of_compare(tmp_path, n, clusters, right):
     chance = np.random.default_rng(n)
     places = chance.integers(0, clusters, n)

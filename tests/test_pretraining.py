@@ -381,8 +381,7 @@ def test_headline_numbers_follow_from_the_items(inspected):
         if kind == "pos":
             value = accuracy_score(gold, answers)
         else:
-            known = ner.load("tiny_ner").labels
-            value = f1_score(gold, answers, labels=known, average="macro", zero_division=0)
+            value = f1_score(gold, answers, average="macro", zero_division=0)
         assert inspected.metrics[name].value == pytest.approx(value)
         assert inspected.metrics[name].n == len(gold)
     assert inspected.headline == ("tiny_reviews/bits_per_byte", "pos/accuracy", "ner/macro_f1")

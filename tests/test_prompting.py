@@ -66,8 +66,9 @@ def test_every_score_follows_from_the_items(result, method):
     found = result.metrics if method == OWN else result.baselines[method]
     assert result.method == OWN
     assert found["test/accuracy"].value == pytest.approx(accuracy_score(gold, predicted))
+    there = [label for label in SENTIMENTS if label in {*gold, *predicted}]
     assert found["test/macro_f1"].value == pytest.approx(
-        f1_score(gold, predicted, labels=list(SENTIMENTS), average="macro", zero_division=0)
+        f1_score(gold, predicted, labels=there, average="macro", zero_division=0)
     )
     assert found["test/accuracy"].n == len(gold) == prompting.SMOKE["items"]
     if "unparsed" not in predicted:

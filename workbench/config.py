@@ -17,6 +17,7 @@ from workbench.errors import ParameterError
 
 MAX_SHOWN = 200
 """Characters of a wrong name or value that an error shows."""
+MainMeasure = Literal["accuracy", "entity_f1", "bits_per_byte"]
 
 
 class Config(BaseModel):
@@ -39,6 +40,13 @@ class Config(BaseModel):
     content."""
     validation: ClassVar[dict[str, str]] = {}
     """Metrics that a search may go by -> the training in the run's history whose score they are."""
+    right: ClassVar[str] = ""
+    """What makes an item right, in words, for comparisons; empty where no item is."""
+    main_measure: ClassVar[MainMeasure] = "accuracy"
+    """What two runs are compared by on the items they share."""
+    test: ClassVar[tuple[str, ...]] = ()
+    """Parameters that change the test items or the question: runs that differ in one are no
+    settings of one test, so a leaderboard ranks them apart."""
     _directory: Path | None = PrivateAttr(default=None)
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

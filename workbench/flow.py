@@ -61,7 +61,13 @@ def run(config: Config, model: Any, data: Any) -> Result:
     """Do the task; print progress, and return the record of what was found."""
     result: Result = tasks.find(config.task).run(config, model, data)
     print(f"done in {result.cost.seconds:,.0f} s")
-    return result
+    # What the task says of its test, for leaderboards and comparisons, which know no task.
+    declared = {
+        "main_measure": config.main_measure,
+        "right": config.right,
+        "test": {name: getattr(config, name) for name in config.test},
+    }
+    return result.model_copy(update=declared)
 
 
 def _run_directory(task: str) -> Path:

@@ -16,34 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import classification_report
 
+from workbench.f1 import f1, macro_f1, macro_f1_difference, measure_macro_f1, precision, recall
 from workbench.iob import spans
 from workbench.statistics import Counts
 
+__all__ = [
+    "EntityScores", "TokenReport", "entity_counts", "f1", "macro_f1", "macro_f1_difference",
+    "measure_macro_f1", "precision", "recall", "token_counts",
+]  # fmt: skip
 Tags = Sequence[Sequence[str]]
-
-
-def precision(counts: Counts) -> Counts:
-    """Correct among predicted, over the last axis (correct, predicted, gold); NaN of none."""
-    return _ratio(counts[..., 0], counts[..., 1])
-
-
-def recall(counts: Counts) -> Counts:
-    """Correct among gold; NaN of none."""
-    return _ratio(counts[..., 0], counts[..., 2])
-
-
-def f1(counts: Counts) -> Counts:
-    """Harmonic mean of precision and recall, 2 * correct / (predicted + gold); NaN of none.
-
-    >>> float(f1(np.array([1.0, 1.0, 2.0])))  # precision 1/1, recall 1/2
-    0.6666666666666666
-    """
-    return _ratio(2 * counts[..., 0], counts[..., 1] + counts[..., 2])
-
-
-def _ratio(part: Counts, whole: Counts) -> Counts:
-    with np.errstate(invalid="ignore"):
-        return part / whole
 
 
 def entity_counts(
@@ -119,7 +100,10 @@ class EntityScores(_TagMetric):
 
 
 class TokenReport(_TagMetric):
-    """scikit-learn's classification report over single tokens, `O` among the classes."""
+    """scikit-learn's classification report over single tokens, `O` among the classes.
+
+    Its macro average is over labels that are gold or predicted, as `macro_f1` is.
+    """
 
     def _compute(self, predictions: Tags, references: Tags, *, labels: list[str]) -> dict:
         gold = [tag for tags in references for tag in tags]
@@ -127,6 +111,8 @@ class TokenReport(_TagMetric):
         report = classification_report(
             gold, predicted, labels=labels, output_dict=True, zero_division=0.0
         )
+        of_those_there = classification_report(gold, predicted, output_dict=True, zero_division=0.0)
+        report["macro avg"] = of_those_there["macro avg"]
         if "accuracy" in report:
             # Over all classes micro precision, recall and F1 are one number, the accuracy.
             accuracy = report.pop("accuracy")

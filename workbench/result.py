@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 from workbench.artefacts import Artefact, is_unchanged, listed
 from workbench.errors import DataError, VersionError
 from workbench.files import read_json, replacing, strict_json, write_json, write_text
+from workbench.metric import Metric as Metric  # noqa: PLC0414  all take it from here
 
 if TYPE_CHECKING:
     import pandas
@@ -31,48 +32,6 @@ ITEM_COLUMNS = ("item", "split", "method", "cluster", "input", "gold", "predicte
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Metric(_Record):
-    """A number with its 95 % interval, or the reason why it has none."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-    n: int
-    """Items it is over."""
-    unit: str = "share"
-    how: str
-    """How the interval was made, or why there is none."""
-
-    def __str__(self) -> str:
-        """Value and interval.
-
-        >>> str(Metric(value=0.5, low=0.4, high=0.61, n=10, how="bootstrap"))
-        '0.500 [0.400, 0.610]'
-        """
-        return f"{self:}"
-
-    def __format__(self, sign: str) -> str:
-        """As `str`; with "+" all numbers are signed, as a difference is read.
-
-        >>> f"{Metric(value=0.1, low=-0.05, high=0.2, n=10, how='bootstrap'):+}"
-        '+0.100 [-0.050, +0.200]'
-        """
-        if self.low is None or self.high is None:
-            return f"{self.value:{sign}.3f}"
-        return f"{self.value:{sign}.3f} [{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
-
-    @property
-    def verdict(self) -> str:
-        """What a difference says in words: `better`, `worse` or `cannot tell`.
-
-        >>> Metric(value=0.1, low=0.02, high=0.2, n=10, how="bootstrap").verdict
-        'better'
-        """
-        if self.low is None or self.high is None or self.low <= 0 <= self.high:
-            return "cannot tell"
-        return "better" if self.low > 0 else "worse"
 
 
 def words(metric: str) -> str:
@@ -148,6 +107,12 @@ class Result(_Record):
     metrics: dict[str, Metric]
     headline: tuple[str, ...]
     """The metrics an index shows, most important first."""
+    main_measure: str = ""
+    """What its items are compared by, as the task's `Config` says; empty in old records."""
+    right: str = ""
+    """What makes an item right, in words; empty where the task has no right items."""
+    test: dict[str, Any] | None = None
+    """Parameters that change the test items or the question; None in old records."""
     method: str = ""
     """What `metrics` are of, where several methods are compared: the run's own."""
     baselines: dict[str, dict[str, Metric]] = {}

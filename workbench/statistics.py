@@ -1,19 +1,21 @@
 """Intervals by bootstrap over clusters: the items of a cluster stay together."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.result import Metric
+from workbench.intervals import NORMAL_95, few_apart, few_on_one_side, wilson
+from workbench.metric import MONTE_CARLO, Metric
 
 RESAMPLES = 2000
 LEVEL = 0.95
 MIN_CLUSTERS = 10
 """Fewer say nothing about how clusters vary: there is no interval then."""
-NORMAL_95, NORMAL_80 = 1.96, 0.84
-"""Quantiles: of a two-sided 95 % interval, and of a power of 80 %."""
+NORMAL_80 = 0.84
+"""Quantile of a power of 80 %."""
 Counts = NDArray[np.float64]
 Statistic = Callable[[Counts], Counts]
 
@@ -36,30 +38,6 @@ def resample(counts: Counts, *, seed: int = 0, resamples: int = RESAMPLES) -> Co
     return np.concatenate(sums)
 
 
-def bootstrap(
-    counts: Counts, statistic: Statistic, *, seed: int = 0, samples: Counts | None = None
-) -> tuple[float, float, float]:
-    """Value and 95 % percentile interval of a statistic of summed counts.
-
-    `counts` is [clusters, ...]; `statistic` maps sums [samples, ...] to values [samples]. Clusters
-    are drawn with replacement (Efron and Tibshirani 1993, sections 6.2 and 13.3); `samples` are
-    the sums where `resample` made them already. NaN samples, for instance of a class that was not
-    drawn, are left out; where the value itself is NaN, so is the interval. Raises ValueError
-    without clusters.
-
-    >>> bootstrap(np.ones((5, 2)), lambda sums: sums[:, 0] / sums[:, 1])
-    (1.0, 1.0, 1.0)
-    """
-    if samples is None:
-        samples = resample(counts, seed=seed)
-    value = float(statistic(counts.sum(axis=0)[None])[0])
-    if math.isnan(value):
-        return math.nan, math.nan, math.nan
-    tail = (1 - LEVEL) / 2
-    low, high = np.nanquantile(statistic(samples), [tail, 1 - tail])
-    return value, float(low), float(high)
-
-
 def measure(
     counts: Counts,
     statistic: Statistic,
@@ -68,36 +46,200 @@ def measure(
     clusters: str,
     unit: str = "share",
     samples: Counts | None = None,
+    biased: bool = False,
+    size: float | None = None,
 ) -> Metric | None:
     """A statistic as a metric with interval; None where it is not defined.
 
-    `clusters` says in words what is drawn, such as "documents"; under 10 of them there is no
-    interval, and the metric says so.
+    `clusters` says in words what is drawn, such as "documents". Clusters in which the statistic is
+    not defined, such as documents without an entity of a type, don't count; under 10 others there
+    is no interval, and the metric says so. Of a share, which lies between 0 and 1, the interval is
+    Wilson's where the bootstrap would be of few items on one side (`wilson`); `size` is
+    how many independent items tell as much as all, as many as clusters where it is not given. A
+    statistic that is the same in all resamples has none otherwise. `biased` statistics lie lower in
+    resamples than in the data, as they do in the data than in truth: `debiased` corrects them.
     """
-    if len(counts) < MIN_CLUSTERS:
+    with np.errstate(invalid="ignore", divide="ignore"):
         value = float(statistic(counts.sum(axis=0)[None])[0])
-        how = f"no interval: only {len(counts)} {clusters}"
-        return None if math.isnan(value) else Metric(value=value, n=n, unit=unit, how=how)
-    value, low, high = bootstrap(counts, statistic, samples=samples)
+        defined = int(np.count_nonzero(~np.isnan(statistic(counts))))
     if math.isnan(value):
         return None
-    how = f"percentile bootstrap over {len(counts):,} {clusters}, {RESAMPLES:,} resamples"
+    if (how := _too_few(defined, len(counts), clusters)) is not None:
+        return Metric(value=value, n=n, unit=unit, how=how)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = statistic(resample(counts) if samples is None else samples)
+    spread = float(np.nanvar(found))
+    few = few_on_one_side(value, spread, size or defined) if unit == "share" else None
+    if few is not None:
+        low, high = wilson(value, few)
+        how = f"Wilson interval, as of {few:,.0f} independent {clusters}"
+        return Metric(value=value, low=low, high=high, n=n, unit=unit, how=how)
+    if spread == 0:
+        how = f"no interval: the same in every resample of {defined:,} {clusters}"
+        return Metric(value=value, n=n, unit=unit, how=how)
+    low, high, _ = debiased(value, found) if biased else interval(found)
+    if unit == "share":
+        low, high = max(0.0, low), min(1.0, high)
+    how = bootstrapped(defined, clusters, biased=biased)
     return Metric(value=value, low=low, high=high, n=n, unit=unit, how=how)
+
+
+def difference(
+    pairs: Counts,
+    statistic: Statistic,
+    *,
+    n: int,
+    clusters: str,
+    unit: str = "share",
+    samples: Counts | None = None,
+    biased: bool = False,
+    size: float | None = None,
+) -> Metric | None:
+    """A statistic of the first less that of the second, of counts [clusters, 2, ...], paired.
+
+    Metrics and reasons as of `measure`, with a two-sided p-value. Where the two differ in under 10
+    clusters, or alike in all, the bootstrap draws from too little: the interval of shares is then
+    Agresti's and Min's (`few_apart`); other units have none.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = float(_minus(statistic, pairs.sum(axis=0)[None])[0])
+        alone = np.stack([statistic(pairs[:, side]) for side in (0, 1)])
+    if math.isnan(value):
+        return None
+    defined = int(np.count_nonzero(~np.isnan(alone).all(axis=0)))
+    if (how := _too_few(defined, len(pairs), clusters)) is not None:
+        return Metric(value=value, n=n, unit=unit, how=how)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = _minus(statistic, resample(pairs) if samples is None else samples)
+    apart = int((pairs[:, 0] != pairs[:, 1]).reshape(len(pairs), -1).any(axis=1).sum())
+    facts = {"value": value, "n": n, "unit": unit}
+    spread = float(np.nanvar(found))
+    if apart >= MIN_CLUSTERS and spread > 0:
+        low, high, p = debiased(value, found) if biased else interval(found)
+        how = bootstrapped(defined, clusters, biased=biased)
+        return Metric(**facts, low=low, high=high, how=how, p=p)
+    if unit != "share":
+        how = f"no interval: the two differ in {apart} of {defined:,} {clusters}"
+        return Metric(**facts, how=how)
+    low, high, p = few_apart(value, spread, size or defined)
+    how = f"Agresti-Min interval: the two differ in {apart} of {defined:,} {clusters}"
+    return Metric(**facts, low=low, high=high, how=how, p=p)
+
+
+def interval(samples: Counts) -> tuple[float, float, float]:
+    """The middle 95 % of resampled values, NaN left out, and the p-value of 0.
+
+    The percentile interval of Efron and Tibshirani 1993, "An Introduction to the Bootstrap",
+    section 13.3.
+    """
+    tail = (1 - LEVEL) / 2
+    low, high = np.nanquantile(samples, [tail, 1 - tail])
+    return float(low), float(high), p_value(samples)
+
+
+def debiased(value: float, samples: Counts) -> tuple[float, float, float]:
+    """Normal 95 % interval and p-value with the bias and spread of resampled values.
+
+    The value less the bootstrap's bias, give or take 1.96 of its standard deviations (Davison and
+    Hinkley 1997, "Bootstrap Methods", section 5.2.1).
+    """
+    centre, error = 2 * value - float(np.nanmean(samples)), float(np.nanstd(samples))
+    half = NORMAL_95 * error
+    return centre - half, centre + half, math.erfc(abs(centre) / error / math.sqrt(2))
+
+
+def bootstrapped(drawn: int, clusters: str, *, biased: bool = False) -> str:
+    """How a bootstrap's interval was made, with the Monte Carlo error of its ends."""
+    kind, error = "percentile", MONTE_CARLO
+    if biased:  # of its mean and standard deviation, .038 standard deviations
+        kind, error = "normal interval, less the bias, from a", 0.01
+    return (
+        f"{kind} bootstrap over {drawn:,} {clusters}, {RESAMPLES:,} resamples; "
+        f"Monte Carlo error of an end {error:.1%} of the width"
+    )
 
 
 def detectable(found: Metric) -> float | None:
     """Smallest true value that 8 of 10 samples like this one would tell from 0.
 
-    From half the interval's width, as if the estimate were normal. None without an interval, or
-    with one of no width, which says nothing of how samples vary.
+    From half the interval's width, as if the estimate were normal. None without an interval.
 
     >>> found = Metric(value=0.01, low=-0.0096, high=0.0296, n=900, how="bootstrap")
     >>> f"{detectable(found):.3f}"  # 2.8 standard errors of 0.01
     '0.028'
     """
-    if found.low is None or found.high is None or found.low == found.high:
+    if found.low is None or found.high is None:
         return None
     return (NORMAL_95 + NORMAL_80) * (found.high - found.low) / (2 * NORMAL_95)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a difference says: `better`, `worse` or `cannot tell`, and whether only just."""
+
+    word: str
+    borderline: bool
+
+    def __str__(self) -> str:
+        """The word, with what it is worth.
+
+        >>> str(Verdict("better", borderline=True))
+        'better, borderline'
+        """
+        return f"{self.word}, borderline" if self.borderline else self.word
+
+
+def verdicts(differences: Mapping[str, Metric]) -> dict[str, Verdict]:
+    """What differences that are shown together say, corrected by Holm for how many they are.
+
+    One alone, and differences of old records, which have no p-values, are each judged by their
+    interval. Borderline is a p-value within two Monte Carlo standard errors of its limit.
+    """
+    metrics = {name: each for name, each in differences.items() if each.low is not None}
+    p_values = [each.p for each in metrics.values() if each.p is not None]
+    found = {n: Verdict(each.verdict, each.borderline) for n, each in differences.items()}
+    if _corrected(differences):
+        for (name, each), p, adjusted in zip(
+            metrics.items(), p_values, holm(p_values), strict=True
+        ):
+            limit = (1 - LEVEL) * p / adjusted
+            near = abs(p - limit) <= 2 * math.sqrt(2 * limit / RESAMPLES)
+            significant = adjusted <= 1 - LEVEL
+            word = ("better" if each.value > 0 else "worse") if significant else "cannot tell"
+            found[name] = Verdict(word, borderline=near)
+    return found
+
+
+def correction(differences: Mapping[str, Metric]) -> str:
+    """A sentence on how `verdicts` of these differences deal with their number; "" for one.
+
+    >>> correction({"a": Metric(value=0.1, n=9, how="no interval: only 9 texts")})
+    ''
+    """
+    compared = sum(each.low is not None for each in differences.values())
+    if compared < 2:
+        return ""
+    if _corrected(differences):
+        return f"Verdicts are corrected for {compared} comparisons by Holm's method."
+    return f"Verdicts are not corrected for {compared} comparisons."
+
+
+def _corrected(differences: Mapping[str, Metric]) -> bool:
+    """Whether there are several intervals, all with a p-value."""
+    compared = [each for each in differences.values() if each.low is not None]
+    return len(compared) > 1 and all(each.p is not None for each in compared)
+
+
+def _too_few(defined: int, all_of_them: int, clusters: str) -> str | None:
+    """Why so few clusters give no interval; None where they are enough."""
+    if defined >= MIN_CLUSTERS:
+        return None
+    of = f" of {all_of_them:,}" if defined < all_of_them else ""
+    return f"no interval: only {defined}{of} {clusters}{' count' if of else ''}"
+
+
+def _minus(statistic: Statistic, pairs: Counts) -> Counts:
+    return statistic(pairs[:, 0]) - statistic(pairs[:, 1])
 
 
 def p_value(differences: Counts) -> float:

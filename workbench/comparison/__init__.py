@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.comparison.measures import measures
-from workbench.comparison.pairs import clusters_of, losses, method_of, rows_of, shared
+from workbench.comparison.pairs import (
+    clusters_of,
+    finite_losses,
+    losses,
+    method_of,
+    rows_of,
+    shared,
+)
+from workbench.comparison.ratios import KINDS, known
 from workbench.comparison.records import Comparison, Example, Measure, Side
 from workbench.errors import ParameterError
 from workbench.result import Result
@@ -19,23 +27,12 @@ if TYPE_CHECKING:
 
     from workbench.comparison.pairs import Places
 
-__all__ = ["RIGHT", "Comparison", "Example", "Measure", "Side", "compare"]
+__all__ = ["Comparison", "Example", "Measure", "Side", "compare"]
 
 EXAMPLES = 3
 """Items shown of those that only one of the two has right."""
-RIGHT = {
-    "contest": "a test item that got its gold label",
-    "finance": "a market's day whose direction was called right",
-    "fine_tuning": "a text that got its gold label",
-    "multiple_choice": "a question whose right answer was picked",
-    "ner": "a sentence with every tag right",
-    "pretraining": "a document with every next token, or a probed sentence with every tag, right",
-    "prompted_ner": "a sentence with every tag right",
-    "prompting": "a test item that got its gold label",
-    "template": "a sentence with every tag right",
-}
-"""Task -> what its `accuracy` here counts."""
 ANY_RIGHT = "an item with every label right"
+"""What a right item is where the record does not say."""
 
 
 def compare(a: Result, b: Result, *, methods: Sequence[str] = ()) -> Comparison:
@@ -49,9 +46,16 @@ def compare(a: Result, b: Result, *, methods: Sequence[str] = ()) -> Comparison:
     names = method_of(a, *methods[:1]), method_of(b, *methods[-1:])
     whole = rows_of(a, names[0]), rows_of(b, names[1])
     rows = shared(*whole)
+    main = known(a.main_measure if a.main_measure == b.main_measure else "", finite_losses(rows))
     right = np.array([frame["predicted"] == frame["gold"] for frame in rows]).T
-    only_a = np.flatnonzero(right[:, 0] & ~right[:, 1])
-    only_b = np.flatnonzero(right[:, 1] & ~right[:, 0])
+    outcomes = {
+        "both": right.all(axis=1),
+        "only_a": right[:, 0] & ~right[:, 1],
+        "only_b": right[:, 1] & ~right[:, 0],
+        "neither": ~right.any(axis=1),
+    }
+    if not KINDS[main].has_right:
+        outcomes = {}
     clusters, grouping = clusters_of(*rows)
     return Comparison(
         a=Side(a.run_id, a.task, names[0]),
@@ -61,15 +65,14 @@ def compare(a: Result, b: Result, *, methods: Sequence[str] = ()) -> Comparison:
         splits=tuple(dict.fromkeys(rows[0].index.get_level_values("split"))),
         clusters=len(set(clusters.tolist())),
         grouping=grouping,
-        right="; or ".join(dict.fromkeys(RIGHT.get(run.task, ANY_RIGHT) for run in (a, b))),
-        measures=measures(rows, right, clusters),
-        counts={
-            "both": int(right.all(axis=1).sum()),
-            "only_a": len(only_a),
-            "only_b": len(only_b),
-            "neither": int((~right).all(axis=1).sum()),
+        right="; or ".join(dict.fromkeys(run.right or ANY_RIGHT for run in (a, b) if outcomes)),
+        measures=measures(rows, right, clusters, main),
+        counts={name: int(items.sum()) for name, items in outcomes.items()},
+        examples={
+            name: _examples(rows, np.flatnonzero(items))
+            for name, items in outcomes.items()
+            if name.startswith("only")
         },
-        examples={"only_a": _examples(rows, only_a), "only_b": _examples(rows, only_b)},
         losses=losses(whole, rows),
     )
 

@@ -7,7 +7,7 @@ them here, column by column, by the same rules.
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench import statistics
+from workbench import intervals, statistics
 from workbench.comparison.pairs import UNPARSED, own_method
+from workbench.comparison.ratios import Labels, bits_per_byte, entities, f1_parts, known
 from workbench.errors import DataError
+from workbench.metric import MONTE_CARLO
 from workbench.result import ITEMS, Result
 
 SHORT = 160
 """Characters kept of an item's text, and of its labels."""
-COLUMNS = ("split", "item", "cluster", "gold", "predicted")
+COLUMNS = ("split", "item", "cluster", "gold", "predicted", "loss")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,13 @@ class Marks:
     """Answers that name no label, counted as wrong."""
     right: str
     """A bit an item in Base64, the first in the highest bit; the last byte is filled with 0."""
+    measure: str = "accuracy"
+    """What runs over these items are compared by."""
+    sums: str = ""
+    """The measure's two sums for each cluster, 64-bit floats in Base64, all first ones before all
+    second ones; empty for accuracy, which follows from the bits."""
+    sums_n: int = 0
+    """What the measure's n is: gold entities, or documents."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +66,12 @@ def read_marks(directory: Path, record: Result) -> Marks:
     Raises DataError or ParameterError where `compare` would refuse it.
     """
     try:
-        return _marks(*_own_items(directory, record, COLUMNS))
+        return _marks(*_own_items(directory, record, COLUMNS), directory, record)
     except (OSError, ValueError, TypeError, KeyError, NotImplementedError) as error:
         raise DataError(f"its items can't be read: {error}") from None
 
 
-def _marks(method: str, table: Any) -> Marks:
+def _marks(method: str, table: Any, directory: Path, record: Result) -> Marks:
     if _distinct(table["split"], table["item"]) < len(table):
         raise DataError("an item is there more than once")
     digest = hashlib.sha256()
@@ -70,12 +79,46 @@ def _marks(method: str, table: Any) -> Marks:
         _digest(digest, table[column])
     _digest_labels(digest, table["gold"])
     right, unparsed = _right(table["gold"], table["predicted"])
+    measure = known(record.main_measure, table["loss"].to_numpy())
+    sums, n = _sums(measure, table, lambda: _own_items(directory, record, ("input",))[1])
     return Marks(
         method=method,
         items=digest.hexdigest(),
         unparsed=unparsed,
         right=base64.b64encode(np.packbits(right).tobytes()).decode(),
+        measure=measure,
+        sums=base64.b64encode(sums.astype("<f8").tobytes()).decode(),
+        sums_n=n,
     )
+
+
+def _sums(measure: str, table: Any, texts: Callable[[], Any]) -> tuple[NDArray[np.float64], int]:
+    """The two sums of a measure by cluster [2, clusters], and its n; none of accuracy."""
+    if measure == "entity_f1":
+        counts = entities(_listed(table["gold"]), _listed(table["predicted"]))
+        parts, n = f1_parts(counts), int(counts[:, 2].sum())
+    elif measure == "bits_per_byte":
+        inputs = texts()["input"].to_pylist()
+        parts, n = bits_per_byte(table["loss"].to_numpy(), inputs), len(inputs)
+    else:
+        return np.zeros(0), 0
+    clusters = _clusters(table["cluster"])
+    return np.stack([np.bincount(clusters, weights=column) for column in parts.T]), n
+
+
+def _clusters(column: Any) -> NDArray[np.int64]:
+    """Cluster of each item [N], numbered as `compare` numbers them."""
+    places: NDArray[np.int64] = np.unique(column.to_pylist(), return_inverse=True)[1]
+    return places
+
+
+def _listed(column: Any) -> Labels:
+    """A column of lists of labels."""
+    import pyarrow.compute as pc
+
+    array = _array(column)
+    words, codes = _codes(array.flatten())
+    return Labels(words, codes, pc.list_value_length(array).to_numpy().astype(np.int64))
 
 
 def read_items(directory: Path, record: Result, examples: int) -> Items:
@@ -86,7 +129,7 @@ def read_items(directory: Path, record: Result, examples: int) -> Items:
     return Items(
         n=len(table),
         splits=list(dict.fromkeys(table["split"].to_pylist())),
-        clusters=np.unique(table["cluster"].to_pylist(), return_inverse=True)[1],
+        clusters=_clusters(table["cluster"]),
         examples=[
             (item, _short(" ".join(text)), _short(_labels(text, gold)))
             for item, text, gold in shown
@@ -100,7 +143,9 @@ def rules() -> dict[str, float]:
         "resamples": statistics.RESAMPLES,
         "level": statistics.LEVEL,
         "min_clusters": statistics.MIN_CLUSTERS,
-        "normal_95": statistics.NORMAL_95,
+        "normal_95": intervals.NORMAL_95,
+        "few": intervals.FEW,
+        "monte_carlo": MONTE_CARLO,
         "normal_80": statistics.NORMAL_80,
     }
 

@@ -28,6 +28,8 @@ class Measure:
     """Smallest true difference that 8 of 10 samples like this one would show, where it is known."""
     verdict: str
     """On B: `better`, `worse` or `cannot tell`."""
+    borderline: bool
+    """Whether other draws of the bootstrap may turn the verdict."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,12 @@ class Comparison:
     grouping: str
     """Whose clusters are drawn, where A and B group the items differently; else empty."""
     right: str
-    """What counts as a right item, in words."""
+    """What counts as a right item, in words; empty where no item is right or wrong."""
     measures: dict[str, Measure]
-    """`accuracy`; `token_accuracy` where items have several labels; `loss` where both have it."""
+    """The task's main measure first; `accuracy`; `macro_f1` where each item has one label,
+    `token_accuracy` where items have several; `loss` where both have it."""
     counts: dict[str, int]
-    """Items that `both`, `only_a`, `only_b` or `neither` have right."""
+    """Items that `both`, `only_a`, `only_b` or `neither` have right; none without right items."""
     examples: dict[str, list[Example]]
     """The first items of `only_a` and of `only_b`, in A's order."""
     losses: dict[str, Loss]

@@ -7,6 +7,7 @@ from typing import Any
 
 from workbench.comparison.records import Comparison, Example, Measure, Side
 from workbench.errors import printable
+from workbench.result import words
 
 WIDTH = 96
 """Characters shown of a line."""
@@ -33,7 +34,7 @@ def as_text(found: Comparison) -> str:
         lines += [*_measure(name, measure), ""]
     lines += _intervals(found)
     for key, name in (("only_a", "A"), ("only_b", "B")):
-        if found.counts[key]:
+        if found.counts.get(key):
             shown = found.examples[key]
             of = f"{len(shown):,} of {found.counts[key]:,}"
             lines += ["", f"right in {name} only, the first {of}"]
@@ -71,9 +72,14 @@ def _parameters(found: Comparison) -> list[str]:
 
 def _items(found: Comparison) -> list[str]:
     splits, counts = ", ".join(found.splits), found.counts
-    return [
+    lines = [
         f"{found.items:,} shared items of {splits}, in {found.clusters:,} clusters",
         *(f"  {loss.describe()}" for loss in found.losses.values() if loss.count),
+    ]
+    if not counts:
+        return lines
+    return [
+        *lines,
         f"right: {found.right}",
         f"  both {counts['both']:,}, only A {counts['only_a']:,}, only B {counts['only_b']:,}, "
         f"neither {counts['neither']:,}",
@@ -82,13 +88,17 @@ def _items(found: Comparison) -> list[str]:
 
 def _measure(name: str, found: Measure) -> list[str]:
     """A block of lines: both values, their difference, and what that says."""
-    unit = f" in {found.a.unit}" if found.a.unit != "share" else ""
-    said = {"cannot tell": "cannot tell which is better"}
+    unit = f" in {found.a.unit}" if found.a.unit == "nats" else ""
+    said = {"cannot tell": "cannot tell which is better"}.get(
+        found.verdict, f"B is {found.verdict}"
+    )
+    if found.borderline:
+        said += "; borderline, other draws may turn this"
     lines = [
-        f"{name.replace('_', ' ')}{unit}, n = {found.a.n:,}",
+        f"{words(f'/{name}')}{unit}, n = {found.a.n:,}",
         f"  A      {found.a}",
         f"  B      {found.b}",
-        f"  B - A  {found.difference:+}: {said.get(found.verdict, f'B is {found.verdict}')}",
+        f"  B - A  {found.difference:+}: {said}",
     ]
     if found.detectable is not None:
         lines.append(f"  a true difference of {found.detectable:.3f} would show in 8 of 10 samples")
@@ -100,7 +110,7 @@ def _intervals(found: Comparison) -> Iterator[str]:
     if any(measure.difference.low is not None for measure in found.measures.values()):
         yield "in brackets 95 % intervals, from the same draws for A and B"
     for name, measure in found.measures.items():
-        yield f"  {name.replace('_', ' ')}: {measure.difference.how}"
+        yield f"  {words(f'/{name}')}: {measure.difference.how}"
     if found.grouping:
         yield found.grouping
 

@@ -15,6 +15,7 @@ from workbench.figures.canvas import (
     with_intervals,
 )
 from workbench.result import Metric, Result, words
+from workbench.statistics import correction, verdicts
 
 MAX_LABELS = 12
 """Labels that a grid shows, the most frequent; the rest are one."""
@@ -39,9 +40,12 @@ def methods(result: Result, metric: str) -> Figure:
 def _beside(result: Result, metric: str, name: str) -> str:
     """What the paired differences say, a clause for each verdict."""
     groups: dict[str, list[str]] = {"better": [], "worse": [], "cannot tell": []}
-    for other, found in result.comparisons.items():
-        if metric in found:
-            groups[found[metric].verdict].append(f"{other} ({found[metric].value:+.3f})")
+    differences = {
+        other: found[metric] for other, found in result.comparisons.items() if metric in found
+    }
+    for other, verdict in verdicts(differences).items():
+        near = ", borderline" if verdict.borderline else ""
+        groups[verdict.word].append(f"{other} ({differences[other].value:+.3f}{near})")
     words = {
         "better": "is better than",
         "worse": "is worse than",
@@ -49,7 +53,10 @@ def _beside(result: Result, metric: str, name: str) -> str:
     }
     clauses = [f"{words[verdict]} {', '.join(who)}" for verdict, who in groups.items() if who]
     own = f"By {name}, on the same items, {result.method} "
-    return f"{own}{'; '.join(clauses)}. In brackets: the paired difference." if clauses else ""
+    if not clauses:
+        return ""
+    told = f"{own}{'; '.join(clauses)}. In brackets: the paired difference."
+    return f"{told} {correction(differences)}".rstrip()
 
 
 @styled

@@ -1,4 +1,8 @@
-"""Settings ranked by task and data set: a setting is a run's parameters but for the seed."""
+"""Settings ranked by test: a setting is a run's parameters but for the seed.
+
+A test is a task, its data, and the parameters that change its items or its question. The order is
+by test scores, so the best of many settings looks better than it is.
+"""
 
 import json
 import math
@@ -61,10 +65,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Board:
-    """All settings of a task on a data set, the best by the first metric on top."""
+    """All settings on one test, the best by the first metric on top."""
 
     task: str
     data: str
+    test: dict[str, Any] | None
+    """The test's parameters that differ from those of other boards of the task and data; None
+    where records don't say what the test is."""
     facts: list[str]
     """Names of the facts in which settings differ."""
     columns: list[Column]
@@ -72,20 +79,32 @@ class Board:
 
 
 def boards(rows: Iterable[Row]) -> list[Board]:
-    """A board for each task and data set, by name."""
-    found: dict[tuple[str, tuple[tuple[str, str], ...]], list[Row]] = {}
+    """A board for each test, by task, data set and parameters."""
+    found: dict[tuple[str, tuple[tuple[str, str], ...], str], list[Row]] = {}
     rows = list(rows)
     lost = Counter(_apart_from_seed(row) for row in rows if row.status in FAILED)
     for row in rows:
         if row.status in GOOD and row.metrics:
-            found.setdefault((row.task, _data(row)), []).append(row)
-    names = Counter((task, _named(data)) for task, data in found)
+            test = json.dumps(row.test, sort_keys=True, default=str)
+            found.setdefault((row.task, _data(row), test), []).append(row)
+    names = Counter((task, _named(data)) for task, data in {key[:2] for key in found})
     boards = []
-    for (task, data), runs in found.items():
+    for (task, data, _), runs in found.items():
         # One name for different content: the content's hash tells them apart.
         name = _named(data, content=names[task, _named(data)] > 1)
-        boards.append(_board(task, name, runs, lost))
-    return sorted(boards, key=lambda board: (board.task, board.data))
+        others = [each[0].test for key, each in found.items() if key[:2] == (task, data)]
+        boards.append(_board(task, name, _told_apart(runs[0].test, others), runs, lost))
+    return sorted(boards, key=lambda board: (board.task, board.data, repr(board.test)))
+
+
+def _told_apart(
+    test: dict[str, Any] | None, others: Sequence[dict[str, Any] | None]
+) -> dict[str, Any] | None:
+    """The parameters of a test in which those on the same data differ."""
+    if test is None:
+        return None
+    names = differing([each for each in others if each is not None])
+    return {name: test[name] for name in names if name in test}
 
 
 def _data(row: Row) -> tuple[tuple[str, str], ...]:
@@ -104,7 +123,13 @@ def _apart_from_seed(row: Row) -> str:
     return json.dumps([row.notebook, found], sort_keys=True, default=str)
 
 
-def _board(task: str, data: str, runs: Sequence[Row], lost: Mapping[str, int]) -> Board:
+def _board(
+    task: str,
+    data: str,
+    test: dict[str, Any] | None,
+    runs: Sequence[Row],
+    lost: Mapping[str, int],
+) -> Board:
     facts = [_facts(row) for row in runs]
     grouped: dict[str, list[Row]] = {}
     for row, own in zip(runs, facts, strict=True):
@@ -122,7 +147,7 @@ def _board(task: str, data: str, runs: Sequence[Row], lost: Mapping[str, int]) -
         return score is None, sign * score.mean if score else 0.0
 
     settings.sort(key=place)
-    return Board(task, data, _told(facts), columns, settings)
+    return Board(task, data, test, _told(facts), columns, settings)
 
 
 def _facts(row: Row) -> dict[str, Any]:

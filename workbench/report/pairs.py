@@ -12,6 +12,7 @@ import numpy as np
 
 from workbench import comparison
 from workbench.comparison import marks
+from workbench.comparison.ratios import KINDS
 from workbench.errors import WorkbenchError
 from workbench.report.rows import Row
 from workbench.result import Result
@@ -43,7 +44,10 @@ def embedded(reports: Path, rows: Sequence[Row], budget: int = MAX_BYTES) -> dic
             )
             continue
         name = own.items[:ID]
-        entry = [name, own.method, own.unparsed, row.task, own.right]
+        entry = [
+            name, own.method, own.unparsed, own.right, row.right or comparison.ANY_RIGHT,
+            own.measure, own.sums, own.sums_n,
+        ]  # fmt: skip
         cost, group = len(json.dumps(entry)) + len(row.run_id), groups.get(name)
         if group is None and not full and (group := _group(reports / "runs" / row.run_id)):
             cost += len(json.dumps(group))
@@ -54,9 +58,12 @@ def embedded(reports: Path, rows: Sequence[Row], budget: int = MAX_BYTES) -> dic
             continue
         spent += cost
         groups[name], runs[row.run_id] = group, entry
-    rights = {row.task: comparison.RIGHT.get(row.task, comparison.ANY_RIGHT) for row in rows}
     rules = {**marks.rules(), "examples": comparison.EXAMPLES}
-    return {"rules": rules, "right": rights, "groups": groups, "runs": runs, "left_out": left_out}
+    kinds = {
+        name: {"unit": kind.unit, "less": kind.less_is_better, "right": kind.has_right}
+        for name, kind in KINDS.items()
+    }
+    return {"rules": rules, "kinds": kinds, "groups": groups, "runs": runs, "left_out": left_out}
 
 
 def _group(directory: Path) -> dict[str, Any] | None:

@@ -50,6 +50,10 @@ class Row:
     label: str = ""
     """The parameters in which it differs from others of its notebook."""
     page: str = ""
+    right: str = ""
+    """What makes an item right, in words."""
+    test: dict[str, Any] | None = None
+    """Parameters that make the test what it is; None where the record does not say."""
     marks: Marks | None = None
     no_marks: str = NO_MARKS
     """Why it has no marks."""
@@ -131,6 +135,8 @@ def _row(directory: Path, record: Verified | None) -> Row:
         metrics=whole.metrics if whole else {},
         made_by=_made_by(facts, found),
         page=f"runs/{directory.name}/{PAGE}" if (directory / PAGE).exists() else "",
+        right=found.right if found else "",
+        test=found.test if found else None,
         marks=whole.marks if whole else None,
         no_marks=whole.no_marks if whole else NO_MARKS,
     )

@@ -50,6 +50,8 @@ class Verified(BaseModel):
     """Kind -> name and fingerprint."""
     metrics: dict[str, Metric] = {}
     """Those of the headline, most important first."""
+    right: str = ""
+    test: dict[str, Any] | None = None
     marks: Marks | None = None
     no_marks: str = ""
     """Why there are none."""
@@ -128,6 +130,8 @@ def _verify(asked: tuple[Path, str]) -> tuple[str, Verified]:
             for kind, source in record.sources.items()
         },
         metrics={name: record.metrics[name] for name in record.headline if name in record.metrics},
+        right=record.right,
+        test=record.test,
         marks=marks,
         no_marks=no_marks,
     )
@@ -157,7 +161,9 @@ def _digest(body: bytes) -> bytes:
 @cache
 def _source() -> bytes:
     """Hash over the parts of the package that say what is verified and what is right."""
-    digest = hashlib.sha256((paths.PACKAGE / "result.py").read_bytes())
+    digest = hashlib.sha256()
+    for name in ("metric.py", "result.py"):
+        digest.update((paths.PACKAGE / name).read_bytes())
     for part in ("comparison", "report"):
         for path in sorted((paths.PACKAGE / part).glob("*.py")):
             digest.update(path.read_bytes())

@@ -4,6 +4,7 @@ from html import escape
 from typing import Any
 
 from workbench.result import Metric, Result, words
+from workbench.statistics import correction, verdicts
 from workbench.tables.html import Html, note, table
 
 COSTS = {
@@ -26,10 +27,16 @@ def methods(result: Result, metrics: tuple[str, ...] = ("test/accuracy", "test/m
     names = [words(metric) for metric in metrics]
     heads = ["method", *names, f"own minus other, {names[0]}", "verdict on own"]
     lines = []
+    differences = {
+        method: found[metrics[0]]
+        for method, found in result.comparisons.items()
+        if metrics[0] in found
+    }
+    said = verdicts(differences)
     for method, found in rows.items():
         cells = [str(found[metric]) if metric in found else "" for metric in metrics]
-        difference = result.comparisons.get(method, {}).get(metrics[0])
-        cells += [f"{difference:+}", difference.verdict] if difference else ["", ""]
+        difference = differences.get(method)
+        cells += [f"{difference:+}", str(said[method])] if difference else ["", ""]
         cost = dict(costs.get(method, {}))
         if "answer_seconds" in cost:
             cost["answer_seconds"] *= 1000 / cost.get("answered", result.metrics[metrics[0]].n)
@@ -40,8 +47,9 @@ def methods(result: Result, metrics: tuple[str, ...] = ("test/accuracy", "test/m
     heads += [COSTS[key][0] for key in shown]
     text = (
         f"All methods answer for the same items, n = {result.metrics[metrics[0]].n:,}; in brackets "
-        "95 % intervals, the differences paired. Own is the method that this run is about; better "
-        "and worse are said where the interval of the difference leaves out 0."
+        "95 % intervals, the differences paired. Own is the method that this run is about. "
+        f"{correction(differences) or 'The verdict is that of the interval.'} Borderline: other "
+        "draws of the bootstrap may turn the verdict."
     )
     if "memory_mb" in shown:
         text += " Peak memory is the whole process's, with all that was loaded before."

@@ -3,6 +3,7 @@
 from typing import Any
 
 from workbench.result import Metric, Result
+from workbench.statistics import correction, verdicts
 from workbench.tables.html import Html, note, table
 
 COSTS = {
@@ -17,7 +18,10 @@ def contest(result: Result) -> Html:
     """A row a method: accuracy by labelled examples, what it is beside the prompt, what it cost."""
     curve, found = result.tables["curve"], result.tables["crossings"]
     level = found[0]["level"]
-    differences = {row["method"]: row["difference"] for row in found if row["level"] == level}
+    differences = {
+        row["method"]: Metric(**row["difference"]) for row in found if row["level"] == level
+    }
+    said = verdicts(differences)
     sizes = sorted({point["texts"] for point in curve})
     heads = ["method", *(f"{size:,} examples" for size in sizes)]
     heads += [f"at {sizes[-1]:,}, minus {level}", "verdict"]
@@ -25,8 +29,7 @@ def contest(result: Result) -> Html:
     rows = []
     for method in dict.fromkeys(point["method"] for point in curve):
         cells = [_mean(point) for point in curve if point["method"] == method]
-        difference = Metric(**differences[method])
-        cells += [f"{difference:+}", difference.verdict, *_costs(result, method)]
+        cells += [f"{differences[method]:+}", str(said[method]), *_costs(result, method)]
         rows.append([method, *cells])
     for row in result.tables["levels"]:
         cells = [_mean(row), *[""] * (len(sizes) - 1), "", "", *_costs(result, row["method"])]
@@ -37,8 +40,8 @@ def contest(result: Result) -> Html:
         f"Accuracy{', ' + spread if spread else ', one draw of examples'}, on the same "
         f"{curve[0]['n']:,} test items. Prompts stand in the first column of numbers: they use no "
         f"more than {sizes[0]:,} labels. The difference is paired, in brackets its 95 % interval: "
-        f"{curve[0]['how']}. Times are of the largest number of examples and of this machine; a "
-        "prompt's is that of all its templates."
+        f"{curve[0]['how']}. {correction(differences)} Times are of the largest number of examples "
+        "and of this machine; a prompt's is that of all its templates."
     )
     levels = result.tables["levels"]
     return Html(table(heads, rows, rule_before=levels[0]["method"]) + note(text))

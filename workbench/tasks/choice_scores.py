@@ -8,7 +8,7 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
-from workbench import scoring
+from workbench import scoring, statistics
 from workbench.result import Metric
 from workbench.statistics import Counts, measure
 from workbench.tasks import calibration, class_scores
@@ -94,13 +94,9 @@ def _accuracy(counts: Counts) -> Counts:
         return counts[..., 0] / counts[..., -1]
 
 
-def _difference(counts: Counts) -> Counts:
-    return (counts[..., 0] - counts[..., 1]) / counts[..., -1]
-
-
-def _counts(*right: NDArray[Any]) -> Counts:
-    """Counts [N, methods + 1] of items: right by each method, and all."""
-    return np.stack([*right, np.ones(len(right[0]))], axis=1).astype(float)
+def _counts(right: NDArray[Any]) -> Counts:
+    """Counts [N, 2] of items: right, and all."""
+    return np.stack([right, np.ones(len(right))], axis=1).astype(float)
 
 
 def accuracy(right: NDArray[Any]) -> Metric:
@@ -112,7 +108,8 @@ def accuracy(right: NDArray[Any]) -> Metric:
 
 def difference(ours: NDArray[Any], theirs: NDArray[Any]) -> Metric:
     """Our share of right picks minus theirs on the same items, paired by question."""
-    found = measure(_counts(ours, theirs), _difference, n=len(ours), clusters=QUESTIONS)
+    pairs = np.stack([_counts(ours), _counts(theirs)], axis=1)
+    found = statistics.difference(pairs, _accuracy, n=len(ours), clusters=QUESTIONS)
     assert found is not None, "a difference is defined wherever there is an item"
     return found
 

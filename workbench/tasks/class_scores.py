@@ -6,15 +6,15 @@ predicted; the last column is `unparsed`, an answer that is no label.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas
 
+from workbench import f1 as m
 from workbench.data import text
 from workbench.result import ITEM_COLUMNS, Metric
-from workbench.statistics import Counts, Statistic, measure, resample
+from workbench.statistics import Counts, Statistic, difference, measure, resample
 
 UNPARSED = text.UNPARSED
 """The outcome of an answer that can't be read as a label; always wrong, never a label."""
@@ -26,18 +26,16 @@ def accuracy(counts: Counts) -> Counts:
         return np.trace(counts, axis1=-2, axis2=-1) / counts.sum(axis=(-2, -1))
 
 
-def f1_by_label(counts: Counts) -> Counts:
-    """F1 of each label [..., L]; NaN of a label that is neither gold nor predicted."""
+def by_label(counts: Counts) -> Counts:
+    """Correct, predicted and gold of each label [..., L, 3], of counts [..., L, L + 1]."""
     labels = counts.shape[-2]
     right = np.diagonal(counts, axis1=-2, axis2=-1)
-    both = counts.sum(axis=-1) + counts[..., :labels].sum(axis=-2)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return 2 * right / both
+    return np.stack([right, counts[..., :labels].sum(axis=-2), counts.sum(axis=-1)], axis=-1)
 
 
 def macro_f1(counts: Counts) -> Counts:
-    """Mean F1 over the labels; one that occurs nowhere counts 0, as in scikit-learn."""
-    return np.nan_to_num(f1_by_label(counts)).mean(axis=-1)
+    """Mean F1 over the labels that are gold or predicted, of counts [..., L, L + 1]."""
+    return m.macro_f1(by_label(counts))
 
 
 def mcc(counts: Counts) -> Counts:
@@ -55,24 +53,17 @@ def mcc(counts: Counts) -> Counts:
         return np.where(spread > 0, covariance / np.sqrt(spread), 0.0)
 
 
-HEADLINE = {"accuracy": accuracy, "macro_f1": macro_f1, "mcc": mcc}
-
-
-def _unit(name: str) -> str:
-    return "correlation" if name == "mcc" else "share"
-
-
-def _f1_of(place: int, counts: Counts) -> Counts:
-    return f1_by_label(counts)[..., place]
+HEADLINE = ("accuracy", "macro_f1", "mcc")
+SIMPLE: dict[str, tuple[Statistic, str]] = {
+    "accuracy": (accuracy, "share"),
+    "mcc": (mcc, "correlation"),
+}
+"""Metric -> statistic and unit; macro F1 has an interval of its own kind."""
 
 
 def unparsed(counts: Counts) -> Counts:
     """Share of answers that are no label, of counts [..., L, L + 1]."""
     return counts[..., -1].sum(axis=-1) / counts.sum(axis=(-2, -1))
-
-
-def _difference(statistic: Statistic, pairs: Counts) -> Counts:
-    return statistic(pairs[..., 0, :, :]) - statistic(pairs[..., 1, :, :])
 
 
 def confusion(
@@ -103,29 +94,25 @@ def metrics(
     """
     counts = confusion(gold, predicted, labels, clusters)
     samples = resample(counts)
+    each, drawn = by_label(counts), by_label(samples)
+    n = len(gold)
     found = {
-        name: measure(
-            counts, statistic, n=len(gold), clusters=of, unit=_unit(name), samples=samples
-        )
-        for name, statistic in HEADLINE.items()
+        name: measure(counts, statistic, n=n, clusters=of, unit=unit, samples=samples)
+        for name, (statistic, unit) in SIMPLE.items()
     }
+    found["macro_f1"] = m.measure_macro_f1(each, n=n, clusters=of, samples=drawn)
     for place, label in enumerate(labels):
         found[f"f1/{label}"] = measure(
-            counts,
-            partial(_f1_of, place),
-            n=int(counts[:, place].sum()),
+            each[:, place],
+            m.f1,
+            n=int(each[:, place, 2].sum()),
             clusters=of,
-            samples=samples,
+            samples=drawn[:, place],
         )
     if any(label == UNPARSED for label in predicted):
-        found[UNPARSED] = measure(
-            counts,
-            unparsed,
-            n=len(gold),
-            clusters=of,
-            samples=samples,
-        )
-    return {f"{split}/{name}": metric for name, metric in found.items() if metric}
+        found[UNPARSED] = measure(counts, unparsed, n=n, clusters=of, samples=samples)
+    order = dict.fromkeys([*HEADLINE, *found])
+    return {f"{split}/{name}": metric for name in order if (metric := found[name])}
 
 
 def differences(
@@ -142,19 +129,15 @@ def differences(
     both = np.stack(
         [confusion(gold, predicted, labels, clusters) for predicted in (ours, theirs)], axis=1
     )
-    samples = resample(both)
+    samples, n = resample(both), len(gold)
     found = {
-        f"{split}/{name}": measure(
-            both,
-            partial(_difference, statistic),
-            n=len(gold),
-            clusters=of,
-            unit=_unit(name),
-            samples=samples,
-        )
-        for name, statistic in HEADLINE.items()
+        name: difference(both, statistic, n=n, clusters=of, unit=unit, samples=samples)
+        for name, (statistic, unit) in SIMPLE.items()
     }
-    return {name: metric for name, metric in found.items() if metric}
+    found["macro_f1"] = m.macro_f1_difference(
+        by_label(both), n=n, clusters=of, samples=by_label(samples)
+    )
+    return {f"{split}/{name}": metric for name in HEADLINE if (metric := found[name])}
 
 
 def accuracy_metric(

@@ -81,6 +81,8 @@ class Config(BaseConfig):
     """Parameters of the contest."""
 
     task: ClassVar[str] = "contest"
+    right: ClassVar[str] = "a test item that got its gold label"
+    test: ClassVar[tuple[str, ...]] = ("items", "text_column", "label_column")
     sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {
         "model": "model",
         "encoder": "model",

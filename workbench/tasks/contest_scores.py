@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.result import Metric
-from workbench.statistics import LEVEL, MIN_CLUSTERS, RESAMPLES, resample
+from workbench.statistics import LEVEL, MIN_CLUSTERS, RESAMPLES, p_value, resample
 
 ALREADY, NEVER = -math.inf, math.inf
 """Of a curve above the level at its smallest size, and of one that is nowhere above it."""
@@ -133,8 +133,10 @@ class Answered:
         value = float(accuracy(means))
         if self.samples is None:
             return Metric(value=value, n=self.items, how=self.how)
-        low, high = np.quantile(accuracy(self.samples), tails())
-        return Metric(value=value, low=low, high=high, n=self.items, how=self.how)
+        samples = accuracy(self.samples)
+        low, high = np.quantile(samples, tails())
+        p = p_value(samples) if minus else None
+        return Metric(value=value, low=low, high=high, n=self.items, how=self.how, p=p)
 
     def crossing(self, method: str, level: str) -> dict[str, Any]:
         """Where a curve passes a level: `at`, `low`, `high`, each a number or an outcome in words.

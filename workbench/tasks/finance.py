@@ -43,6 +43,15 @@ class Config(BaseConfig):
     """Parameters of a walk through markets."""
 
     task: ClassVar[str] = "finance"
+    right: ClassVar[str] = "a market's day whose direction was called right"
+    test: ClassVar[tuple[str, ...]] = (
+        "history",
+        "folds",
+        "train_days",
+        "embargo_days",
+        "date_column",
+        "price_column",
+    )
 
     model: str = "minilm"
     """Encoder: catalogue name, folder or hf:<id>."""

@@ -38,6 +38,8 @@ class Config(BaseConfig):
     """Parameters of a comparison of ways to adapt an encoder."""
 
     task: ClassVar[str] = "fine_tuning"
+    right: ClassVar[str] = "a text that got its gold label"
+    test: ClassVar[tuple[str, ...]] = ("test_texts", "text_column", "label_column")
     validation: ClassVar[dict[str, str]] = {
         "validation/accuracy": "full fine-tuning",
         "validation/macro_f1": "full fine-tuning",

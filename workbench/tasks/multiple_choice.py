@@ -28,6 +28,8 @@ class Config(BaseConfig):
     """Parameters of a multiple-choice test."""
 
     task: ClassVar[str] = "multiple_choice"
+    right: ClassVar[str] = "a question whose right answer was picked"
+    test: ClassVar[tuple[str, ...]] = ("distractors", "choices", "categories", "items", "encoder")
     sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {
         "model": "model",
         "encoder": "model",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from workbench.config import Config as BaseConfig
-from workbench.config import names
+from workbench.config import MainMeasure, names
 from workbench.result import Cost, Loss, Result
 from workbench.tasks.extras import of_tagger
 
@@ -26,6 +26,8 @@ class Config(BaseConfig):
     """Parameters of a named-entity run."""
 
     task: ClassVar[str] = "ner"
+    right: ClassVar[str] = "a sentence with every tag right"
+    main_measure: ClassVar[MainMeasure] = "entity_f1"
     sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {
         **BaseConfig.sources,
         "transfer": "dataset",

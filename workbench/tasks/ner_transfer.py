@@ -14,7 +14,7 @@ from workbench.iob import Span, spans
 from workbench.metrics import Tags
 from workbench.models.encoder import TokenClassifier
 from workbench.result import Loss, Metric
-from workbench.statistics import LEVEL, MIN_CLUSTERS, Counts, measure, resample
+from workbench.statistics import LEVEL, MIN_CLUSTERS, Counts, difference, measure, resample
 from workbench.tasks.ner import Config
 from workbench.tasks.ner_scores import drawn
 from workbench.tasks.ner_tagger import scored
@@ -118,9 +118,7 @@ def _second_gold(data: NerData, predicted: Tags, other: NerData) -> dict[str, Me
     n = int(counts[:, 0, 2].sum())
     found = {
         "entity_f1": measure(counts, lambda sums: m.f1(sums[:, 0]), n=n, clusters=unit),
-        "entity_f1_gain": measure(
-            counts, lambda sums: m.f1(sums[:, 0]) - m.f1(sums[:, 1]), n=n, clusters=unit
-        ),
+        "entity_f1_gain": difference(counts[:, :2], m.f1, n=n, clusters=unit),
         "entity_f1_of_first_gold": measure(
             counts, lambda sums: m.f1(sums[:, 2]), n=n, clusters=unit
         ),

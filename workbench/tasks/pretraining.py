@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from workbench.config import Config as BaseConfig
-from workbench.config import names
+from workbench.config import MainMeasure, names
 from workbench.errors import DataError, ParameterError
 from workbench.result import Cost, Result
 
@@ -38,6 +38,13 @@ class Config(BaseConfig):
     """Parameters of an inspection."""
 
     task: ClassVar[str] = "pretraining"
+    main_measure: ClassVar[MainMeasure] = "bits_per_byte"
+    test: ClassVar[tuple[str, ...]] = (
+        "documents",
+        "document_tokens",
+        "probe_sentences",
+        "text_column",
+    )
     sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {
         "model": "model",
         "encoder": "model",

@@ -1,7 +1,7 @@
 """Scores of probes by layer beside their controls, an untrained encoder, and no model at all."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.data.ner import NerData
-from workbench.metrics import f1, recall
+from workbench.metrics import macro_f1, macro_f1_difference, measure_macro_f1, recall
 from workbench.models.encoder import Encoder
 from workbench.result import ITEM_COLUMNS, Loss, Metric
-from workbench.statistics import MIN_CLUSTERS, Counts, Statistic, measure
+from workbench.statistics import MIN_CLUSTERS, Counts, Statistic, difference, measure
 from workbench.tasks import probes
 from workbench.tasks.probes import COLUMNS, SPLITS, Answers, Probes, Sample
 
@@ -25,11 +25,6 @@ ENDING, FREQUENT, MAJORITY = "word, ending and shape", "most frequent tag", "maj
 def accuracy(counts: Counts) -> Counts:
     """Share of right tags, of counts [..., K, (correct, predicted, gold)]."""
     return recall(counts.sum(axis=-2))
-
-
-def macro_f1(counts: Counts) -> Counts:
-    """Mean F1 over the tags; one that occurs nowhere counts 0, as in scikit-learn."""
-    return np.nan_to_num(f1(counts)).mean(axis=-1)
 
 
 STATISTICS: dict[str, tuple[str, Statistic]] = {
@@ -93,16 +88,23 @@ class Scorer:
 
     def metric(self, answers: Answers) -> Metric:
         """The tag set's statistic with its interval."""
-        return self._measure(self.counts(answers), STATISTICS[self.kind][1])
+        return self._measured(self.counts(answers), measure, measure_macro_f1)
 
     def difference(self, ours: Answers, theirs: Answers, other: "Scorer | None" = None) -> Metric:
         """Ours minus theirs on the same words, paired by document; theirs may have another task."""
         both = np.stack([self.counts(ours), (other or self).counts(theirs)], axis=1)
-        return self._measure(both, partial(_difference, STATISTICS[self.kind][1]))
+        return self._measured(both, difference, macro_f1_difference)
 
-    def _measure(self, counts: Counts, statistic: Statistic) -> Metric:
+    def _measured(
+        self,
+        counts: Counts,
+        simple: Callable[..., Metric | None],
+        macro: Callable[..., Metric | None],
+    ) -> Metric:
         gold, _, of = self._words
-        metric = measure(counts, statistic, n=len(gold), clusters=of)
+        _, statistic = STATISTICS[self.kind]
+        made = macro if statistic is macro_f1 else partial(simple, statistic=statistic)
+        metric = made(counts, n=len(gold), clusters=of)
         if metric is None:
             raise RuntimeError(f"the {self.kind} probe has no words")
         return metric
@@ -111,10 +113,6 @@ class Scorer:
         """The statistic without an interval."""
         _, statistic = STATISTICS[self.kind]
         return float(statistic(self.counts(answers).sum(axis=0)[None])[0])
-
-
-def _difference(statistic: Statistic, pairs: Counts) -> Counts:
-    return statistic(pairs[..., 0, :, :]) - statistic(pairs[..., 1, :, :])
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from workbench.config import Config as BaseConfig
+from workbench.config import MainMeasure
 from workbench.errors import DataError
 from workbench.result import Cost, Result
 
@@ -24,6 +25,9 @@ class Config(BaseConfig):
     """Parameters of prompting for entities."""
 
     task: ClassVar[str] = "prompted_ner"
+    right: ClassVar[str] = "a sentence with every tag right"
+    main_measure: ClassVar[MainMeasure] = "entity_f1"
+    test: ClassVar[tuple[str, ...]] = ("items",)
     sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {
         "model": "model",
         "encoder": "model",

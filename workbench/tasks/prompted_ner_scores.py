@@ -19,7 +19,7 @@ from workbench.metrics import Tags
 from workbench.models.causal_lm import CausalLM
 from workbench.models.lexicon import Lexicon
 from workbench.result import Loss, Metric
-from workbench.statistics import Counts, measure
+from workbench.statistics import Counts, difference, measure
 from workbench.tasks import ner_answers, ner_scores, prompt_record
 from workbench.tasks.ner_answers import DROPPED, PLACED, STOPS, Fate
 from workbench.tasks.ner_prompts import Asked
@@ -119,7 +119,7 @@ def scores(data: NerData, asked: Asked, read: Sequence[Read]) -> Scored:
         "lexicon of the shots": _shown(data, asked),
     }
     differences = {
-        name: measure(np.stack([own, _entities(data, other)], axis=1), _gain, n=n, clusters=unit)
+        name: difference(np.stack([own, _entities(data, other)], axis=1), m.f1, n=n, clusters=unit)
         for name, other in others.items()
     }
     return Scored(
@@ -145,11 +145,6 @@ def _entities(data: NerData, tags: Tags) -> Counts:
     clusters, _ = ner_scores.drawn(data, "test")
     gold = list(data.splits["test"]["ner_tags"])
     return m.entity_counts(gold, tags, clusters, data.types).sum(axis=1)
-
-
-def _gain(sums: Counts) -> Counts:
-    """F1 of the first of two less that of the second, [..., 2, 3]."""
-    return m.f1(sums[..., 0, :]) - m.f1(sums[..., 1, :])
 
 
 def _untyped(tags: Tags) -> list[list[str]]:

@@ -62,6 +62,8 @@ class Config(BaseConfig):
     """Parameters of a comparison of prompts."""
 
     task: ClassVar[str] = "prompting"
+    right: ClassVar[str] = "a test item that got its gold label"
+    test: ClassVar[tuple[str, ...]] = ("items", "text_column", "label_column")
     sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {
         "model": "model",
         "encoder": "model",

@@ -104,6 +104,8 @@ def mean_gap(gaps: NDArray[np.float64], unit: str = "share") -> Metric:
     mean, n = float(gaps.mean()), len(gaps)
     if n < MIN_TEXTS:
         return Metric(value=mean, n=n, unit=unit, how=f"no interval: only {n} texts")
+    if not gaps.std():
+        return Metric(value=mean, n=n, unit=unit, how=f"no interval: the same in all {n:,} texts")
     half = float(norm.ppf((1 + LEVEL) / 2) * gaps.std(ddof=1) / np.sqrt(n))
     how = f"normal interval over {n:,} texts"
     return Metric(value=mean, low=mean - half, high=mean + half, n=n, unit=unit, how=how)

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, ClassVar
 
 from workbench.config import Config as BaseConfig
+from workbench.config import MainMeasure
 from workbench.result import Cost, Result
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ class Config(BaseConfig):
     """Parameters of the template."""
 
     task: ClassVar[str] = "template"
+    right: ClassVar[str] = "a sentence with every tag right"
+    main_measure: ClassVar[MainMeasure] = "entity_f1"
 
     dataset: str = "tiny_ner"
     """Named-entity data: catalogue name, path or hf:<id>."""

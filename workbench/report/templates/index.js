@@ -104,7 +104,7 @@ function round3(value) {
 
 const signed = (value) => (value >= 0 ? "+" : "") + round3(value);
 
-// --- Comparison: workbench/comparison/draws.py and measures.py once more -------------------------
+// --- Comparison: draws.py and measures.py of workbench/comparison, and statistics.py once more ---
 
 /** The 32-bit word of a counter. */
 function word(counter) {
@@ -136,61 +136,147 @@ function quantile(sorted, share) {
   return part >= 0.5 ? b - (b - a) * (1 - part) : a + (b - a) * part;
 }
 
-/** Shares of A, of B, and B minus A: value and interval of each, from the same draws. */
-function shares(a, b, places, clusters, rules) {
-  const sums = [0, 1, 2, 3].map(() => new Float64Array(clusters));
-  for (let item = 0; item < places.length; item += 1) {
-    sums[0][places[item]] += a[item];
-    sums[1][places[item]] += b[item];
-    sums[2][places[item]] += b[item] - a[item];
-    sums[3][places[item]] += 1;
+/** The two sums of a run's measure for each cluster; of accuracy, right items and all. */
+function sumsOf(run, right, group, places) {
+  if (right === undefined) {
+    const sums = new Float64Array(bytes(run[6]).buffer);
+    return [sums.subarray(0, group.clusters), sums.subarray(group.clusters)];
   }
-  const whole = sums.map((column) => column.reduce((x, y) => x + y, 0));
-  const found = [0, 1, 2].map((column) => ({ value: whole[column] / whole[3] }));
-  if (clusters < rules.min_clusters) return found;
-  const samples = found.map(() => new Float64Array(rules.resamples));
+  const sums = [new Float64Array(group.clusters), new Float64Array(group.clusters)];
+  for (let item = 0; item < group.n; item += 1) {
+    sums[0][places[item]] += right[item];
+    sums[1][places[item]] += 1;
+  }
+  return sums;
+}
+
+/** Ratios of both sums in each resample [2][resamples], from the same draws of clusters. */
+function resample(a, b, clusters, rules) {
+  const samples = [0, 1].map(() => new Float64Array(rules.resamples));
   for (let sample = 0, counter = 1; sample < rules.resamples; sample += 1) {
     let [x, y, z, n] = [0, 0, 0, 0];
     for (let draw = 0; draw < clusters; draw += 1, counter += 1) {
       const cluster = Math.floor(word(counter) * clusters / 4294967296);
-      x += sums[0][cluster];
-      y += sums[1][cluster];
-      z += sums[2][cluster];
-      n += sums[3][cluster];
+      x += a[0][cluster];
+      y += a[1][cluster];
+      z += b[0][cluster];
+      n += b[1][cluster];
     }
-    samples[0][sample] = x / n;
-    samples[1][sample] = y / n;
-    samples[2][sample] = z / n;
+    samples[0][sample] = x / y;
+    samples[1][sample] = z / n;
   }
-  const tail = (1 - rules.level) / 2;
-  samples.forEach((values, column) => {
-    values.sort();
-    found[column].low = quantile(values, tail);
-    found[column].high = quantile(values, 1 - tail);
-  });
-  return found;
+  return samples;
 }
 
-function verdictOf({ low, high }) {
+const total = (values) => values.reduce((x, y) => x + y, 0);
+
+function variance(values) {
+  const mean = total(values) / values.length;
+  return total(values.map((value) => (value - mean) ** 2)) / values.length;
+}
+
+/** The middle 95 % of samples. */
+function middle(samples, rules) {
+  const sorted = samples.slice().sort();
+  const tail = (1 - rules.level) / 2;
+  return [quantile(sorted, tail), quantile(sorted, 1 - tail)];
+}
+
+const tooFew = (defined, clusters, what) => (defined < clusters
+  ? `no interval: only ${defined} of ${number(clusters)} ${what} count`
+  : `no interval: only ${defined} ${what}`);
+
+const bootstrapped = (defined, what, rules) => `percentile bootstrap over ${number(defined)} ${what}, `
+  + `${number(rules.resamples)} resamples; Monte Carlo error of an end `
+  + `${(100 * rules.monte_carlo).toFixed(1)}% of the width`;
+
+/** Value and interval of a ratio, as `statistics.measure` gives them. */
+function measured(sums, drawn, unit, what, rules) {
+  const value = total(sums[0]) / total(sums[1]);
+  const defined = sums[1].filter((each) => each !== 0).length;
+  if (defined < rules.min_clusters) return { value, how: tooFew(defined, sums[1].length, what) };
+  const samples = drawn.filter((each) => !Number.isNaN(each));
+  const spread = variance(samples);
+  const size = spread > 0 ? value * (1 - value) / spread : defined;
+  if (unit === "share" && size * Math.min(value, 1 - value) < rules.few) {
+    const squared = rules.normal_95 ** 2 / size;
+    const centre = (value + squared / 2) / (1 + squared);
+    const half = rules.normal_95 * Math.sqrt(value * (1 - value) / size + squared / (4 * size))
+      / (1 + squared);
+    return { value, low: Math.max(0, centre - half), high: Math.min(1, centre + half),
+      how: `Wilson interval, as of ${number(Number(size.toFixed(0)))} independent ${what}` };
+  }
+  if (spread === 0) {
+    return { value, how: `no interval: the same in every resample of ${number(defined)} ${what}` };
+  }
+  let [low, high] = middle(samples, rules);
+  if (unit === "share") [low, high] = [Math.max(0, low), Math.min(1, high)];
+  return { value, low, high, how: bootstrapped(defined, what, rules) };
+}
+
+/** B minus A, as `statistics.difference` gives it. */
+function minus(b, a, drawn, unit, what, rules) {
+  const value = total(b[0]) / total(b[1]) - total(a[0]) / total(a[1]);
+  const clusters = [...a[1].keys()];
+  const defined = clusters.filter((place) => a[1][place] !== 0 || b[1][place] !== 0).length;
+  if (defined < rules.min_clusters) return { value, how: tooFew(defined, clusters.length, what) };
+  const apart = clusters.filter((place) => a[0][place] !== b[0][place]
+    || a[1][place] !== b[1][place]).length;
+  const samples = drawn[1].map((each, place) => each - drawn[0][place])
+    .filter((each) => !Number.isNaN(each));
+  const spread = variance(samples);
+  if (apart >= rules.min_clusters && spread > 0) {
+    const [low, high] = middle(samples, rules);
+    return { value, low, high, how: bootstrapped(defined, what, rules) };
+  }
+  if (unit !== "share") {
+    return { value, how: `no interval: the two differ in ${apart} of ${number(defined)} ${what}` };
+  }
+  const more = defined + 2;
+  const centre = value * defined / more;
+  const added = 2 + 2 * value ** 2 * defined / more;
+  const half = rules.normal_95 * Math.sqrt(spread * defined ** 2 + added) / more;
+  return { value, low: Math.max(-1, centre - half), high: Math.min(1, centre + half),
+    how: `Agresti-Min interval: the two differ in ${apart} of ${number(defined)} ${what}` };
+}
+
+function verdictOf({ low, high }, less) {
   if (low === undefined || (low <= 0 && high >= 0)) return "cannot tell";
-  return low > 0 ? "better" : "worse";
+  return (low > 0) !== less ? "better" : "worse";
+}
+
+/** Whether other draws may turn the verdict. */
+function isBorderline({ low, high }, rules) {
+  return low !== undefined
+    && Math.min(Math.abs(low), Math.abs(high)) <= 2 * rules.monte_carlo * (high - low);
 }
 
 /** Smallest true difference that 8 of 10 samples like this one would show. */
 function detectable({ low, high }, rules) {
-  if (low === undefined || low === high) return undefined;
+  if (low === undefined) return undefined;
   return (rules.normal_95 + rules.normal_80) * (high - low) / (2 * rules.normal_95);
 }
 
 /** All that the page says of two runs over the same items. */
 function compare(first, second) {
-  const { rules, groups } = pairData();
+  const { rules, kinds, groups } = pairData();
   const group = groups[first[0]];
-  const [a, b] = [first, second].map((run) => bits(run[4], group.n));
-  const [ours, theirs, difference] = shares(a, b, clustersOf(group), group.clusters, rules);
+  const measure = first[5] === second[5] ? first[5] : "accuracy";
+  const kind = kinds[measure];
+  const [a, b] = [first, second].map((run) => bits(run[3], group.n));
+  const places = clustersOf(group);
+  const sums = [[first, a], [second, b]].map(([run, right]) =>
+    sumsOf(run, measure === "accuracy" ? right : undefined, group, places));
+  const what = group.clusters === group.n ? "items" : "clusters of items";
+  const drawn = resample(...sums, group.clusters, rules);
+  const [ours, theirs] = [0, 1].map((side) =>
+    measured(sums[side], drawn[side], kind.unit, what, rules));
+  const difference = minus(sums[1], sums[0], drawn, kind.unit, what, rules);
+  const n = measure === "accuracy" ? group.n : first[7];
+  const found = { group, measure, kind, n, ours, theirs, difference, rules };
   const counts = { both: 0, only_a: 0, only_b: 0, neither: 0 };
   const examples = { only_a: [], only_b: [] };
-  for (let item = 0; item < group.n; item += 1) {
+  for (let item = 0; item < group.n && kind.right; item += 1) {
     const which = a[item] ? (b[item] ? "both" : "only_a") : (b[item] ? "only_b" : "neither");
     counts[which] += 1;
     const shown = examples[which];
@@ -198,7 +284,7 @@ function compare(first, second) {
       shown.push(group.examples[item]);
     }
   }
-  return { group, ours, theirs, difference, counts, examples, rules };
+  return { ...found, counts, examples };
 }
 
 // --- What is shown of two runs ------------------------------------------------------------------
@@ -228,24 +314,32 @@ function table(heads, rows) {
     make("thead", {}, line("th", heads)), make("tbody", {}, ...rows.map((row) => line("td", row)))));
 }
 
-function showNumbers({ group, ours, theirs, difference, rules }) {
+const HEADS = { accuracy: "Share of right items", entity_f1: "Entity F1",
+  bits_per_byte: "Bits per byte, less is better" };
+
+function showNumbers({ measure, n, ours, theirs, difference, rules }) {
   const ends = [ours, theirs].flatMap(({ value, low = value, high = value }) => [low, high]);
   const [start, end] = [Math.min(...ends), Math.max(...ends)];
   const { value, low = value, high = value } = difference;
   const widest = Math.max(Math.abs(low), Math.abs(high));
   const cell = (part, text) => make("td", { class: "number", "data-part": part }, text);
   const least = detectable(difference, rules);
-  const items = group.clusters === group.n ? "items" : "clusters of items";
-  return make("div", {}, make("h3", {}, "Share of right items"), table(["", "value, interval", ""], [
-    ["A", cell("a", interval(ours)), strip(ours, start, end)],
-    ["B", cell("b", interval(theirs)), strip(theirs, start, end)],
-    ["B - A", cell("difference", interval(difference, signed)),
-      strip(difference, -widest, widest)],
-  ]), make("p", { class: "note" }, least === undefined ? "" : make("span", { "data-part": "detectable" },
-    `A true difference of ${round3(least)} would show in 8 of 10 samples. `),
-  difference.low === undefined ? `No interval: only ${group.clusters} ${items}.`
-    : `95 % intervals: percentile bootstrap over ${number(group.clusters)} ${items}, `
-      + `${number(rules.resamples)} resamples, the same draws for A and B.`));
+  const sides = { A: ours, B: theirs, "B - A": difference };
+  const hows = [...new Set(Object.values(sides).map(({ how }) => how))].map((how) => {
+    const names = Object.keys(sides).filter((name) => sides[name].how === how);
+    const shown = names.length === 3 ? how[0].toUpperCase() + how.slice(1) : `${names.join(", ")}: ${how}`;
+    return `${shown}. `;
+  });
+  return make("div", {}, make("h3", {}, `${HEADS[measure]}, n = ${number(n)}`),
+    table(["", "value, interval", ""], [
+      ["A", cell("a", interval(ours)), strip(ours, start, end)],
+      ["B", cell("b", interval(theirs)), strip(theirs, start, end)],
+      ["B - A", cell("difference", interval(difference, signed)),
+        strip(difference, -widest, widest)],
+    ]), make("p", { class: "note" }, least === undefined ? "" : make("span", { "data-part": "detectable" },
+      `A true difference of ${round3(least)} would show in 8 of 10 samples. `),
+    low === high ? "" : "In brackets 95 % intervals, from the same draws for A and B. ",
+    make("span", { "data-part": "how" }, hows.join(""))));
 }
 
 function showCounts({ group, counts }) {
@@ -287,20 +381,34 @@ function obstacle(a, b) {
 }
 
 function showItems(a, b) {
-  const { runs, right } = pairData();
+  const { runs } = pairData();
   const found = compare(runs[a], runs[b]);
-  const said = verdictOf(found.difference);
-  const apart = found.counts.only_a + found.counts.only_b > 0;
-  const words = !apart ? "A and B have the same items right"
-    : said === "cannot tell" ? "Cannot tell which has more items right"
-      : `B is ${said}: ${said === "better" ? "more" : "fewer"} items right`;
-  const counted = new Set([runs[a], runs[b]].map((run) => right[run[3]]));
+  const said = verdictOf(found.difference, found.kind.less);
+  const near = isBorderline(found.difference, found.rules)
+    ? "; borderline, other draws may turn this" : "";
+  const told = make("p", { class: "verdict", "data-part": "verdict" }, wordsFor(found, said) + near);
+  if (!found.kind.right) {
+    return [told, make("p", { class: "note" }, `Methods: A ${runs[a][1]}, B ${runs[b][1]}.`),
+      showNumbers(found)];
+  }
+  const counted = new Set([runs[a], runs[b]].map((run) => run[4]));
   const unread = [["A", runs[a]], ["B", runs[b]]].filter(([, run]) => run[2]).map(([name, run]) =>
     `${number(run[2])} answers of ${name} name no label and count as wrong. `);
-  return [make("p", { class: "verdict", "data-part": "verdict" }, words),
+  return [told,
     make("p", { class: "note" }, `Methods: A ${runs[a][1]}, B ${runs[b][1]}. Right is `
       + `${[...counted].join("; or ")}. ${unread.join("")}`),
     make("div", { class: "sides" }, showNumbers(found), showCounts(found)), showExamples(found)];
+}
+
+/** What the difference of the main measure says in words. */
+function wordsFor({ measure, counts, kind, difference }, said) {
+  const name = { entity_f1: "entity F1", bits_per_byte: "bits per byte" }[measure];
+  const more = difference.value > 0;
+  if (name && said === "cannot tell") return `Cannot tell which has ${kind.less ? "fewer" : "the higher"} ${name}`;
+  if (name) return `B is ${said}: ${kind.less ? (more ? "more" : "fewer") : (more ? "higher" : "lower")} ${name}`;
+  if (counts.only_a + counts.only_b === 0) return "A and B have the same items right";
+  if (said === "cannot tell") return "Cannot tell which has more items right";
+  return `B is ${said}: ${more ? "more" : "fewer"} items right`;
 }
 
 /** Parameters and origin of two runs, as far as they differ. */
@@ -341,7 +449,7 @@ function show() {
   const why = obstacle(a, b);
   found.replaceChildren(...(why ? [make("p", { class: "note", "data-part": "obstacle" }, why)]
     : showItems(a, b)), ...showDifference(a, b),
-  make("p", { class: "note" }, "Token by token, by loss, by other methods, and what was read as other text: "),
+  make("p", { class: "note" }, "By other measures and methods, and what was read as other text: "),
   make("pre", {}, `workbench compare ${a} ${b}`));
   history.replaceState(null, "", `#compare=${encodeURIComponent(a)},${encodeURIComponent(b)}`);
 }
