@@ -90,6 +90,7 @@ def run(config: Config, model: "Encoder", data: "NerData") -> Result:
     log = Log(config.directory)
     fit, validated = ner_tagger.train(config, tagger, data, log)
     tested = ner_tagger.predict(tagger, data, "test", config)
+    alone = ner_tagger.tags_alone(tagger, data, "test", config)
     transferred = ner_transfer.scores(tagger, data, tested.tags, other, config)
     tables = ner_scores.tables(data, tested.tags) | {"best_epoch": fit.best_epoch}
     tables |= ner_errors.study(data, tested.tags, tested.sureness)
@@ -101,10 +102,16 @@ def run(config: Config, model: "Encoder", data: "NerData") -> Result:
         sources={kind: source.record() for kind, source in sources.items()},
         metrics={
             **ner_scores.metrics(data, "test", tested.tags, tested.argmax),
+            **ner_scores.alone(data, "test", tested.tags, alone),
             **ner_scores.metrics(data, "validation", validated.tags, validated.argmax),
             **transferred.metrics,
         },
-        headline=("test/entity_f1", "test/token_accuracy", "validation/entity_f1"),
+        headline=(
+            "test/entity_f1",
+            "test/entity_f1_sentence_alone",
+            "test/token_accuracy",
+            "validation/entity_f1",
+        ),
         baselines={
             "majority": ner_scores.majority(data),
             "lexicon": ner_scores.lexicon(data),
