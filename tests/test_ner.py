@@ -512,8 +512,8 @@ def test_caption_of_error_kinds_counts_those_without_a_gain(learned):
 
 
 def test_sentences_read_alone_know_nothing_of_the_others(learned):
-    """The number beside the headline is that of plain reading, sentence by sentence, in one pass."""
-    result, loaded = learned
+    """The difference shown beside the headline is that of the two numbers."""
+    result, _ = learned
     alone = result.metrics["test/entity_f1_sentence_alone"]
     gain = result.metrics["test/entity_f1_gain_of_document"]
     assert gain.value == pytest.approx(result.metrics["test/entity_f1"].value - alone.value)
