@@ -22,6 +22,14 @@ SMOKE: dict[str, object] = {"dataset": "tiny_ner", "epochs": 1}
 """Overrides for tests: the real encoder on the project's own few sentences."""
 
 
+HEADLINE = (
+    "test/entity_f1",
+    "test/entity_f1_sentence_alone",
+    "test/token_accuracy",
+    "validation/entity_f1",
+)
+
+
 class Config(BaseConfig):
     """Parameters of a named-entity run."""
 
@@ -106,12 +114,7 @@ def run(config: Config, model: "Encoder", data: "NerData") -> Result:
             **ner_scores.metrics(data, "validation", validated.tags, validated.argmax),
             **transferred.metrics,
         },
-        headline=(
-            "test/entity_f1",
-            "test/entity_f1_sentence_alone",
-            "test/token_accuracy",
-            "validation/entity_f1",
-        ),
+        headline=HEADLINE,
         baselines={
             "majority": ner_scores.majority(data),
             "lexicon": ner_scores.lexicon(data),
