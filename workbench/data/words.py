@@ -21,6 +21,7 @@ ABBREVIATIONS = (
     "Mr|Mrs|Ms|Dr|St|Lt|Rev|Gen|Col|Sgt|Gov|Sen|Rep|Prof|Jr|Sr|vs|Inc|Corp|Co|Ltd|"
     "Jan|Feb|Aug|Sept|Oct|Nov|Dec|Calif|Fla"
 )
+HTML = r"&(?:amp|lt|gt|quot);"
 HYPHENATED = rf"(?:-{CHARACTER}+)*"
 NUMBER = rf"\d+(?:[.,:/-]\d+)*{CHARACTER}*{HYPHENATED}"
 # What could begin at every character of a text is bounded, so that time stays linear.
@@ -29,7 +30,7 @@ RULES = {
     "address": r"[\w.+-]{1,64}@\w[\w-]{0,62}(?:\.\w[\w-]{0,62}){1,8}",
     "domain": rf"(?:\w[\w-]{{0,62}}\.){{1,8}}(?:{TOP_DOMAINS}){END}(?:/{PATH})?",
     "name or topic": rf"[@#]{CHARACTER}+",
-    "HTML entity": r"&(?:amp|lt|gt|quot);",
+    "HTML entity": HTML,
     "emoticon": rf"[:;=][-'^o]?[)(DPpO/\\|*]+{END}|<3",
     "abbreviation": rf"(?:{ABBREVIATIONS})\.(?=\s+\S)",
     "initials": rf"(?:{LETTER}\.){{2,}}{HYPHENATED}|(?:{LETTER}\.)+{LETTER}{END}",
@@ -38,7 +39,7 @@ RULES = {
     "currency": r"[A-Z]{1,2}\$",
     "number": rf"(?<!\S)[+-]?\.?{NUMBER}|{NUMBER}",
     "before a clitic": rf"{CHARACTER}+?(?={NOT})|{NOT}|{CLITIC}",
-    "word": rf"{CHARACTER}+(?:(?:[-&]|(?!{CLITIC})['\u2019]){CHARACTER}+)*",
+    "word": rf"{CHARACTER}+(?:(?:-|(?!{HTML})&|(?!{CLITIC})['\u2019]){CHARACTER}+)*",
     "repeated signs": r"\.{2,}|-{2,}|\*{2,}|[!?]{2,}",
     "sign": r"\S",
 }
