@@ -1,5 +1,6 @@
 """Texts to predict for: lines of a file, a column of a table, or the words that a file gives."""
 
+import codecs
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from workbench.data.records import column as find_column
 from workbench.data.tagged_rows import DOCUMENTS, TOKENS
 from workbench.errors import DataError
 
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 DEFAULT_COLUMN = "text"
 WORD_SUFFIXES = tuple(suffix for suffix in CONLL_SUFFIXES if suffix != ".txt")
 
@@ -58,7 +60,7 @@ def read(name: str, column: str) -> Texts:
         asked = _of_table(frame, column, name)
     else:
         raw = sys.stdin.buffer.read() if name == "-" else path.read_bytes()
-        if b"\0" in raw and not raw.startswith(tables.UTF16):
+        if b"\0" in raw and not raw.startswith(UTF16):
             raise DataError(f"{name} holds bytes of 0, so it is no text", expected="plain text")
         lines = tables.decode(raw, counts).split("\n")
         asked = Texts([_whole(line.removesuffix("\r")) for line in lines], consecutive=True)
@@ -82,12 +84,13 @@ def _of_words(words: list[list[str]], documents: list[int]) -> Texts:
 
 
 def _of_table(frame: pandas.DataFrame, column: str, name: str) -> Texts:
-    cells = tables.column(frame, column, "--column", name).astype(object)
-    if any(isinstance(cell, list | np.ndarray) for cell in cells):
+    if column in frame and any(isinstance(cell, list | np.ndarray) for cell in frame[column]):
+        cells = frame[column]
         words = [_listed(cell, f"{name}, row {at}") for at, cell in enumerate(cells)]
         known = find_column(list(map(str, frame.columns)), DOCUMENTS)
         documents = pandas.factorize(frame[known])[0].tolist() if known else range(len(words))
         return _of_words(words, list(documents))
+    cells = tables.column(frame, column, "--column", name).astype(object)
     texts = [_whole(str(cell)) for cell in cells.where(cells.notna(), "")]
     return Texts(texts, consecutive=False)
 

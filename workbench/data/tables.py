@@ -22,8 +22,6 @@ SPLITS = {
 }
 """Names of the splits, and what else they may be called."""
 SUFFIXES = (".csv", ".jsonl", ".parquet")
-UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-"""First bytes of a file of UTF-16."""
 PHRASES = "Sentences_*Agree.txt"
 """Files of Financial PhraseBank v1.0 as its authors publish them: sentence, @, label in a line."""
 
@@ -169,7 +167,7 @@ def decode(raw: bytes, counts: Counter[str]) -> str:
 
     `counts` gets the `lines` and how many were `recoded`. UTF-16 is known by its first bytes.
     """
-    if raw.startswith(UTF16):
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return raw.decode("utf-16", errors="replace")
     lines = []
     for line in raw.removeprefix(codecs.BOM_UTF8).removesuffix(b"\n").split(b"\n"):
