@@ -43,7 +43,7 @@ from workbench.data import corpus, entities, text
 from workbench.models.causal_lm import CausalLM
 from workbench.result import Metric
 from workbench.statistics import LEVEL, MIN_CLUSTERS, RESAMPLES
-from workbench.tasks import calibration, prompt_methods, prompt_scores
+from workbench.tasks import calibration, prompt_methods, prompt_scores, prompt_shots
 from workbench.tasks.classifiers import labelled
 from workbench.tasks.prompting import Config
 
@@ -131,7 +131,7 @@ def measure(task: str, model: CausalLM, options: argparse.Namespace) -> list[Mea
         )
         asked, _ = prompt_methods.ask(config, model, data, templates=options.templates)
     train = labelled(data, "train").first(config.train_texts)
-    drawn = prompt_methods.draws(config, asked, data, train)
+    drawn = prompt_shots.draws(config, asked, data, train)
     prompted, _ = prompt_methods.score(asked, drawn, channel=True)
     rows = data.splits["test"][: config.items]
     gold = np.array([data.labels.index(label) for label in rows["label"]])

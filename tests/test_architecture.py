@@ -15,15 +15,16 @@ MODULES = sorted(path for path in paths.PACKAGE.rglob("*.py"))
 BASE = {"errors", "files", "paths", "workbench"}
 # Module or folder -> what it may import from the package, besides itself and BASE.
 ARROWS = {
+    "artefacts": set(),
     "assets": set(),
     "bootstrap": set(),
     "environment": {"bootstrap"},
     "iob": set(),
     "statistics": {"result"},
     "comparison": {"result", "statistics"},
-    "runs": {"result"},
+    "runs": {"artefacts", "result"},
     "config": set(),
-    "result": set(),
+    "result": {"artefacts"},
     "state": {"result"},
     "machine": {"ranks"},
     "ranks": set(),
@@ -44,7 +45,8 @@ ARROWS = {
     "notebooks": {"config", "tasks"},
     "report": {"comparison", "result", "state"},
     "batch": {
-        "config", "notebooks", "ranks", "report", "result", "sources", "state", "yaml_file",
+        "assets", "config", "machine", "notebooks", "ranks", "report", "result", "sources", "state",
+        "yaml_file",
     },
     "yaml_file": set(),
     "cli": {

@@ -420,3 +420,84 @@ def test_no_run_outlives_a_killed_supervisor(long_runs, reports):
     assert not psutil.wait_procs(started, timeout=30)[1]
     directories = list((reports / "runs").iterdir())
     assert [state.read(found)["status"] for found in directories] == ["interrupted"] * 2
+
+
+SWAP = """
+import os
+before = os.stat({0!r})
+with open({0!r}) as file:
+    text = file.read()
+with open({0!r} + ".new", "w") as file:
+    file.write(text.replace({1!r}, {2!r}))
+os.utime({0!r} + ".new", ns=(before.st_atime_ns, before.st_mtime_ns))
+os.replace({0!r} + ".new", {0!r})
+assert (os.stat({0!r}).st_size, os.stat({0!r}).st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+"""
+"""Replaces words of a file by others of the same length, its size and time kept."""
+
+
+@pytest.mark.fault(40, "data or package replaced while a run goes on", "it fails, the file is said")
+@pytest.mark.parametrize(
+    ("what", "code", "says"),
+    [("data", 3, "the dataset"), ("package", 9, "the package"), ("nothing", 0, "")],
+)
+def test_run_whose_data_or_package_changes_meanwhile_has_failed(
+    carry_out, job, tmp_path, monkeypatch, what, code, says
+):
+    data, package = tmp_path / "data", tmp_path / "package"
+    shutil.copytree(paths.FIXTURES / "tiny_ner", data)
+    shutil.copytree(paths.PACKAGE, package)
+    monkeypatch.setattr(paths, "PACKAGE", package)
+    plan._package_sha256.cache_clear()
+    swaps = {
+        "data": (data / "test.txt", SWAP.format(str(data / "test.txt"), "O", "0")),
+        "package": (package / "iob.py", SWAP.format(str(package / "iob.py"), "def", "fed")),
+        "nothing": (None, "pass"),
+    }
+    file, cell = swaps[what]
+    if what == "package" and carry_out is not execute:
+        pytest.skip("a server's process knows the real package's folder only")
+    run = plan.resolve(job(WORK, cell, "result.save()", dataset=str(data)))
+    plan._package_sha256.cache_clear()
+    outcome = carry_out(run)
+    assert outcome.exit_code == code, outcome.message
+    assert is_whole(run.directory) == (what == "nothing")
+    if file:
+        assert outcome.status == state.read(run.directory)["status"] == "failed"
+        assert f"{says}" in outcome.message
+        assert f"changed after the run's id was made: {file}\n" in outcome.message
+
+
+def test_run_whose_data_changes_while_it_waits_does_not_begin(job, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(paths.FIXTURES / "tiny_ner", data)
+    run = plan.resolve(job(WORK, "result.save()", dataset=str(data)))
+    (data / "train.txt").unlink()
+    outcome = execute(run)
+    assert (outcome.status, outcome.exit_code) == ("failed", 3)
+    assert str(data) in outcome.message
+    assert not (run.directory / "notebook.ipynb").exists()
+
+
+def test_notebook_that_is_edited_while_its_run_waits_runs_as_it_was(carry_out, job):
+    run = plan.resolve(job("print('as it was')", WORK, "result.save()"))
+    job("print('edited')", "1 / 0")
+    assert carry_out(run).status == "succeeded"
+    executed = nbformat.read(run.directory / "notebook.ipynb", as_version=4)
+    assert executed.cells[2].source == "print('as it was')"
+    again = plan.resolve(plan.from_texts("trial", {}))
+    assert again.run_id != run.run_id
+
+
+def test_log_of_a_run_that_ends_well_tells_of_no_interrupt(carry_out, job):
+    run = plan.resolve(job(WORK, "result.save()"))
+    assert carry_out(run).status == "succeeded"
+    assert "KeyboardInterrupt" not in (run.directory / "run.log").read_text()
+
+
+def test_equal_ids_of_a_suite_are_one_run_and_it_is_said(job, tmp_path, capsys):
+    job(WORK, "result.save()")
+    text = "runs: [{notebook: trial, grid: {dataset: [tiny_ner, 'tiny_ner ']}}]"
+    (found,) = standing.judge(suite.read(write_suite(tmp_path, text)))
+    assert found.status == standing.NEW
+    assert "left out, the same run as 90_trial" in capsys.readouterr().err

@@ -80,10 +80,23 @@ def test_a_curve_far_from_the_level_is_an_outcome_and_no_number(steps, at, low, 
     assert (point["at"], point["low"], point["high"]) == (at, low, high)
     assert point["shares"][at] == 1
     last = found.metric("curve", size=3, minus="level")
-    said = contest_scores.tell(point, last, SIZES)
+    first = found.metric("curve", size=0, minus="level")
+    said = contest_scores.tell(point, first, last, SIZES)
     assert ("already" in said) == (at == "already")
     assert ("within n = 512" in said) == (at == "not reached")
     assert ("≤ 8" if at == "already" else "> 512") in said
+
+
+def test_half_an_item_ahead_at_the_smallest_size_is_not_called_ahead():
+    found = answered(np.array([0.53, 0.55, 0.6, 0.9]), 0.5, items=60, draws=2, seed=1)
+    point = found.crossing("curve", "level")
+    first, last = (found.metric("curve", size=size, minus="level") for size in (0, 3))
+    assert point["at"] == "already"
+    assert first.low < 0 < first.value
+    said = contest_scores.tell(point, first, last, SIZES)
+    assert "can't be told apart from level with 8 labelled examples" in said
+    assert f"(in {point['shares']['already']:.0%} of the resamples)" in said
+    assert "is ahead" not in said
 
 
 def answered(curve, level, *, items, draws, seed, wobble=0.0):

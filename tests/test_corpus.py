@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from workbench.data import corpus, text
+from workbench.data import corpus, text, wikitext
 from workbench.errors import DataError
 
 
@@ -46,7 +46,7 @@ def test_each_file_of_a_folder_is_a_document(tmp_path):
 
 
 def test_a_tables_column_holds_the_documents(tmp_path):
-    rows = [{"body": words} for words in ("Hello there", "Other", None, "  ", "HELLO, there!")]
+    rows = [{"body": words} for words in ("Hello there", "Other", None, "  ", "HELLO  there")]
     path = write(tmp_path / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     found = corpus.load(path, text_column="body")
     assert sorted(found.documents) == ["Hello there", "Other"]
@@ -87,6 +87,24 @@ def test_bad_encodings_are_repaired_and_counted(tmp_path):
     assert all(0 <= loss.count <= loss.of for loss in found.losses.values())
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (r"I'm sick.\nShe wants it", "I'm sick.\nShe wants it"),
+        (r"ready\n\ngive her", "ready\n\ngive her"),
+        (r"one\r\nTwo\t3", "one\n\nTwo\t3"),
+        (r"it costs \$5", "it costs $5"),
+        (r"C:\new\table, \nu, \%", r"C:\new\table, \nu, \%"),
+        (r"print('x\n')", r"print('x\n')"),
+    ],
+)
+def test_literal_escapes_become_what_they_stand_for(tmp_path, given, wanted):
+    assert text.unescape(given) == wanted
+    found = corpus.load(write(tmp_path / "a.csv", f'text\n"{given}"\nplain\n'))
+    assert wanted in found.documents or "\r" in given
+    assert counts(found) == ({"escaped": 1} if given != wanted else {})
+
+
 def test_the_first_documents_are_a_sample_that_more_only_add_to(tmp_path):
     words = [f"document {number}" for number in range(50)]
     few = corpus.load(write(tmp_path / "a.txt", "\n\n".join(words[:40]))).documents
@@ -98,14 +116,44 @@ def test_the_first_documents_are_a_sample_that_more_only_add_to(tmp_path):
 def test_wikipedia_is_articles_without_markup():
     found = corpus.load("wiki_sample")
     assert len(found.documents) == 106
-    assert counts(found) == {"short": 100, "repaired": 1}
+    assert {**counts(found), "markup": 0} == {
+        "short": 100,
+        "escaped": 1,
+        "repaired": 1,
+        "markup": 0,
+    }
     whole = "\n".join(found.documents)
     assert not re.search(r"(?m)^(#redirect|category:|==)", whole, re.IGNORECASE)
     markup = re.findall(r"\[\[|\]\]|\{\{|\}\}|'''|</?ref|\bthumb\|", whole)
-    assert len(markup) <= 150, "little is left, where brackets in the source are unbalanced"
+    assert len(markup) <= 20, "little is left, where brackets in the source are unbalanced"
+    assert "awardsAwards" not in whole
+    assert "CategoryNameSuperlativeNotes" not in whole
+    assert 0.3 < found.losses["markup"].count / found.losses["markup"].of < 0.6
     anarchism = next(page for page in found.documents if page.startswith("Anarchism is"))
     assert "political philosophy that advocates self-governed societies" in anarchism[:200]
     assert all(len(page) >= corpus.MIN_CHARACTERS for page in found.documents)
+
+
+@pytest.mark.parametrize(
+    ("marked", "wanted"),
+    [
+        ("{| class=x\n! A !! B\n|-\n| c || d\n|}\nText.", "Text."),
+        ("{{Infobox x\n| a = [[b]]\n| c = {{d|e}}\n}}\nText.", "Text."),
+        ("A[[File:x.jpg|thumb|A [[picture]].]] b.", "A b."),
+        ("[[Category:X]]A [[city|town]] and a [[village]].", "A town and a village."),
+        ("A<ref>B [[c]]</ref> d<ref name=e/>.<!-- f -->", "A d."),
+        ("One:\n* two\n* three\n# four", "One:\ntwo\nthree\nfour"),
+        ("<ul><li>two</li><li>three</li></ul>", "two\n\nthree"),
+        ("A.\n== B ==\nC.\n=== D ===\nE.", "A.\n\nB\n\nC.\n\nD\n\nE."),
+        ("A.\n== References ==\nB.\n=== C ===\nD.\n== E ==\nF.", "A.\n\nE\n\nF."),
+        ("A ({{IPAc-en|b}}; {{lang|fr|c}}) is {{convert|5|km|mi}} away.", "A (c) is 5 km away."),
+        ("A [http://b.c d] e [http://f.g].", "A d e ."),
+        ("'''A''' &amp; ''b'' x<sup>2</sup> {{cite|c}}", "A & b x2"),
+        ("[[fr:A]][[de:B|C]]D: e", "D: e"),
+    ],
+)
+def test_wikitext_becomes_sentences_headings_and_list_items(marked, wanted):
+    assert wikitext.plain(marked) == wanted
 
 
 def test_news_are_three_hundred_texts_each_once():

@@ -420,6 +420,27 @@ def test_two_starters(trial, seen):
     seen("exits 0 and 8, one whole result")
 
 
+@pytest.mark.fault(41, "two run-all of one suite at once", "each waits for the other; both exit 0")
+def test_two_suites_at_once(trial, seen):
+    trial.notebook("one", "import time; time.sleep(2)", *GOOD)
+    trial.notebook("two", "import time; time.sleep(2)", *GOOD)
+    path = trial.folder / "suite.yaml"
+    path.write_text(
+        "runs: [{notebook: one}, {notebook: two, grid: {dataset: [tiny_ner, ' tiny_ner']}}]"
+    )
+    starters = [trial.start("run-all", str(path)) for _ in range(2)]
+    said = [process.communicate(timeout=300) for process in starters]
+    assert [process.returncode for process in starters] == [0, 0], said
+    both = "".join(text for pair in said for text in pair)
+    assert both.count("left out, the same run as 90_two") == 2
+    assert "its result is waited for" in both
+    assert not re.search(r"\d \w+ +failed", both)
+    runs = list((trial.reports / "runs").iterdir())
+    assert len(runs) == 2
+    assert all(map(is_whole, runs))
+    seen("both exit 0, two results, each run executed once")
+
+
 @pytest.mark.long
 @pytest.mark.fault(9, "8 notebooks at once, 5 rounds, other load beside", "40 of 40")
 def test_many_at_once(trial, seen):

@@ -10,7 +10,7 @@ from datasets import Dataset
 
 from workbench import figures, scoring, tables
 from workbench.data import dialogs
-from workbench.data.dialogs import answer_form
+from workbench.data.choices import answer_form
 from workbench.errors import DataError, ParameterError
 from workbench.tasks import choice_items, choice_methods, choice_scores, multiple_choice
 from workbench.tasks.choice_items import Item
@@ -131,7 +131,7 @@ def test_the_first_example_stands_before_the_question_and_is_no_test_item(result
 ROWS = Dataset.from_list(
     [
         {"cluster": f"{n:012x}", "question": f"Question {n}?", "answer": answer, "choices": []}
-        for n, answer in enumerate(["a cat", "The cat", "dog", "cow", "hen", "Dog!", "ox", "owl"])
+        for n, answer in enumerate(["a cat", "The cat", "dog", "cow", "hen", "Dog.", "ox", "owl"])
     ]
 )
 
@@ -210,7 +210,7 @@ def test_trivia_has_its_questions_and_tech_support_hardly_any():
 def test_repeats_other_answers_and_broken_text_are_counted(tmp_path):
     lines = [
         {"question": "Who is it?", "answer": "me"},
-        {"question": "who is it", "answer": "The me!"},
+        {"question": "who  is it?", "answer": "The me."},
         {"question": "Who is it?", "answer": "you"},
         {"question": "Whatâ€™s up?", "answer": "the sky"},
         {"question": " ", "answer": "x"},
@@ -269,15 +269,23 @@ def test_choices_that_are_alike_or_uneven_leave_and_are_counted(tmp_path):
 HOSTILE = {
     "no question": ([{"text": "a", "answer": "b"}], "no column 'question'; its columns: text"),
     "no answer": ([{"question": "a", "label": "b"}], "no column 'answer'"),
-    "too high": ([given(answer=3)], "row 1: the answer 3 is the number of none of its 3 choices"),
+    "too high": ([given(answer=3)], "row 1: the answer 3 names none of its 3 choices"),
     "negative": ([given(), given(answer=-1)], "row 2: the answer -1"),
-    "a letter": ([given(answer="B")], "the answer 'B'"),
+    "a late letter": ([given(answer="B"), given(answer="D")], "row 2: the answer 'D'"),
+    "letters and numbers": ([given(answer="B"), given(answer=1)], "the answer"),
     "true": ([given(answer=True)], "the answer True"),
     "half": ([given(answer=0.5)], "the answer 0.5"),
     "no list": ([given(choices="red, blue")], "row 1: choices are no list"),
     "an object": ([given(choices={"a": 1})], "row 1: choices are no list"),
-    "nothing": ([given(answer=None)], "its 0 questions leave the test split empty"),
+    "nothing": (
+        [given(answer=None)],
+        "its 0 questions leave the test split empty .of 1 rows: 1 rows without question or answer",
+    ),
     "no choices": ([given(choices=[])], "its 0 questions leave"),
+    "texts that are numbers": (
+        [given(choices=["1", "0"], answer="1")],
+        "read as numbers from 0 and as texts, and '1' means different choices",
+    ),
 }
 
 
@@ -286,6 +294,82 @@ def test_a_hostile_file_is_one_clear_error(tmp_path, kind):
     lines, message = HOSTILE[kind]
     with pytest.raises(DataError, match=message):
         dialogs.load(save(tmp_path / "own.jsonl", *lines))
+
+
+COLOURS = ["red", "blue", "green", "white"]
+
+
+def asked(answer, names=None, **more):
+    """Rows whose right choice is blue."""
+    row = {**dict(zip(names or [], COLOURS, strict=False)), **more}
+    return [row | {"question": f"Which {n}?", "answer": answer} for n in range(24)]
+
+
+LAYOUTS = {
+    "MMLU's csv: A to D, letters": asked("B", "ABCD"),
+    "letters in lower case with brackets": asked("(b)", "ABCD"),
+    "choice_a to choice_d, letters": asked("B", [f"choice_{x}" for x in "abcd"]),
+    "Option A to Option D, texts": asked("Blue", [f"Option {x}" for x in "ABCD"]),
+    "option1 to option4, numbers from 1": asked("2", [f"option{n}" for n in range(1, 5)]),
+    "choice_0 to choice_3, numbers from 0": asked(1, [f"choice_{n}" for n in range(4)]),
+    "choice_0 to choice_3, letters": asked("B", [f"choice_{n}" for n in range(4)]),
+    "a list with letters": asked("B", choices=COLOURS),
+    "a list with texts": asked("blue", choices=COLOURS),
+    "a list with whole numbers as fractions": asked(1.0, choices=COLOURS),
+    "ARC's object of texts and labels": asked("2", choices={"text": COLOURS, "label": [*"1234"]}),
+    "answerKey instead of answer": [
+        {"question": row["question"], "choices": row["choices"], "answerKey": "B"}
+        for row in asked("B", choices=COLOURS)
+    ],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_choices_in_the_layouts_that_people_publish_are_read(tmp_path, layout):
+    data = dialogs.load(save(tmp_path / "own.jsonl", *LAYOUTS[layout]))
+    rows = [row for split in data.splits.values() for row in split]
+    assert len(rows) == 24
+    assert {(row["answer"].casefold(), *row["choices"]) for row in rows} == {("blue", *COLOURS)}
+    assert "answers: " in data.describe()
+
+
+REFUSED = {
+    "letters without choices": ([asked("B")[0], asked("A")[1]], "letters as answers"),
+    "SciQ's distractors": (asked("blue", ["distractor1", "distractor2"]), "distractor1"),
+    "PIQA's solutions": (asked("1", ["sol1", "sol2"]), "columns sol1, sol2"),
+    "a gap in the numbers": (asked("1", ["option1", "option3"]), "the numbers 1, 3"),
+    "numbers from 0 or 1": (asked("1", "ABCD"), "numbers from 0 and as numbers from 1"),
+}
+
+
+@pytest.mark.parametrize("layout", REFUSED)
+def test_choices_that_cannot_be_read_are_refused_not_taken_for_open_questions(tmp_path, layout):
+    lines, message = REFUSED[layout]
+    with pytest.raises(DataError, match=message):
+        dialogs.load(save(tmp_path / "own.jsonl", *lines))
+
+
+def test_equal_stems_with_other_choices_are_other_questions(tmp_path):
+    stems = [given(question="Which of these is a colour?", choices=[f"thing {n}", "red"])
+             for n in range(5)]  # fmt: skip
+    stems += [given(question="which of these is a  colour?", choices=["red", "Thing 0"], answer=0)]
+    data = dialogs.load(save(tmp_path / "own.jsonl", *stems))
+    rows = [row for split in data.splits.values() for row in split]
+    assert len(rows) == 5
+    assert len({row["cluster"] for row in rows}) == 1, "drawn together for intervals"
+    assert data.losses["repeated"].count == 1
+    names = {item.name for item in choice_items.make(Dataset.from_list(rows), 2, "random", 0)}
+    assert len(names) == 5
+
+
+@pytest.mark.parametrize(("one", "other"), [("C", "C++"), ("5", "-5"), ("4 + 3", "4 - 3"),
+                                            ("5!", "5"), (":)", ":("), ("$1", "1")])  # fmt: skip
+def test_answers_that_differ_by_a_sign_are_different(tmp_path, one, other):
+    lines = [given(question=f"Which {n}?", choices=[one, other], answer=0) for n in range(12)]
+    data = dialogs.load(save(tmp_path / "own.jsonl", *lines))
+    assert data.losses["empty"].count == 0
+    assert "alike" not in data.losses
+    assert sum(map(len, data.splits.values())) == 12
 
 
 def test_own_choices_run_with_their_own_number_and_long_texts_are_cut(models, tmp_path):

@@ -3,6 +3,7 @@
 import dataclasses
 import lzma
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,13 +13,23 @@ from sklearn.metrics import accuracy_score, f1_score
 from torch.utils.flop_counter import FlopCounterMode
 
 from workbench import figures, paths, sources, tables
-from workbench.data import ner
+from workbench.data import corpus, ner
 from workbench.errors import DataError, ParameterError
+from workbench.figures import decoder as decoder_figures
+from workbench.figures import pretraining as figures_of_pretraining
 from workbench.models import anatomy, lens
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
-from workbench.result import Result
-from workbench.tasks import pretraining, probe_scores, probes, surprisal
+from workbench.result import Metric, Result
+from workbench.tasks import (
+    compressors,
+    lens_scores,
+    passages,
+    pretraining,
+    probe_scores,
+    probes,
+    surprisal,
+)
 
 TEXT = "The caf\u00e9 \U0001f600 opened\n\n  on Tuesday; a \ufb01ne place. \u4f60\u597d!"
 
@@ -53,27 +64,142 @@ def inspected(tiny_bert, decoder, encoder, tmp_path_factory):
     return pretraining.run(config, pretraining.Models(decoder, encoder), loaded)
 
 
+def document(decoder, *texts):
+    """Texts joined in one passage, and its tokens."""
+    whole = passages.SEPARATOR.join(texts)
+    return surprisal.tokenize(
+        decoder, passages.take(list(texts) * 2, len(whole.encode()), 1).passages[0]
+    )
+
+
 def test_scored_text_is_what_the_tokens_decode_to_wherever_it_is_cut(decoder):
-    whole = len(decoder.encode(TEXT))
-    for most in range(1, whole + 1):
-        document = surprisal.cut(decoder, TEXT, most)
-        assert TEXT.startswith(document.text)
-        assert surprisal.is_exact(decoder, document)
-        assert len(document.ids) + document.cut == whole
-        assert most - len(document.ids) < 4
-    assert document.text == TEXT
-    assert not surprisal.is_exact(decoder, dataclasses.replace(document, text=TEXT[:-1]))
+    size = len(TEXT.encode())
+    for most in range(1, size + 1):
+        (passage,) = passages.take([TEXT], most, 1).passages
+        found = surprisal.tokenize(decoder, passage)
+        assert TEXT.startswith(found.text)
+        assert surprisal.is_exact(decoder, found)
+        assert most - len(found.text.encode()) < 4, "only a character that does not fit is left out"
+    assert found.text == TEXT
+    assert not surprisal.is_exact(decoder, dataclasses.replace(found, text=TEXT[:-1]))
+
+
+def test_passages_are_equal_in_size_whatever_the_documents():
+    short = [f"Tweet number {number}, short." for number in range(400)]
+    long = [f"Article {number}. " + "And so on. " * 200 for number in range(40)]
+    taken = passages.equal({
+        "short": passages.take(short, 100, 30), "long": passages.take(long, 100, 30),
+    })  # fmt: skip
+    for each in taken.values():
+        assert [len(passage.text.encode()) for passage in each.passages] == [100] * 20
+    assert taken["long"].used == 20, "half of the documents are left to the compressors"
+    joined = taken["short"].passages[0]
+    assert [joined.text[start : start + 5] for start in joined.starts] == ["Tweet"] * 4
+    assert taken["short"].used == sum(len(passage.starts) for passage in taken["short"].passages)
+
+
+@pytest.mark.parametrize(
+    ("documents", "texts", "used"),
+    [
+        (["One."], ["One."], 1),
+        (["One.", "Two."], ["One."], 1),
+        (["One.", "Two.", "Three."], ["One.\n\nTwo."], 2),
+        (["x" * 50], ["x" * 20], 1),
+        (["x" * 20, "One.", "Two.", "Three."], ["x" * 20], 1),
+    ],
+    ids=["one document", "two", "fewer bytes than a passage", "long", "a rest that fills none"],
+)
+def test_tiny_corpora_give_what_they_have(documents, texts, used):
+    found = passages.take(documents, 20, 100)
+    assert [passage.text for passage in found.passages] == texts
+    assert found.used == used
+
+
+def test_a_corpus_of_few_passages_does_not_shorten_the_others():
+    taken = passages.equal({
+        "few": passages.take(["x" * 20] * 4, 20, 50),
+        "many": passages.take(["y" * 20] * 60, 20, 50),
+    })  # fmt: skip
+    assert {name: len(each.passages) for name, each in taken.items()} == {"few": 2, "many": 30}
+
+
+def test_a_passage_longer_than_the_decoder_reads_is_refused(decoder):
+    (passage,) = passages.take(["1 2 3 4 " * 9000], 40_000, 1).passages
+    with pytest.raises(
+        ParameterError, match="a passage has (.|\n)*give passage_bytes a lower value"
+    ):
+        surprisal.tokenize(decoder, passage)
+
+
+def kneser_ney(given, before, byte, order):
+    """Interpolated Kneser-Ney by the book, counting anew for every byte."""
+    if order == 0:
+        return 1 / 256
+
+    def grams(length):
+        padded = b"\0" * (compressors.ORDER - 1) + given
+        ends = range(compressors.ORDER, len(padded) + 1)
+        return [padded[end - length : end] for end in ends]
+
+    counts = {}
+    if order == compressors.ORDER:
+        for gram in grams(order):
+            counts[gram] = counts.get(gram, 0) + 1
+    else:
+        for longer in set(grams(order + 1)):
+            counts[longer[1:]] = counts.get(longer[1:], 0) + 1
+    once, twice = (list(counts.values()).count(count) for count in (1, 2))
+    discount = once / (once + 2 * twice) if once and twice else 0.5
+    context = (b"\0" * order + before)[len(before) + 1 :] if order > 1 else b""
+    after = {gram[-1]: count for gram, count in counts.items() if gram[:-1] == context}
+    shorter = kneser_ney(given, before, byte, order - 1)
+    if not after:
+        return shorter
+    own = max(after.get(byte, 0) - discount, 0)
+    return (own + discount * len(after) * shorter) / sum(after.values())
+
+
+def test_the_ngram_model_is_interpolated_kneser_ney():
+    given = b"the cat sat on the mat. the cats sat on the hat. " * 3 + "caf\u00e9".encode()
+    model = compressors.Ngrams(given)
+    text = b"the hats of caf"
+    for place, nats in enumerate(model.nats(text)):
+        wanted = kneser_ney(given, text[:place], text[place], compressors.ORDER)
+        assert nats == pytest.approx(-math.log(wanted))
+    every = [np.exp(-model.nats(bytes([byte]), b"the c")[0]) for byte in range(256)]
+    assert sum(every) == pytest.approx(1)
+    later = model.nats(text[4:], text[:4])
+    assert later == pytest.approx(model.nats(text)[4:])
+
+
+@pytest.mark.parametrize("given", [b"", b"a"])
+def test_next_to_nothing_given_is_next_to_even_guessing(given):
+    assert compressors.Ngrams(given).nats(b"zz") == pytest.approx([math.log(256)] * 2, rel=0.2)
+
+
+def test_compressors_gain_from_what_they_are_given():
+    chance = np.random.default_rng(0)
+    words = ["".join(map(chr, chance.integers(97, 123, 6))) for _ in range(300)]
+    kind = [" ".join(chance.choice(words, 40)) for _ in range(60)]
+    given, text = " ".join(kind[10:]).encode(), " ".join(kind[:10]).encode()
+    alone = compressors.lzma_bits(text, b"")
+    packed = len(lzma.compress(text, format=lzma.FORMAT_ALONE, preset=6))
+    nothing = len(lzma.compress(b"", format=lzma.FORMAT_ALONE, preset=6))
+    assert alone == 8 * (packed - nothing)
+    assert compressors.lzma_bits(text, given) < 0.7 * alone
+    ngrams = [compressors.Ngrams(part).nats(text).sum() for part in (given, given[:500])]
+    assert ngrams[0] < 0.7 * ngrams[1]
 
 
 def test_surprisal_in_batches_equals_one_token_at_a_time(decoder):
     texts = ["The caf\u00e9 opened on Tuesday.", "Yes"]
-    documents = [surprisal.cut(decoder, text, 40) for text in texts]
-    found = surprisal.score(decoder, documents, torch.float32, name="test")
+    read = [document(decoder, text) for text in texts]
+    found = surprisal.score(decoder, read, torch.float32, name="test")
     start = surprisal.start_token(decoder)
     assert decoder.tokenizer.decode([start]) == "<|endoftext|>"
-    for document, scored in zip(documents, found, strict=True):
-        ids = [start, *document.ids]
-        for place, token in enumerate(document.ids, 1):
+    for passage, scored in zip(read, found, strict=True):
+        ids = [start, *passage.ids]
+        for place, token in enumerate(passage.ids, 1):
             with torch.inference_mode():
                 logits = decoder.network(torch.tensor([ids[:place]])).logits[0, -1]
             assert -float(logits.log_softmax(-1)[token]) == pytest.approx(
@@ -82,12 +208,18 @@ def test_surprisal_in_batches_equals_one_token_at_a_time(decoder):
             assert int(logits.argmax()) == scored.best[place - 1]
 
 
-def test_words_share_out_all_bits_of_their_document(decoder):
-    document = surprisal.cut(decoder, TEXT, 40)
-    (scored,) = surprisal.score(decoder, [document], torch.float32, name="test")
-    words = surprisal.word_bits(document, scored)
-    assert [word for word, _ in words] == TEXT.split()
+def test_words_share_out_all_bits_of_their_passage(decoder):
+    found = document(decoder, TEXT, "Another text.", "A third")
+    (scored,) = surprisal.score(decoder, [found], torch.float32, name="test")
+    words = surprisal.word_bits(found, scored)
+    assert [word for word, _ in words] == [*TEXT.split(), "Another", "text.", "A", "third"]
     assert sum(bits for _, bits in words) == pytest.approx(scored.nats.sum() / math.log(2))
+    parts = surprisal.by_document(found, words)
+    assert [[word for word, _ in part] for part in parts][1:] == [
+        ["Another", "text."],
+        ["A", "third"],
+    ]
+    assert [pair for part in parts for pair in part] == words
 
 
 def test_surprising_span_passes_over_the_beginning_links_and_names():
@@ -214,21 +346,25 @@ def test_probes_of_a_pretrained_encoder_beat_their_controls():
     real = Encoder(sources.resolve("minilm", "model"), casing=False).eval()
     found = probe_scores.run(ner.load("conll2003"), real, most=200, seed=0, dtype=torch.float32)
     for name in ("pos/accuracy", "chunk/accuracy", "ner/macro_f1"):
-        for other in (probe_scores.SHUFFLED, probe_scores.UNTRAINED, probe_scores.MAJORITY):
+        for other in (probe_scores.CONTROL, probe_scores.UNTRAINED, probe_scores.MAJORITY):
             assert found.comparisons[other][name].verdict == "better", (name, other)
 
 
 def test_headline_numbers_follow_from_the_items(inspected):
     """Written without the package's own statistics."""
     rows = inspected.items[inspected.items["split"] == "tiny_reviews"]
-    nats = sum(row.loss * len(row.gold) for row in rows.itertuples())
-    read = "".join(row.input[0] for row in rows.itertuples()).encode()
-    assert inspected.metrics["tiny_reviews/bits_per_byte"].value == pytest.approx(
-        nats / math.log(2) / len(read)
-    )
-    gold, best = (np.concatenate(list(rows[column])) for column in ("gold", "predicted"))
-    right = np.mean(gold == best)
-    assert inspected.metrics["tiny_reviews/next_token_accuracy"].value == pytest.approx(right)
+    for method, found in (
+        ("smollm2", inspected.metrics),
+        ("n-gram", inspected.baselines["n-gram"]),
+    ):
+        own = rows[rows["method"] == method]
+        read = "".join(row.input[0] for row in own.itertuples()).encode()
+        assert found["tiny_reviews/bits_per_byte"].value == pytest.approx(
+            own["loss"].sum() / math.log(2) / len(read)
+        )
+        assert len(own) == 10
+        assert own["item"].is_unique
+        assert all(list(row.gold) == list(row.predicted) for row in own.itertuples())
     for name, kind in (("pos/accuracy", "pos"), ("ner/macro_f1", "ner")):
         own = inspected.items[inspected.items["method"] == f"{kind} probe"]
         gold = [tag for tags in own["gold"] for tag in tags]
@@ -243,17 +379,81 @@ def test_headline_numbers_follow_from_the_items(inspected):
     assert inspected.headline == ("tiny_reviews/bits_per_byte", "pos/accuracy", "ner/macro_f1")
 
 
-def test_lzma_and_even_guessing_are_what_they_say(inspected):
+def test_compressors_are_given_the_documents_that_no_passage_touches(inspected):
     rows = inspected.items[inspected.items["split"] == "tiny_reviews"]
-    read = "\n".join(row[0] for row in rows["input"]).encode()
+    read = [row.input[0] for row in rows[rows["method"] == "smollm2"].itertuples()]
+    documents = corpus.load("tiny_reviews").documents
+    used = inspected.tables["domains"]["tiny_reviews"]["documents"]
+    rest = passages.SEPARATOR.join([*documents[used:], ""]).encode()
+    assert len(rest) == inspected.tables["domains"]["tiny_reviews"]["given"]
+    assert documents[used - 1] not in rest.decode()
+    assert "".join(read).startswith(documents[0])
     name = "tiny_reviews/bits_per_byte"
-    packed = len(lzma.compress(read, format=lzma.FORMAT_ALONE, preset=9 | lzma.PRESET_EXTREME))
-    assert inspected.baselines["lzma"][name].value == pytest.approx(8 * packed / len(read))
-    tokens = sum(map(len, rows["gold"]))
-    size = sum(len(row[0].encode()) for row in rows["input"])
-    even = tokens * math.log2(49_152) / size
+    joined = passages.SEPARATOR.join(read).encode()
+    sizes = [
+        len(lzma.compress(data, format=lzma.FORMAT_ALONE, preset=6))
+        for data in (rest, rest + joined)
+    ]
+    packed = 8 * (sizes[1] - sizes[0])
+    assert inspected.baselines["lzma"][name].value == pytest.approx(packed / len(joined))
+    size = sum(len(text.encode()) for text in read)
+    even = inspected.tables["domains"]["tiny_reviews"]["tokens"] * math.log2(49_152) / size
     assert inspected.baselines["uniform"][name].value == pytest.approx(even)
     assert inspected.metrics[name].value < even
+    difference = inspected.metrics[name].value - inspected.baselines["n-gram"][name].value
+    assert inspected.comparisons["n-gram"][name].value == pytest.approx(difference)
+
+
+def test_a_control_task_gives_every_word_type_one_tag_as_often_as_the_real_ones_occur():
+    data = ner.load("tiny_ner")
+    read = [probes.sample(data, split, 100, 0) for split in probes.SPLITS]
+    parts = probes.with_controls(read, 0)
+    known = {}
+    for part in parts:
+        for words, tags in zip(part.words, part.tags["ner control"], strict=True):
+            for word, tag in zip(words, tags, strict=True):
+                assert known.setdefault(word, tag) == tag
+    real = {tag for row in read[0].tags["ner"] for tag in row}
+    assert set(known.values()) <= real
+    outside = sum(tag == "O" for row in read[0].tags["ner"] for tag in row)
+    share = outside / sum(map(len, read[0].words))
+    assert np.mean([tag == "O" for tag in known.values()]) == pytest.approx(share, abs=0.15)
+    again = probes.with_controls(read, 1)
+    assert again[0].tags["ner control"] != parts[0].tags["ner control"]
+    assert all(part.tags["ner"] == own.tags["ner"] for part, own in zip(parts, read, strict=True))
+
+
+def test_selectivity_is_the_score_minus_that_of_the_control_task(inspected):
+    name = "pos/accuracy"
+    control = inspected.items[inspected.items["method"] == "pos, control task"]
+    gold = [tag for tags in control["gold"] for tag in tags]
+    answers = [tag for tags in control["predicted"] for tag in tags]
+    value = accuracy_score(gold, answers)
+    assert inspected.baselines["control task"][name].value == pytest.approx(value)
+    real = inspected.items[inspected.items["method"] == "pos probe"]
+    assert gold != [tag for tags in real["gold"] for tag in tags]
+    assert inspected.comparisons["control task"][name].value == pytest.approx(
+        inspected.metrics[name].value - value
+    )
+    assert set(inspected.tables["selective_layers"]) == {"pos", "chunk", "ner"}
+
+
+def test_the_most_selective_layer_need_not_be_the_best():
+    found = probe_scores.Probed({}, {"pos": [0.8, 0.9, 0.7], "pos control": [0.3, 0.6, 0.4]})
+    assert (found.best("pos"), found.most_selective("pos")) == (1, 0)
+
+
+def test_new_words_get_the_tag_of_rare_words_with_their_ending_and_shape():
+    train = probes.Sample(
+        ["train/0"],
+        [["walking", "Boeing", "talking", "the", "1996", "U.S."]],
+        [0],
+        {"pos": [["VBG", "NNP", "VBG", "DT", "CD", "NNP"]]},
+    )
+    words = ["the", "singing", "Harding", "1873", "U.N.", "?"]
+    read = probes.Sample(["test/0"], [words], [0], {"pos": [["X"] * len(words)]})
+    usual = probes.by_word(train, read, "pos")[0][1]
+    assert probes.by_ending(train, read, "pos") == [["DT", "VBG", "NNP", "CD", "NNP", usual]]
 
 
 def test_every_layer_has_its_numbers_and_the_check_holds(inspected):
@@ -264,7 +464,7 @@ def test_every_layer_has_its_numbers_and_the_check_holds(inspected):
     assert last < inspected.metrics["lens/nats/layer_0"].value
     for layer in range(3):
         assert f"chunk/accuracy/layer_{layer}" in inspected.metrics
-        assert f"chunk/accuracy/layer_{layer}" in inspected.comparisons["shuffled tags"]
+        assert f"chunk/accuracy/layer_{layer}" in inspected.comparisons["control task"]
 
 
 def test_figures_and_tables_can_be_made_anew_from_what_is_saved(inspected, tmp_path):
@@ -277,8 +477,46 @@ def test_figures_and_tables_can_be_made_anew_from_what_is_saved(inspected, tmp_p
     assert "such as a pooler" in tables.parts(again, "encoder").body
     assert "tiny_reviews" in tables.domains(again).body
     assert "probe, layer" in tables.probes(again).body
+    caption = figures.bits_per_byte(again).caption
+    assert "Each passage (n) has 64 bytes" in caption
+    assert "The domains differ" not in caption
+    again.parameters["passage_bytes"] = 640
+    caption = figures.bits_per_byte(again).caption
+    assert "tiny_reviews: less than 640 bytes a passage" in caption
     again.tables["spans"][0]["span"] = "<script>x</script>"
     assert "<script>" not in tables.surprising(again).body
+
+
+def test_captions_say_only_what_the_numbers_carry():
+    def rows(*values):
+        return [Metric(value=value, n=50, unit="nats", how="none") for value in values]
+
+    record = SimpleNamespace(
+        tables={"even_nats": 10.0},
+        metrics={"lens/last_layer_difference": Metric(value=0, n=50, unit="logits", how="none")},
+    )
+    late = decoder_figures._late
+    assert "at every layer." in late(record, rows(9, 8, 7), rows(0.1, 0.5, 1))
+    assert "from 2 on" in late(record, rows(9, 12, 7), rows(0.1, 0.5, 1))
+    assert "at no layer that stays so" in late(record, rows(9, 8, 12), rows(0.1, 0.5, 1))
+    found = {"tokens": ["", "a", "b"], "best": [["a", "b", "c"]] * 2, "cut": 4}
+    assert "Only the first 2 of the sentence's 6 tokens are read." in decoder_figures._settled(
+        found
+    )
+    one = decoder_figures._heads(np.array([[[1.0, 0.0], [0.5, 0.5]]]), 1)
+    assert one.startswith("Layer 1 has 1 head. On average 50% ")
+    assert "just before" not in one, "the only token before is the one before the text"
+    assert figures_of_pretraining._beside(rows(0.1)[0]) == "without an interval to judge by"
+
+
+def test_no_surprising_span_is_said(inspected):
+    empty = inspected.model_copy(update={"tables": inspected.tables | {"spans": []}})
+    assert "No document has the 8 words" in tables.surprising(empty).body
+
+
+def test_a_sentence_without_tokens_is_refused(decoder):
+    with pytest.raises(ParameterError, match="has no tokens"):
+        lens_scores.sentence(decoder, "", 1)
 
 
 def test_layers_are_chosen_on_validation_and_never_on_test():
@@ -294,14 +532,14 @@ def test_layers_are_chosen_on_validation_and_never_on_test():
             gold = probes.places(read.tags["ner"], ["A", "B"])
             right = 2 if read.names[0] == "validation/0" else 0
             answers = np.stack([gold if layer == right else 1 - gold for layer in range(3)])
-            return {"ner": answers}, {"ner": answers}
+            return {"ner": answers}
 
     parts = tuple(
         probes.Sample([f"{split}/0"], [["x", "y"]], [0], {"ner": [tags]})
         for split, tags in (("train", ["A", "A"]), ("validation", ["A", "B"]), ("test", ["B", "A"]))
     )
     found = probe_scores._probed("fake", OneRightLayer(), None, parts, torch.float32)
-    assert found.best == {"ner": 2}
+    assert found.best("ner") == 2
     assert (found.chosen("ner") == found.own["ner"][2]).all()
 
 

@@ -1,7 +1,9 @@
 """The prompting task: prompts, answers, calibration, and every number from what is kept of it."""
 
+import copy
 import dataclasses
 import json
+import re
 from collections import Counter
 
 import numpy as np
@@ -13,17 +15,21 @@ from workbench import figures, paths, scoring, tables
 from workbench.data import entities, ner
 from workbench.errors import DataError, ParameterError
 from workbench.figures.prompting import _shares as label_shares
+from workbench.result import Metric
 from workbench.tasks import (
+    estimates,
     prompt_methods,
     prompt_record,
     prompt_scores,
+    prompt_shots,
     prompting,
     prompts,
     shot_attention,
 )
 from workbench.tasks.answers import parse, vote
 from workbench.tasks.calibration import CONTENT_FREE, calibrate, ensemble, normalise
-from workbench.tasks.prompt_scores import Draw
+from workbench.tasks.classifiers import labelled
+from workbench.tasks.prompt_scores import Asked, Draw
 from workbench.tasks.prompts import draw, fitting
 from workbench.tasks.templates import Chat, Template
 
@@ -149,6 +155,97 @@ def test_each_score_is_of_its_own_text_and_batch_calibration_of_validation_texts
         assert calibrated == pytest.approx(by_hand / by_hand.sum(1, keepdims=True))
 
 
+def asked_by(models, tokenizer=None, labels=("good", "bad")):
+    """The prompts for a decoder whose tokenizer is replaced."""
+    decoder = models.decoder
+    if tokenizer is not None:
+        decoder = copy.copy(decoder)
+        decoder.tokenizer = tokenizer
+    return prompts.load("tiny_reviews", list(labels), decoder, 50)
+
+
+def test_answers_are_written_in_a_chat_where_the_model_has_one_and_labels_are_named(models):
+    found = asked_by(models)
+    assert found.by_chat
+    for plain, chat in zip(found.templates, found.written, strict=True):
+        text = chat.fill([], found.same("Nice {x} place"))
+        assert "<|im_start|>assistant" in text
+        assert "Nice {x} place" in text
+        assert text.count("good or bad") == max(
+            1, plain.fill([], found.same("")).count("good or bad")
+        )
+        assert "<|im_start|>" not in plain.fill([], found.same("")), "scored as plain text"
+
+
+def test_without_a_chat_template_answers_are_written_after_plain_text(models):
+    tokenizer = copy.deepcopy(models.decoder.tokenizer)
+    tokenizer.chat_template = None
+    found = asked_by(models, tokenizer)
+    assert not found.by_chat
+    assert found.written == found.templates
+
+
+def test_a_chat_without_a_systems_turn_gets_the_instruction_from_the_user(models):
+    tokenizer = copy.deepcopy(models.decoder.tokenizer)
+    tokenizer.chat_template = (
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}"
+        "{% endif %}<{{ m.role }}>{{ m.content }}{% endfor %}"
+        "{% if add_generation_prompt %}<assistant>{% endif %}"
+    )
+    found = asked_by(models, tokenizer)
+    assert found.by_chat
+    for chat in found.written:
+        text = chat.fill([], found.same("Nice"))
+        assert text.startswith("<user>")
+        assert text.endswith("<assistant>")
+        assert "good or bad" in text
+
+
+def test_labels_without_an_example_are_counted(models):
+    found = asked_by(models, labels=[f"kind {n}" for n in range(77)])
+    asked = Asked(models.decoder, found, [], [], torch.float32)
+    shots = [({"text": "x"}, "kind 1"), ({"text": "y"}, "kind 2"), ({"text": "z"}, "kind 2")]
+    lost = prompt_shots.labels_not_shown(asked, [Draw(), Draw(shots), Draw(shots[:1], 1)])
+    assert (lost.count, lost.of) == (75 + 76, 2 * 77)
+
+
+def test_one_draw_of_examples_gives_no_verdict_on_their_number():
+    sure = Metric(value=0.1, low=0.05, high=0.15, n=100, how="bootstrap")
+    others = ["zero-shot + batch", "1 shot", "4 shots", "4 nearest shots", "majority", "generation"]
+    found = {name: {"test/accuracy": sure} for name in others}
+    one = prompt_shots.without_verdicts_on_shots(found, "4 shots + batch", draws=1)
+    verdicts = {name: metrics["test/accuracy"].verdict for name, metrics in one.items()}
+    assert verdicts == {
+        "zero-shot + batch": "cannot tell", "1 shot": "cannot tell", "4 shots": "better",
+        "4 nearest shots": "cannot tell", "majority": "better", "generation": "better",
+    }  # fmt: skip
+    assert "one draw of examples" in one["1 shot"]["test/accuracy"].how
+    assert prompt_shots.without_verdicts_on_shots(found, "4 shots + batch", draws=2) == found
+
+
+def test_scoring_is_estimated_before_it_starts_and_the_tokens_are_right(
+    models, capsys, monkeypatch
+):
+    config = prompting.Config.check(prompting.SMOKE)
+    data = prompting.load_data(config)
+    asked, _ = prompt_methods.ask(config, models.decoder, data)
+    train = labelled(data, "train").first(config.train_texts)
+    drawn = prompt_shots.draws(config, asked, data, train)
+    assert estimates.scoring(asked, drawn) is None, "too little to be worth it"
+    monkeypatch.setattr(estimates, "WORTH_TOKENS", 1)
+    capsys.readouterr()
+    assert estimates.scoring(asked, drawn) > 0
+    said = capsys.readouterr().out
+    tokens = int(re.search(r"([\d,]+) tokens, about", said)[1].replace(",", ""))
+    texts = [*asked.items, *asked.sample]
+    whole = sum(
+        len(models.decoder.encode(template.fill(one.shots, each)))
+        for one in drawn for template in asked.prompts.templates for each in texts
+    )  # fmt: skip
+    assert "MiB" in said
+    assert 0.3 * whole < tokens < 1.5 * whole, "what examples share is read once"
+
+
 def test_labels_beyond_the_colours_are_shown_as_others(result):
     given = {"a": Counter({str(place): 2 for place in range(8)}), "b": Counter({"0": 16})}
     shares = label_shares(given, 16)
@@ -211,6 +308,10 @@ def test_figures_and_tables_say_what_the_numbers_say(result):
         ("positively", "unparsed"),
         ("I think it is positive", "unparsed"),
         ("pos", "unparsed"),
+        ("The sentiment of this tweet is neutral. The user feels positive.", "neutral"),
+        ("Positive! It is not negative.", "positive"),
+        ("positive, not negative. Or is it?", "unparsed"),
+        ("The answer is:\nneutral. Not positive.", "neutral"),
     ],
 )
 def test_the_grammar_reads_labels_and_guesses_none(answer, label):
@@ -325,13 +426,13 @@ def test_a_split_without_entities_is_one_clear_error(tmp_path):
     for split in ("train", "validation", "test"):
         words = "Oslo B-LOC\nran O\n\nAda B-PER\n" if split == "train" else "Ada B-PER\nsat O\n"
         (tmp_path / f"{split}.txt").write_text(words)
-    with pytest.raises(DataError, match="no entity in its validation split, once those that occur"):
+    with pytest.raises(DataError, match=r"validation split \(4 entities; dropped: 1 rep"):
         entities.load(str(tmp_path))
 
 
 def small(models, config, monkeypatch):
     """Run with few texts to calibrate by, which take most of the time."""
-    monkeypatch.setattr(prompt_methods, "SAMPLE_TEXTS", 3)
+    monkeypatch.setattr(prompt_shots, "SAMPLE_TEXTS", 3)
     monkeypatch.setattr(prompt_methods, "EPOCHS", 1)
     config = prompting.Config.check({**prompting.SMOKE, "train_texts": 16, **config})
     return prompting.run(config, models, prompting.load_data(config))
@@ -424,7 +525,7 @@ def axes(models, tmp_path_factory):
     config = prompting.Config.check({**prompting.SMOKE, **changes})
     config._directory = folder / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prompt_methods, "SAMPLE_TEXTS", 3)
+        patch.setattr(prompt_shots, "SAMPLE_TEXTS", 3)
         patch.setattr(prompt_methods, "EPOCHS", 1)
         data = prompting.load_data(config)
         return config, data, prompting.run(config, models, data)
@@ -514,7 +615,7 @@ def test_nearest_shots_are_of_each_text_and_the_farthest_leave_first(models, mon
     train = prompt_methods.labelled(data, "train")
     own = data.splits["test"]["text"][0]
     same = dataclasses.replace(train, texts=[*train.texts[:-1], own])
-    _, near = prompt_methods.draws(config, asked, data, same, models.encoder)
+    _, near = prompt_shots.draws(config, asked, data, same, models.encoder)
     found = prompt_scores.score(asked, [near])
     for template, one in zip(asked.prompts.templates, found, strict=True):
         for place, fields in enumerate(asked.items):
@@ -533,7 +634,7 @@ def test_nearest_shots_are_of_each_text_and_the_farthest_leave_first(models, mon
     assert near.kept(0).of(0) == []
     with pytest.raises(ParameterError, match="64 nearest shots, but only 30"):
         few = dataclasses.replace(train, texts=train.texts[:30], labels=train.labels[:30])
-        prompt_methods.nearest(config, asked, data, few, models.encoder, 64)
+        prompt_shots.nearest(config, asked, data, few, models.encoder, 64)
 
 
 @pytest.mark.parametrize(

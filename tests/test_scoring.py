@@ -251,7 +251,7 @@ def test_attention_written_out_is_that_of_the_kernel(masked):
     torch.manual_seed(0)
     query, key, value = (torch.randn(2, heads, 7, 8) for heads in (4, 2, 2))
     mask = torch.where(torch.rand(2, 1, 7, 7) < 0.3, packed.NEVER, 0.0) if masked else None
-    ways = (packed._kernel, packed._written_out)
+    ways = (packed._normalised, packed._written_out)
     for causal in (False, not masked):
         one, other = (way(query, key, value, mask, 0.2, causal=causal) for way in ways)
         for found, wanted in zip(one, other, strict=True):

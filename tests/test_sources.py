@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from fnmatch import fnmatch
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -48,6 +49,84 @@ def test_path_is_taken_from_the_project_root_wherever_one_stands(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     found = sources.resolve("data/fixtures/tiny_ner", "dataset")
     assert found.path == paths.FIXTURES / "tiny_ner"
+    assert found.about == "the user's own dataset, found in the project"
+
+
+def test_relative_paths_are_looked_for_in_the_stated_order(tmp_path, monkeypatch):
+    folders = {name: tmp_path / name for name in ("notebook", "shell", "project", "data")}
+    for name, folder in folders.items():
+        folder.mkdir()
+        (folder / "mine.csv").write_text(name)
+    monkeypatch.setattr(paths, "NOTEBOOKS", folders["notebook"])
+    monkeypatch.setattr(paths, "ROOT", folders["project"])
+    monkeypatch.setenv("WORKBENCH_DATA", str(folders["data"]))
+    monkeypatch.setenv(paths.SHELL, str(folders["shell"]))
+    for name, folder in folders.items():
+        seen = []
+        # The command line stands in the shell's folder, the kernel beside its notebook.
+        for place in ("shell", "notebook"):
+            monkeypatch.chdir(folders[place])
+            seen.append(sources.resolve("mine.csv", "dataset"))
+        assert {found.path for found in seen} == {folder / "mine.csv"}, name
+        assert seen[0] == seen[1]
+        (folder / "mine.csv").unlink()
+    with pytest.raises(ParameterError, match="no such file or folder") as error:
+        sources.resolve("mine.csv", "dataset")
+    order = [str(error.value).index(f": {folder}") for folder in folders.values()]
+    assert order == sorted(order), "the error lists where it looked"
+
+
+def test_a_notebook_that_no_command_started_looks_beside_itself_first(tmp_path, monkeypatch):
+    monkeypatch.delenv(paths.SHELL, raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.csv").write_text("a")
+    assert sources.resolve("mine.csv", "dataset").path == tmp_path / "mine.csv"
+
+
+def test_kernels_find_what_the_shells_folder_holds(tmp_path, monkeypatch):
+    (tmp_path / "mine.csv").write_text("a")
+    script = (
+        "import os, sys; from workbench import cli, paths, sources\n"
+        "from workbench.batch.kernel import passed_on\n"
+        "cli.main(['params', 'ner'])\n"
+        "own = sources.resolve('mine.csv', 'dataset')\n"
+        "kept = passed_on(os.environ); os.environ.clear(); os.environ.update(kept)\n"
+        "os.chdir(paths.NOTEBOOKS)\n"
+        "assert sources.resolve('mine.csv', 'dataset') == own, own"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("name", ["~nouser/x", "x" * 5000, "a\0b", "half \ud800"])
+def test_a_name_that_can_be_no_path_is_an_unknown_one(name):
+    with pytest.raises(ParameterError, match="unknown dataset") as error:
+        sources.resolve(name, "dataset")
+    assert len(str(error.value)) < 1500
+
+
+def test_hidden_files_are_not_part_of_a_source(tmp_path):
+    (tmp_path / "a.csv").write_text("a")
+    before = sources.resolve(str(tmp_path), "dataset").fingerprint
+    (tmp_path / ".cache" / "huggingface").mkdir(parents=True)
+    (tmp_path / ".cache" / "huggingface" / "notes.json").write_text("{}")
+    assert sources.resolve(str(tmp_path), "dataset").fingerprint == before
+
+
+def test_a_snapshot_of_the_hubs_cache_may_link_to_its_blobs_only(tmp_path):
+    blobs, folder = tmp_path / "blobs", tmp_path / "snapshots" / COMMIT
+    for place in (blobs, folder):
+        place.mkdir(parents=True)
+    (blobs / "abc").write_text("a")
+    (folder / "a.csv").symlink_to("../../blobs/abc")
+    assert sources.resolve(str(folder), "dataset").path == folder
+    (tmp_path / "secret.csv").write_text("a")
+    (folder / "b.csv").symlink_to("../../secret.csv")
+    with pytest.raises(DataError, match="b.csv is a link to .*secret.csv, outside the folder"):
+        sources.resolve(str(folder), "dataset")
+
+
+def test_no_readme_is_taken_from_the_hub():
+    assert not any(fnmatch("README.md", pattern) for pattern in sources.HUB_FILES["dataset"])
 
 
 def test_fingerprint_follows_the_content(tmp_path):
@@ -178,3 +257,25 @@ def test_hub_that_has_it_not_or_is_cut_off(hub, name, offline, code, says):
     )  # fmt: skip
     assert done.returncode == code, done.stderr
     assert says in done.stdout
+
+
+def test_hidden_files_and_folders_do_not_change_what_data_are(tmp_path):
+    folder = tmp_path / ".mine"  # hidden itself, which is no matter
+    folder.mkdir()
+    (folder / "train.txt").write_text("Ada B-PER\n")
+    before = sources.resolve(str(folder), "dataset").fingerprint
+    notes = folder / ".cache" / "huggingface" / "download"
+    notes.mkdir(parents=True)
+    (notes / "train.txt.metadata").write_text("one commit")
+    (folder / ".DS_Store").write_text("x")
+    assert sources.resolve(str(folder), "dataset").fingerprint == before
+    (folder / "train.txt").write_text("Bob B-PER\n")
+    assert sources.resolve(str(folder), "dataset").fingerprint != before
+
+
+def test_folder_of_a_whole_disk_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "MAX_FILES", 2)
+    for number in range(3):
+        (tmp_path / f"{number}.txt").write_text("x")
+    with pytest.raises(DataError, match="holds more than 2 files"):
+        sources.resolve(str(tmp_path), "dataset")

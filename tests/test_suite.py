@@ -5,7 +5,7 @@ import time
 import pytest
 
 from workbench import notebooks, tasks
-from workbench.batch import plan, standing, suite
+from workbench.batch import plan, speed, standing, suite
 from workbench.errors import ParameterError
 from workbench.files import write_json
 from workbench.result import Cost, Result
@@ -178,3 +178,43 @@ def test_plan_says_which_part_of_a_run_changed(write, reports, monkeypatch, tmp_
     assert [why for _, _, why in stand(path)] == ["package changed"]
     monkeypatch.setattr(plan, "_lock_sha256", lambda: "another lock")
     assert [why for _, _, why in stand(path)] == ["package and environment changed"]
+
+
+def test_limit_of_a_cell_grows_with_what_the_notebooks_runs_took(write, reports):
+    path = write("runs: [{notebook: ner, parameters: {dataset: tiny_ner}, seeds: [0, 1]}]")
+    first, second = suite.read(path)
+    assert standing.judge([first])[0].run.job.timeout_s == plan.DEFAULT_TIMEOUT_S
+    finish(first, seconds=100)
+    assert standing.judge([second])[0].run.job.timeout_s == plan.DEFAULT_TIMEOUT_S
+    (found,) = standing.judge(suite.read(write("runs: [{notebook: template}]")))
+    assert found.run.job.timeout_s == plan.DEFAULT_TIMEOUT_S
+    finish(suite.read(write("runs: [{notebook: ner, seeds: [9]}]"))[0], seconds=2000)
+    assert standing.judge([second])[0].run.job.timeout_s == standing.SLACK * 2000
+    own = suite.read(write("runs: [{notebook: ner, timeout_s: 7}]"))
+    assert standing.judge(own)[0].run.job.timeout_s == 7
+
+
+def test_plan_where_nothing_ran_yet_estimates_the_default_suite(write, reports, monkeypatch):
+    monkeypatch.setattr(speed, "gflops", lambda: speed.REFERENCE_GFLOPS / 3)
+    jobs = suite.read(write("runs: [{notebook: template}, {notebook: template, seeds: [1]}]"))
+    found = standing.judge(jobs)
+    assert [each.seconds for each in found] == [30.0, None]
+    said = standing.table(found)
+    assert "~30.0 s" in said
+    assert "about 30.0 s one after another, 1 of unknown time" in said
+    assert said.endswith(standing.ESTIMATED)
+    finish(jobs[0], seconds=4)
+    found = standing.judge(jobs)
+    assert [each.seconds for each in found][1] == 4
+    assert standing.ESTIMATED not in standing.table(found)
+
+
+def test_estimates_are_of_the_runs_of_the_default_suite():
+    assert {job.label for job in suite.read("default")} == set(speed.REFERENCE_S)
+
+
+def test_test_of_this_machine_is_short_and_says_something():
+    began = time.monotonic()
+    rate = speed.gflops()
+    assert rate is None or rate > 0.1
+    assert time.monotonic() - began < 60

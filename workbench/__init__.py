@@ -7,7 +7,13 @@ Importing this package loads no torch; each name is loaded when it is first used
 from __future__ import annotations  # set-up starts here with whatever Python there is
 
 import importlib
+import os
 from typing import Any
+
+# Before torch is loaded, which reads it once: threads that wait asleep, not by spinning. On idle
+# cores that costs nothing to speak of; beside another busy process spinning made training several
+# times slower (benchmarks/busy_core.py). What the user has set stays.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 __version__ = "0.1.0"
 _HOME = {

@@ -1,30 +1,42 @@
 """Command line: parse, call, print, exit code. Progress goes to stderr, results to stdout."""
 
 import argparse
+import errno
+import io
 import json
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from workbench import paths, ranks
-from workbench.errors import ParameterError, WorkbenchError, printable
+from workbench.errors import ParameterError, WorkbenchError, printable, shown
 
 Command = Callable[[argparse.Namespace], int]
+MAX_PORT, MAX_PROCESSES = 65535, 1024
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code (see `workbench.errors`)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # half a character must not end a command
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
+        paths.make_absolute()
+        if ranks.count() == 1:  # the first of several has the folder of its command already
+            os.environ[paths.SHELL] = str(Path.cwd())
         code: int = options.command(options)
     except WorkbenchError as error:
-        # A record or data that could not be read may be quoted in it.
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+        _say(f"error: {shown(str(error))}")
         return error.exit_code
     except OSError as error:
-        print(f"error: {error}\ndo: look at the disk and its permissions", file=sys.stderr)
-        return 9
+        code, do = 9, "look at the disk and its permissions"
+        if error.errno == errno.ENAMETOOLONG:
+            code, do = 2, "give a shorter name"
+        _say(f"error: {shown(str(error))}\ndo: {do}")
+        return code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 8
@@ -124,7 +136,7 @@ def _add_run_all(many: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run one notebook with `--set` parameters."""
-    from workbench.batch import gpus
+    from workbench.batch import gpus, standing
     from workbench.batch import plan as plans
     from workbench.result import is_whole
 
@@ -136,9 +148,9 @@ def run(options: argparse.Namespace) -> int:
         if not separator:
             raise ParameterError(f"--set {text!r}", expected="key=value, such as --set epochs=3")
         texts[key] = value
-    planned = plans.resolve(plans.from_texts(options.name, texts))
-    if options.processes < 1:
-        raise ParameterError(f"--processes {options.processes}", expected="1 or more")
+    planned = standing.limited(plans.resolve(plans.from_texts(options.name, texts)))
+    if not 1 <= options.processes <= MAX_PROCESSES:
+        raise ParameterError(f"--processes {options.processes}", expected=f"1 to {MAX_PROCESSES}")
     if is_whole(planned.directory) and not options.force:
         _say(f"{planned.run_id} is done: same notebook, parameters, package, data and lock file")
         print(planned.directory)
@@ -156,7 +168,7 @@ def run(options: argparse.Namespace) -> int:
         outcome = together.execute(planned, again=options.force)
     if ranks.rank() == 0:
         if outcome.exit_code:
-            _say(printable(f"error: {outcome.message}"))
+            _say(f"error: {shown(outcome.message)}")
         print(directory)
     return outcome.exit_code
 
@@ -273,6 +285,8 @@ def report(_options: argparse.Namespace) -> int:
 
 def lab(options: argparse.Namespace) -> int:
     """Become JupyterLab: on this machine only, with a token, settings inside the project."""
+    if not 1 <= options.port <= MAX_PORT:
+        raise ParameterError(f"--port {options.port}", expected=f"1 to {MAX_PORT}")
     command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1"]
     command += [f"--ServerApp.root_dir={paths.ROOT}", f"--ServerApp.port={options.port}"]
     command += ["--LabApp.default_url=/lab/tree/notebooks"]

@@ -15,6 +15,9 @@ from pydantic_core import ErrorDetails
 
 from workbench.errors import ParameterError
 
+MAX_SHOWN = 200
+"""Characters of a wrong name or value that an error shows."""
+
 
 class Config(BaseModel):
     """Parameters of one task. A subclass adds fields and names its task."""
@@ -58,9 +61,14 @@ class Config(BaseModel):
 
     @classmethod
     def _build(cls, values: Mapping[str, Any], *, strict: bool) -> Self:
-        for name in values:
+        for name, value in values.items():
             if name not in cls.model_fields:
                 raise unknown_parameter(name, cls.model_fields)
+            if isinstance(value, str) and not _is_text(value):
+                raise ParameterError(
+                    f"{name}={_shown(value)} holds a NUL or half a character",
+                    expected="text that UTF-8 can hold",
+                )
         try:
             if strict:
                 return cls.model_validate(dict(values))
@@ -74,9 +82,25 @@ class Config(BaseModel):
             return ParameterError(problem["msg"].removeprefix("Value error, "))
         name = str(problem["loc"][0])
         return ParameterError(
-            f"{name}={problem['input']!r}: {problem['msg']}",
+            f"{name}={_shown(problem['input'])}: {problem['msg']}",
             expected=f"{name}: {describe(cls.model_fields[name])}",
         )
+
+
+def _is_text(value: str) -> bool:
+    try:
+        return b"\0" not in value.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _shown(value: object) -> str:
+    """A value as an error shows it: its beginning, where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        text = "a very long number"
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def names(text: str) -> list[str]:
@@ -108,9 +132,9 @@ def describe(field: FieldInfo) -> str:
 def unknown_parameter(name: str, known: Iterable[str]) -> ParameterError:
     """The error for a name that no field has, with the nearest right one."""
     known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name[:MAX_SHOWN], known, n=1)
     return ParameterError(
-        f"unknown parameter {name!r}",
+        f"unknown parameter {_shown(name)}",
         expected=f"one of {', '.join(known)}",
         do=f"did you mean {near[0]!r}?" if near else "",
     )

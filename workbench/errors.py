@@ -4,6 +4,9 @@ Exit codes: 0 all good, 1 a bug, 2 usage or parameters, 3 data, 4 model or asset
 raised, 6 timeout, 7 kernel died, 8 locked or interrupted, 9 the machine (network, disk, ports).
 """
 
+MAX_LINE = 1500
+"""Characters of a line of a message that are shown."""
+
 
 class WorkbenchError(Exception):
     """Base of every expected failure.
@@ -32,6 +35,10 @@ class DataError(WorkbenchError):
     """A data set that breaks its format's rules (exit 3)."""
 
     exit_code = 3
+
+
+class VersionError(DataError):
+    """A file that another version of this package wrote, with what this one does not know."""
 
 
 class IntegrityError(WorkbenchError):
@@ -90,6 +97,17 @@ def printable(text: str) -> str:
         else each.encode("unicode_escape").decode("ascii")
         for each in text
     )
+
+
+def shown(text: str) -> str:
+    """A message as a terminal may show it: printable, and no line of it without end.
+
+    What it quotes may be of a record or of data that could not be read.
+    """
+    lines = (
+        line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}..." for line in text.split("\n")
+    )
+    return printable("\n".join(lines))
 
 
 def exit_code_of(error_name: str) -> int:

@@ -2,11 +2,31 @@
 
 import contextlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+MAX_JSON = 64 << 20
+"""Bytes of the longest JSON file that is read; the longest record of a run has about 1 MB."""
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there; False for a path that none can have, as with a NUL in it."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; False for a path that none can have."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -15,12 +35,36 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def strict_json(text: str) -> Any:
-    """The value of strict JSON; ValueError for NaN and infinities, which it does not know."""
+    """The value of strict JSON.
+
+    ValueError for NaN and infinities, which it does not know, for a number that overflows to one,
+    and for a text that is nested too deeply to be read.
+    """
 
     def refuse(name: str) -> None:
         raise ValueError(f"{name} is no JSON")
 
-    return json.loads(text, parse_constant=refuse)
+    def finite(digits: str) -> float:
+        if math.isinf(value := float(digits)):
+            raise ValueError(f"{digits[:20]} is too large a number")
+        return value
+
+    try:
+        return json.loads(text, parse_constant=refuse, parse_float=finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def read_json(path: Path, limit: int = MAX_JSON) -> Any:
+    """The value of a strict JSON file of at most `limit` bytes.
+
+    OSError where it can't be read, ValueError where it is no such file. Nothing is read of what is
+    no regular file: a pipe would be waited for without end.
+    """
+    size = path.stat().st_size
+    if not path.is_file() or size > limit:
+        raise ValueError(f"a file of at most {limit:,} bytes is expected, not this of {size:,}")
+    return strict_json(path.read_text(encoding="utf-8"))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -21,6 +21,8 @@ from workbench.errors import NotebookError, ParameterError, WorkbenchError
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 PARAMETERS = "parameters"
+MAX_BYTES, MAX_NAME = 100 << 20, 200
+"""Bytes of a notebook that are read, and characters of a wrong name that are shown."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ class Notebook:
         try:
             nodes = ast.parse(self.parameters_cell.source).body
             return {ast.unparse(node.targets[0]): ast.literal_eval(node.value) for node in nodes}
-        except (SyntaxError, ValueError, AttributeError) as error:
+        except (
+            SyntaxError, ValueError, AttributeError, TypeError, RecursionError, MemoryError,
+        ) as error:  # fmt: skip
             raise ParameterError(
                 f"the parameters cell of {self.path} can't be read: {error}",
                 expected="lines of name = value, the values plain literals",
@@ -66,16 +70,31 @@ class Notebook:
     @property
     def config(self) -> type[Config]:
         """Config class of the task that the notebook starts."""
+        unread = 0
         for cell in self.code_cells:
-            # Lines of IPython's own, such as %autoreload, are no Python.
-            lines = (line for line in cell.source.splitlines() if line[:1] not in {"%", "!"})
-            for node in ast.walk(ast.parse("\n".join(lines))):
+            try:
+                nodes = list(ast.walk(ast.parse(_python(cell.source))))
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                unread += 1  # it fails when it is run, at the latest
+                continue
+            for node in nodes:
                 if isinstance(node, ast.Call) and ast.unparse(node.func) == "wb.start":
-                    return tasks.find(ast.literal_eval(node.args[0])).Config
+                    return tasks.find(self._task(node)).Config
+        cells = f"; {unread} of its cells can't be read as Python" if unread else ""
         raise NotebookError(
-            f"{self.path} starts no task",
+            f"{self.path} starts no task{cells}",
             expected='a cell with: cfg = wb.start("<task>", globals())',
         )
+
+    def _task(self, call: ast.Call) -> str:
+        """The task's name in a call of `wb.start`."""
+        first = call.args[0] if call.args else None
+        if not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
+            raise NotebookError(
+                f"{self.path}: {ast.unparse(call)[:80]} names no task",
+                expected='wb.start("<task>", globals()), the name as a literal',
+            )
+        return first.value
 
     @property
     def code_sha256(self) -> str:
@@ -90,22 +109,59 @@ def every() -> list[Path]:
 
 def find(name: str) -> Notebook:
     """The notebook of that name, with or without its number: `50_ner` or `ner`."""
-    by_name = {path.stem: path for path in every()}
-    short = {stem.split("_", 1)[-1]: stem for stem in by_name}
-    stem = short.get(name, name.removesuffix(".ipynb"))
-    if stem not in by_name:
-        near = difflib.get_close_matches(name, [*short, *by_name], n=1)
+    known = every()
+    found = [path for path in known if name in (path.name, path.stem, _short(path))]
+    if len(found) > 1:
+        exact = [path for path in found if name == path.name]
+        if not exact:
+            raise ParameterError(
+                f"{name!r} is the name of {len(found)} notebooks",
+                expected=f"one of {', '.join(path.name for path in found)}",
+                do="give the whole file name, or rename one of them",
+            )
+        found = exact
+    if not found:
+        short = [_short(path) for path in known]
+        near = difflib.get_close_matches(name[:MAX_NAME], [*short, *(p.stem for p in known)], n=1)
         raise ParameterError(
-            f"unknown notebook {name!r}",
+            f"unknown notebook {name[:MAX_NAME]!r}",
             expected=f"one of {', '.join(short)}",
             do=f"did you mean {near[0]!r}?" if near else "",
         )
-    return read(by_name[stem])
+    return read(found[0])
+
+
+def _short(path: Path) -> str:
+    """A notebook's name without its number."""
+    return path.stem.split("_", 1)[-1]
 
 
 def read(path: Path) -> Notebook:
-    """Read one notebook file."""
-    return Notebook(path, nbformat.read(path, as_version=4))
+    """Read one notebook file; NotebookError where it is no whole notebook."""
+    try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise ValueError(f"it has {size:,} bytes, more than {MAX_BYTES:,}")
+        content: Any = nbformat.read(path, as_version=4)
+        nbformat.validate(content)
+    except Exception as error:  # noqa: BLE001  nbformat's errors have no class in common
+        why = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise NotebookError(
+            f"{path} can't be read as a notebook: {why[:300]}",
+            expected="a whole file of Jupyter's format 4",
+            do="open it in JupyterLab, or take it back from version control",
+        ) from None
+    return Notebook(path, content)
+
+
+def _python(source: str) -> str:
+    """A cell as Python: IPython's own syntax, such as ?name, !command or %magic, as calls."""
+    try:
+        ast.parse(source)
+    except SyntaxError:
+        from IPython.core.inputtransformer2 import TransformerManager
+
+        return str(TransformerManager().transform_cell(source))
+    return source
 
 
 def parameters_source(config: type[Config]) -> str:

@@ -5,16 +5,16 @@ format for all tasks) and `metrics.jsonl` (one line a training report).
 """
 
 import contextlib
-import hashlib
 import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
-from workbench.errors import DataError
-from workbench.files import replacing, write_json, write_text
+from workbench.artefacts import Artefact, is_unchanged, listed
+from workbench.errors import DataError, VersionError
+from workbench.files import read_json, replacing, strict_json, write_json, write_text
 
 if TYPE_CHECKING:
     import pandas
@@ -132,13 +132,6 @@ class Cost(_Record):
     """How many trained together, each on a part of every batch."""
 
 
-class Artefact(_Record):
-    """A file of the run, relative to its directory."""
-
-    sha256: str
-    bytes: int
-
-
 class Result(_Record):
     """Everything a run found. `metrics` maps `<split>/<metric>` to a number with its interval."""
 
@@ -240,33 +233,47 @@ class Result(_Record):
 
         record = cls.read_record(directory)
         items = None
-        if record.items_file:
-            items = pandas.read_parquet(directory / record.items_file)
         history = directory / HISTORY
-        lines = history.read_text(encoding="utf-8").splitlines() if history.exists() else []
-        return record.with_details(
-            directory=directory, items=items, history=[json.loads(line) for line in lines]
-        )
+        try:
+            if record.items_file:
+                items = pandas.read_parquet(directory / record.items_file)
+            lines = history.read_text(encoding="utf-8").splitlines() if history.is_file() else []
+            return record.with_details(
+                directory=directory, items=items, history=[strict_json(line) for line in lines]
+            )
+        except Exception as error:  # noqa: BLE001  parquet's readers raise errors of many classes
+            raise DataError(f"{directory}: items or history can't be read: {error}") from None
 
     @classmethod
-    def read_record(cls, directory: Path) -> Self:
-        """Read `result.json` alone."""
-        path = directory / RESULT
+    def read_record(cls, directory: Path, name: str = RESULT) -> Self:
+        """Read `result.json` alone, or the draft of it.
+
+        DataError where it can't be read; VersionError where it has fields that this version of the
+        package does not know.
+        """
+        path = directory / name
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate(read_json(path))
+        except ValidationError as error:
+            found = error.errors()
+            if unknown := [each for each in found if each["type"] == "extra_forbidden"]:
+                names = ", ".join(".".join(map(str, each["loc"])) for each in unknown[:3])
+                raise VersionError(
+                    f"{path} is of another version of this package, as it has {names[:200]}",
+                    do="read it with that version, or run the notebook again",
+                ) from None
+            where = ".".join(map(str, found[0]["loc"]))
+            reason = f"{where}: {found[0]['msg']}".lstrip(": ")
         except (OSError, ValueError) as error:
-            raise DataError(
-                f"{path} can't be read: {error}", expected="the record of a run"
-            ) from None
+            reason = str(error)
+        raise DataError(f"{path} can't be read: {reason}", expected="the record of a run")
 
 
 def is_whole(directory: Path) -> bool:
     """Whether a run is done: its record is there and every file it lists is unchanged."""
     try:
-        listed = Result.read_record(directory).artefacts
-        return listed == {
-            name: file for name, file in artefacts(directory).items() if name in listed
-        }
+        recorded = Result.read_record(directory).artefacts.items()
+        return all(is_unchanged(directory, name, file) for name, file in recorded)
     except (OSError, DataError):
         return False
 
@@ -276,14 +283,7 @@ def artefacts(directory: Path) -> dict[str, Artefact]:
 
     Not of its record and state, nor of its page, which can be made anew from the rest.
     """
-    skipped = {RESULT, DRAFT, STATE, LOCK, PAGE}
-    return {
-        path.name: Artefact(
-            sha256=hashlib.sha256(path.read_bytes()).hexdigest(), bytes=path.stat().st_size
-        )
-        for path in sorted(directory.iterdir())
-        if path.is_file() and path.name not in skipped and not path.name.startswith(".")
-    }
+    return listed(directory, {RESULT, DRAFT, STATE, LOCK, PAGE})
 
 
 def _short(path: Path) -> str:

@@ -4,11 +4,13 @@ import difflib
 from pathlib import Path
 
 from workbench import paths
+from workbench.artefacts import is_unchanged
 from workbench.errors import DataError, ParameterError
-from workbench.result import ITEMS, Result, artefacts
+from workbench.files import is_folder
+from workbench.result import ITEMS, Result
 
-NEAR = 5
-"""Ids that an error names at most."""
+NEAR, MAX_NAME = 5, 200
+"""Ids that an error names at most, and characters of a wrong one."""
 
 
 def find(name: str) -> Path:
@@ -17,7 +19,7 @@ def find(name: str) -> Path:
     known = sorted(path.name for path in folder.glob("*/"))
     if name in known:
         return folder / name
-    if name and Path(name).is_dir():
+    if name and is_folder(Path(name)):
         return Path(name).resolve()
     begun = [run for run in known if name and run.startswith(name)]
     if len(begun) == 1:
@@ -29,9 +31,10 @@ def find(name: str) -> Path:
             do="give more of the id",
         )
     within = [run for run in known if name and name in run]
-    near = within or difflib.get_close_matches(name, known, n=NEAR, cutoff=0.4) or known
+    near = within or difflib.get_close_matches(name[:MAX_NAME], known, n=NEAR, cutoff=0.4) or known
+    shown = name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}..."
     raise ParameterError(
-        f"unknown run {name!r}",
+        f"unknown run {shown!r}",
         expected=f"a directory, or one of the {len(known):,} runs in {folder} by the beginning of "
         "its id" + (f": {_some(near)}" if near else ""),
     )
@@ -49,9 +52,6 @@ def read(name: str) -> Result:
     file = directory / ITEMS
     if not record.items_file:
         raise DataError(f"the run in {directory} kept no items", expected=ITEMS)
-    if artefacts(directory).get(ITEMS) != record.artefacts.get(ITEMS):
+    if not is_unchanged(directory, ITEMS, record.artefacts.get(ITEMS)):
         raise DataError(f"{file} is not as the run's record says", do="run it again")
-    try:
-        return Result.read(directory)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file} can't be read: {error}", do="run it again") from None
+    return Result.read(directory)

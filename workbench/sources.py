@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -11,10 +12,13 @@ from workbench.errors import DataError, IntegrityError, MachineError, ParameterE
 
 Kind = Literal["model", "dataset"]
 HUB = "hf:"
+MAX_FILES = 10_000
+"""Files and folders that the folder of a model or data set may hold."""
 HUB_FILES = {
     # Weights as safetensors only: other formats can carry code.
     "model": ["*.json", "*.txt", "*.safetensors", "*.model"],
-    "dataset": ["README.md", "*.parquet", "*.jsonl", "*.json", "*.csv", "*.txt", "*.conll"],
+    # No README.md: its front matter must not choose what is read.
+    "dataset": ["*.parquet", "*.jsonl", "*.json", "*.csv", "*.tsv", "*.txt", "*.conll"],
 }
 
 
@@ -46,9 +50,9 @@ class Source:
 def resolve(name: str, kind: Kind) -> Source:
     """Find what `name` means and make it local: fetched, verified, or downloaded.
 
-    Relative paths are taken from the project's root, however the notebook was started, or else from
-    the folders in the environment variable WORKBENCH_DATA. Raises ParameterError for an unknown
-    name, IntegrityError for a damaged file, MachineError when something can't be downloaded.
+    Relative paths are looked for in the order of `paths.places`. Raises ParameterError for an
+    unknown name, DataError for an empty folder of data or one that links to files outside it,
+    IntegrityError for a damaged file, MachineError when something can't be downloaded.
     """
     if name.startswith(HUB):
         return _from_hub(name, kind)
@@ -59,16 +63,16 @@ def resolve(name: str, kind: Kind) -> Source:
             return replace(source, license="Apache-2.0, as this project")
         path = assets.ensure(name)
         return Source(name, path, asset.fingerprint, asset.about, asset.license, asset.terms)
-    places = [
-        (folder / Path(name).expanduser()).resolve() for folder in (paths.ROOT, *paths.own_data())
-    ]
-    own = next(filter(Path.exists, places), None) if name.strip() else None
-    if own:
-        return _from_path(name, own, f"the user's own {kind}")
+    if own := paths.find(name):
+        place, path = own
+        if kind == "dataset":
+            _keep_inside(path)
+        return _from_path(name, path, f"the user's own {kind}{place and f', found {place}'}")
     near = difflib.get_close_matches(name, known(kind), n=1)
+    looked = "; ".join(f"{place}: {folder}" for place, folder in paths.places().items())
     raise ParameterError(
-        f"unknown {kind} {name!r}: no such name in the catalogue, and no file or folder "
-        + " or ".join(map(str, places)),
+        f"unknown {kind} {name[:200]!r}: no such name in the catalogue, and no such file or folder"
+        + ("" if Path(name).is_absolute() else f" ({looked})"),
         expected=f"one of {', '.join(known(kind))}; a path; or hf:<owner>/<name>",
         do=f"did you mean {near[0]!r}?" if near else "",
     )
@@ -82,13 +86,50 @@ def known(kind: Kind) -> list[str]:
     return names
 
 
+def files(path: Path) -> list[Path]:
+    """All files of a folder but hidden ones, in order; of a file, itself.
+
+    A fingerprint is of these, and nothing else may be read: a README's front matter names no more,
+    and links to folders are not followed. DataError for more than 10,000.
+    """
+    if not path.is_dir():
+        return [path]
+    # Hidden files and folders are some program's own, such as the Hub's notes of a download.
+    inner = (
+        file
+        for file in path.rglob("*")
+        if not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
+    found = sorted(islice(inner, MAX_FILES + 1))
+    if len(found) > MAX_FILES:  # a home or the whole disk, which would be read for hours
+        raise DataError(
+            f"{path} holds more than {MAX_FILES:,} files",
+            expected="the folder of one model or data set",
+        )
+    return [file for file in found if file.is_file()]
+
+
+def _keep_inside(path: Path) -> None:
+    """Refuse a folder of data whose links leave it; a snapshot of the Hub's cache may."""
+    blobs = path.parent.parent / "blobs"
+    files(path)  # not too many to look at
+    for link in filter(Path.is_symlink, path.rglob("*") if path.is_dir() else ()):
+        target = link.resolve()
+        cached = path.parent.name == "snapshots" and target.is_relative_to(blobs.resolve())
+        if not (target.is_relative_to(path) or cached):
+            raise DataError(
+                f"{link} is a link to {target}, outside the folder",
+                expected="a folder that holds its own files",
+                do="copy the file into the folder, or name the file itself",
+            )
+
+
 def _from_path(name: str, path: Path, about: str) -> Source:
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    files = [file for file in files if file.is_file() and not file.name.startswith(".")]
-    if not files:
+    found = files(path)
+    if not found:
         raise DataError(f"{path} is an empty folder", expected="the files of a model or data set")
     digest = hashlib.sha256()
-    for file in files:
+    for file in found:
         digest.update(f"{file.relative_to(path)} {assets.file_sha256(file)}\n".encode())
     return Source(name, path, digest.hexdigest(), about)
 

@@ -2,13 +2,42 @@
 
 import contextlib
 import fcntl
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from workbench.errors import InterruptedRunError
-from workbench.files import strict_json, write_json
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workbench.errors import InterruptedRunError, printable
+from workbench.files import read_json, write_json
 from workbench.result import LOCK, STATE
+
+DAMAGED = "damaged"
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+
+class _Identity(_Form):
+    parameters: dict[str, Any]
+
+
+class _Facts(_Form):
+    """What readers of a state rely on; a field may be missing, and others may be there."""
+
+    status: str | None = None
+    message: str | None = None
+    started: str | None = None
+    notebook: str | None = None
+    task: str | None = None
+    seconds: Seconds | None = None
+    exit_code: int | None = None
+    attempts: int | None = None
+    peak_mb: float | None = None
+    identity: _Identity | None = None
 
 
 @contextlib.contextmanager
@@ -36,19 +65,45 @@ def write(directory: Path, **facts: Any) -> None:
 
 
 def read(directory: Path) -> dict[str, Any]:
-    """The facts of `state.json`; a run said to be running that nobody holds is `interrupted`."""
+    """The facts of `state.json`, none where there is no such file.
+
+    A run said to be running that nobody holds is `interrupted`. Of a file that can't be used, only
+    the status `damaged` and a message are returned, and it is said on standard error.
+    """
     try:
-        facts = strict_json((directory / STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        facts: dict[str, Any] = read_json(directory / STATE)
+        _Facts.model_validate(facts)
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    if not isinstance(facts, dict):
-        return {}
-    if facts.get("status") == "running" and not _is_held(directory):
+    except (OSError, ValueError) as error:
+        message = f"{STATE} can't be used: {_reason(error)}"
+        set_aside(directory, message)
+        return {"status": DAMAGED, "message": message}
+    if facts.get("status") == "running" and not is_held(directory):
         facts["status"] = "interrupted"
     return facts
 
 
-def _is_held(directory: Path) -> bool:
+def _reason(error: Exception) -> str:
+    """What is wrong, in one line."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")
+    return (getattr(error, "strerror", None) or str(error)).partition("\n")[0]
+
+
+_SAID: set[tuple[Path, str]] = set()
+
+
+def set_aside(directory: Path, why: str) -> None:
+    """Say on standard error, once, that a run directory is not used and why."""
+    if (directory, why) not in _SAID:
+        _SAID.add((directory, why))
+        print(printable(f"set aside {directory}: {why}"), file=sys.stderr, flush=True)
+
+
+def is_held(directory: Path) -> bool:
+    """Whether some process is at this run."""
     try:
         with (directory / LOCK).open() as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -9,10 +9,13 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ValidationError
 
 from workbench.errors import ParameterError
+from workbench.files import is_file
 
-MAX_BYTES = 1 << 20
+MAX_BYTES, MAX_NAME = 1 << 20, 200
 MAX_ALIASES = 30
 """Enough to share parameters; too few for a file that grows without end when it is read."""
+MAX_DEPTH = 20
+"""Lists and mappings within each other; a plan has six."""
 Form = TypeVar("Form", bound=BaseModel)
 
 
@@ -61,10 +64,11 @@ class YamlFile(Generic[Form]):
 def find(name: str, folder: Path, kind: str) -> Path:
     """The file of a name in a folder, or the path itself; ParameterError where there is none."""
     path = folder / f"{name}.yaml"
-    path = path if path.is_file() else Path(name)
-    if not path.is_file():
+    path = path if is_file(path) else Path(name)
+    if not is_file(path):
         known = ", ".join(sorted(found.stem for found in folder.glob("*.yaml")))
-        raise ParameterError(f"unknown {kind} {name!r}", expected=f"one of {known}, or a YAML file")
+        shown = repr(name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}...")
+        raise ParameterError(f"unknown {kind} {shown}", expected=f"one of {known}, or a YAML file")
     if (size := path.stat().st_size) > MAX_BYTES:
         raise ParameterError(f"{path} has {size:,} bytes", expected=f"at most {MAX_BYTES:,}")
     return path
@@ -80,16 +84,16 @@ def _load(path: Path) -> tuple[Any, yaml.Node | None]:
     """Content of a YAML file, and the nodes it was made from, which know their lines."""
     try:
         text = path.read_text(encoding="utf-8")
-        aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, _LOADER))
-        if aliases > MAX_ALIASES:
-            raise ParameterError(f"{path} has {aliases} aliases", expected=f"up to {MAX_ALIASES}")
+        _refuse_bombs(path, yaml.parse(text, _LOADER))
         loader = _LOADER(text)
         node = loader.get_single_node()
         if node is None:
             return None, None
         _refuse_repeated_keys(path, node, set())
         return loader.construct_document(node), node
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (ParameterError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001  PyYAML lets out what Python says of dates and numbers
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
@@ -97,6 +101,23 @@ def _load(path: Path) -> tuple[Any, yaml.Node | None]:
 
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _refuse_bombs(path: Path, events: Iterable[yaml.Event]) -> None:
+    """Refuse what would take long to read; only as much of it is read as is needed for that."""
+    aliases = depth = 0
+    for event in events:
+        aliases += isinstance(event, yaml.AliasEvent)
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if aliases > MAX_ALIASES:
+            raise ParameterError(f"{path} has many aliases", expected=f"up to {MAX_ALIASES}")
+        if depth > MAX_DEPTH:
+            line = event.start_mark.line + 1
+            raise ParameterError(
+                f"{path}:{line} is not YAML of a plan: lists or mappings are nested deeper",
+                expected=f"up to {MAX_DEPTH} of them within each other",
+            )
 
 
 def _refuse_repeated_keys(path: Path, node: yaml.Node, seen: set[int]) -> None:
@@ -107,7 +128,7 @@ def _refuse_repeated_keys(path: Path, node: yaml.Node, seen: set[int]) -> None:
     keys = set()
     for child in node.value:
         key, value = child if isinstance(node, yaml.MappingNode) else (None, child)
-        if key is not None and key.value in keys:
+        if isinstance(key, yaml.ScalarNode) and key.value in keys:
             line = key.start_mark.line + 1
             raise ParameterError(f"{path}:{line}: {key.value!r} is there twice", expected="once")
         if key is not None and isinstance(key, yaml.ScalarNode):

@@ -64,6 +64,11 @@ class Board:
         self.ended[status] += 1
         self.say(number, label, text)
 
+    def wait(self, number: int, label: str, why: str) -> None:
+        """A run that was to begin has to wait."""
+        self.going.pop(number, None)
+        self.say(number, label, f"{why}; its result is waited for")
+
     def say(self, number: int, label: str, text: str) -> None:
         """A line that stays."""
         line = f"[{number + 1}/{self.total}] {label}: {text}"

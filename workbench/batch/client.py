@@ -7,7 +7,7 @@ from typing import Any, TextIO
 import zmq
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
-from nbclient.exceptions import DeadKernelError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from papermill.clientwrap import PapermillNotebookClient
@@ -38,12 +38,22 @@ LAUNCHER, OWN_LAUNCHER = "ipykernel_launcher", "workbench.batch.application"
 
 
 class Manager(AsyncKernelManager):
-    """Starts a kernel that loses no message, where ipykernel's is asked for."""
+    """Starts a kernel that loses no message, where ipykernel's is asked for.
+
+    At its end a kernel that has nothing to do is not interrupted first: it would say so in the log.
+    """
+
+    at_rest = False
+    """Whether the last cell has ended."""
 
     def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
         """The command that starts the kernel."""
         command = super().format_kernel_cmd(extra_arguments)
         return [OWN_LAUNCHER if word == LAUNCHER else word for word in command]
+
+    async def _async_interrupt_kernel(self) -> None:
+        if not (self.shutting_down and self.at_rest):
+            await super()._async_interrupt_kernel()
 
 
 class KernelStartError(MachineError):
@@ -165,8 +175,15 @@ class Client(PapermillNotebookClient):
     async def async_execute_cell(self, cell: NotebookNode, cell_index: int, **kw: Any) -> Any:
         """Execute one cell; afterwards its outputs and the log say what was cut."""
         self._printed = Printed()
+        manager: Any = self.km
+        manager.at_rest = False
         try:
-            return await super().async_execute_cell(cell, cell_index, **kw)
+            done = await super().async_execute_cell(cell, cell_index, **kw)
+            manager.at_rest = True
+            return done
+        except CellExecutionError:
+            manager.at_rest = True
+            raise
         finally:
             for line in self._printed.close(cell.get("outputs", [])):
                 self.say(f"cell {cell_index + 1}: {line}")

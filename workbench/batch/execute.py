@@ -15,9 +15,9 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill import PapermillExecutionError
 
 from workbench import state
-from workbench.batch import forked, kernel, scrub
+from workbench.batch import forked, kernel, scrub, unchanged
 from workbench.batch.client import KernelStartError
-from workbench.batch.plan import Run
+from workbench.batch.plan import DEFAULT_TIMEOUT_S, Run
 from workbench.batch.scrub import Scrubber
 from workbench.batch.watch import Watch, limit_mb
 from workbench.errors import (
@@ -64,7 +64,7 @@ class Outcome:
     """How a run ended."""
 
     status: str
-    """succeeded, failed, timeout, killed, oom or interrupted."""
+    """succeeded, failed, timeout, killed, oom or interrupted; running, by another process."""
     exit_code: int
     message: str
     seconds: float
@@ -123,7 +123,9 @@ def _outcome(run: Run, facts: dict[str, Any], watch: Watch, scrubber: Scrubber) 
     began = time.monotonic()
     status, error_code, message, record = "failed", 1, "", None
     try:
+        unchanged.require(run)  # it may have waited for hours
         _run_notebook(run, facts, scrubber)
+        unchanged.require(run)
         if not (run.directory / DRAFT).exists():
             raise NotebookError(
                 "the notebook ended without a result", do="end it with result.save()"
@@ -140,7 +142,7 @@ def _outcome(run: Run, facts: dict[str, Any], watch: Watch, scrubber: Scrubber) 
             error_code = MachineError.exit_code
     except CellTimeoutError as error:
         status, error_code = "timeout", RunTimeoutError.exit_code
-        message = f"{_where(run)}took longer than {run.job.timeout_s} s"
+        message = f"{_where(run)}took longer than {run.job.timeout_s or DEFAULT_TIMEOUT_S} s"
         if UNHEARD in str(error):
             status, error_code = "failed", MachineError.exit_code
             message = f"{_where(run)}ended, but not all that the kernel says of it arrived"
@@ -238,7 +240,7 @@ def _clear(directory: Path, *, again: bool) -> None:
 
 def _complete(run: Run, started: str, seconds: float) -> Result:
     """Write the page; return the record that lists every file, the mark of a whole run."""
-    record = Result.model_validate_json((run.directory / DRAFT).read_bytes())
+    record = Result.read_record(run.directory, DRAFT)
     record = record.model_copy(
         update={
             "run_id": run.run_id,

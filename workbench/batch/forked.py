@@ -207,17 +207,6 @@ class Manager(client.Manager):
         super().__init__(**settings)
         self.client_factory = Client
         self.provisioner = Provisioner(kernel_spec=self.kernel_spec, parent=self)
-        self._client: Client | None = None
-
-    def client(self, **settings: Any) -> Client:
-        """A client of the kernel; the last one is asked before the kernel is interrupted."""
-        self._client = super().client(**settings)
-        return self._client
-
-    async def _async_interrupt_kernel(self) -> None:
-        # At its end a kernel may be still at the last question's answer, and would be hit there.
-        if not (self.shutting_down and self._client and await self._client.idle()):
-            await super()._async_interrupt_kernel()
 
     async def _async_finish_shutdown(
         self,

@@ -13,7 +13,7 @@ from papermill import execute_notebook
 from traitlets.config import Config as Traits
 
 from workbench.batch import client, forked
-from workbench.batch.plan import Run
+from workbench.batch.plan import DEFAULT_TIMEOUT_S, Run
 from workbench.batch.scrub import NAMES, Scrubber
 from workbench.files import write_text
 from workbench.result import LOG, NOTEBOOK
@@ -21,7 +21,7 @@ from workbench.sources import HUB
 
 PASSED_ON = re.compile(
     "PATH|HOME|USER|LOGNAME|SHELL|LANG|TZ|TMPDIR|LD_LIBRARY_PATH|VIRTUAL_ENV"
-    "|(LC|CUDA|NVIDIA|WORKBENCH|HF|OMP|MKL|OPENBLAS|XDG)_.*|PYTHON.*|IPYTHONDIR"
+    "|(LC|CUDA|NVIDIA|WORKBENCH|HF|OMP|GOMP|KMP|MKL|OPENBLAS|XDG)_.*|PYTHON.*|IPYTHONDIR"
     r"|JUPYTER_\w*(PATH|DIR)"
     "|(HTTPS?|NO|ALL)_PROXY|SSL_CERT_.*|REQUESTS_CA_BUNDLE"
     # where a process of several finds the others
@@ -44,7 +44,7 @@ def run_notebook(run: Run, scrubber: Scrubber) -> None:
     cell = run.job.notebook.parameters
     wanted = run.job.config.model_dump(mode="json")
     changed = {name: value for name, value in wanted.items() if cell.get(name) != value}
-    target = run.directory / NOTEBOOK
+    source, target = run.job.notebook, run.directory / NOTEBOOK
     with (
         (run.directory / LOG).open("a", encoding="utf-8") as log,
         _environment(run),
@@ -60,20 +60,23 @@ def run_notebook(run: Run, scrubber: Scrubber) -> None:
             }
         )
         try:
+            # As it was when the run's id was made, whatever has become of the file meanwhile.
+            snapshot = Path(sockets) / NOTEBOOK
+            write_text(snapshot, nbformat.writes(source.content))
             execute_notebook(
-                _literal(run.job.notebook.path),
+                str(snapshot),
                 client.SCHEME + _literal(target),
                 engine_name=client.ENGINE,
                 parameters=changed,
                 kernel_name="python3",
                 language="python",
-                cwd=str(run.job.notebook.path.parent),
+                cwd=str(source.path.parent),
                 progress_bar=False,
                 log_file=log,
                 scrubber=scrubber,
                 autosave_cell_every=10,
                 start_timeout=START_TIMEOUT_S,
-                execution_timeout=run.job.timeout_s,
+                execution_timeout=run.job.timeout_s or DEFAULT_TIMEOUT_S,
                 iopub_timeout=60,
                 coalesce_streams=True,
                 store_widget_state=False,

@@ -1,9 +1,11 @@
 """What a suite or a command line asks for, as runs with an id: same id, same work."""
 
 import dataclasses
+import errno
 import hashlib
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,9 +15,13 @@ from typing import Any
 
 from workbench import notebooks, paths, sources
 from workbench.config import Config, names
+from workbench.errors import ParameterError
 from workbench.notebooks import Notebook
+from workbench.sources import Source
 
 DEFAULT_TIMEOUT_S = 3600
+MAX_SLUG = 64
+"""Characters of a notebook's name that are part of a run's id."""
 NO_NUMBERS = {
     "batch", "bootstrap.py", "cli.py", "comparison", "environment.py", "report", "runs.py",
 }  # fmt: skip
@@ -28,7 +34,8 @@ class Job:
 
     notebook: Notebook
     config: Config
-    timeout_s: int = DEFAULT_TIMEOUT_S
+    timeout_s: int | None = None
+    """Longest time of one cell, in seconds; None leaves it to how long earlier runs took."""
     memory_mb: int | None = None
     """Resident memory that the run may take, in MiB; a run that takes more is ended."""
     gpus: float | None = None
@@ -51,6 +58,8 @@ class Run:
     run_id: str
     identity: dict[str, Any]
     """What the id is a hash of: `notebook`, `parameters`, `package`, `data`, `environment`."""
+    made_ns: int = dataclasses.field(compare=False)
+    """When that was looked at, in nanoseconds since 1970."""
 
     @property
     def directory(self) -> Path:
@@ -76,9 +85,9 @@ def resolve(job: Job) -> Run:
     The id is the notebook's name and 12 hex digits of a hash over its code, the parameters, the
     package's source, the content of model and data, the lock file and torch's version.
     """
-    parameters = job.config.model_dump(mode="json")
+    made_ns, parameters = time.time_ns(), job.config.model_dump(mode="json")
     found = {
-        field: [sources.resolve(name, kind) for name in names(parameters[field])]
+        field: [_source(name, kind) for name in names(parameters[field])]
         for field, kind in job.config.sources.items()
         if field in parameters
     }
@@ -91,22 +100,51 @@ def resolve(job: Job) -> Run:
         "parameters": parameters | exact,
         "package": _package_sha256(),
         "data": content,
-        "environment": [_lock_sha256(), metadata.version("torch")],
+        "environment": environment(),
     }
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    slug = re.sub(r"[^a-z0-9]+", "-", job.notebook.name.lower()).strip("-")
-    return Run(job, f"{slug}-{digest[:12]}", identity)
+    slug = re.sub(r"[^a-z0-9]+", "-", job.notebook.name.lower())[:MAX_SLUG].strip("-")
+    return Run(job, f"{slug or 'notebook'}-{digest[:12]}", identity, made_ns)
+
+
+def _source(name: str, kind: sources.Kind) -> Source:
+    """A model or data set on this machine; ParameterError for a name that can be none."""
+    try:
+        return sources.resolve(name, kind)
+    except (OSError, RuntimeError, ValueError) as error:
+        # A NUL, more characters than a path can have, the home of an unknown user.
+        if isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG:
+            raise
+        shown = name if len(name) <= MAX_SLUG else f"{name[:MAX_SLUG]}..."
+        raise ParameterError(f"{kind} {shown!r}: {error}", expected="a name or a path") from None
 
 
 @cache
 def _package_sha256() -> str:
-    """Hash over the source of all parts of the package that numbers come from."""
+    return package_sha256()
+
+
+def package_sha256() -> str:
+    """Hash over the source of all parts of the package that numbers come from, as it is now."""
     digest = hashlib.sha256()
-    for path in sorted(paths.PACKAGE.rglob("*")):
-        name = path.relative_to(paths.PACKAGE)
-        if path.suffix in {".py", ".yaml", ".mplstyle", ".css"} and name.parts[0] not in NO_NUMBERS:
-            digest.update(f"{name}\0".encode() + path.read_bytes())
+    for path in package_files():
+        digest.update(f"{path.relative_to(paths.PACKAGE)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def package_files() -> list[Path]:
+    """The files of the package that numbers come from."""
+    return [
+        path
+        for path in sorted(paths.PACKAGE.rglob("*"))
+        if path.suffix in {".py", ".yaml", ".mplstyle", ".css"}
+        and path.relative_to(paths.PACKAGE).parts[0] not in NO_NUMBERS
+    ]
+
+
+def environment() -> list[str]:
+    """Hash of the lock file, and torch's version, which the lock file does not hold."""
+    return [_lock_sha256(), metadata.version("torch")]
 
 
 def _lock_sha256() -> str:

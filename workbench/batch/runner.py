@@ -51,8 +51,10 @@ def run_suite(
     planned.write(paths.reports(), name, (found.planned() for found in plan))
     index.write(paths.reports())
     tally = Tally(plan)
-    with tally.board:
+    with tally.board, terminated_as_interrupted():
         run(tally, jobs)
+        while tally.take_from_others():
+            run(tally, jobs)
     return tally.close()
 
 
@@ -253,6 +255,8 @@ def outcome_of(error: BaseException) -> Outcome:
     """How a run ended that was interrupted, or could not begin."""
     if isinstance(error, KeyboardInterrupt):
         return Outcome("interrupted", InterruptedRunError.exit_code, "interrupted", 0.0)
+    if isinstance(error, InterruptedRunError):
+        return Outcome("running", error.exit_code, str(error), 0.0)
     if isinstance(error, WorkbenchError):
         return Outcome("failed", error.exit_code, str(error), 0.0)
     if isinstance(error, OSError):

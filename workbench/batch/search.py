@@ -16,6 +16,7 @@ from pydantic import (
 
 from workbench import notebooks, paths, yaml_file
 from workbench.batch.plan import DEFAULT_TIMEOUT_S, Job, make_job, resolve
+from workbench.batch.suite import MAX_MB, MAX_SECONDS
 from workbench.config import names
 from workbench.errors import ParameterError
 from workbench.yaml_file import Parameters, Value, YamlFile
@@ -67,9 +68,9 @@ class Search(BaseModel):
     """Whether a run is stopped whose score is below the median of others as far in training."""
     seed: int = 0
     """Of the proposals; the runs' own is a parameter."""
-    timeout_s: Annotated[int, Field(gt=0)] = DEFAULT_TIMEOUT_S
+    timeout_s: Annotated[int, Field(gt=0, le=MAX_SECONDS)] = DEFAULT_TIMEOUT_S
     """Longest time of one cell."""
-    memory_mb: Annotated[int, Field(gt=0)] | None = None
+    memory_mb: Annotated[int, Field(gt=0, le=MAX_MB)] | None = None
     """Most memory of a run, in MiB."""
 
     def job(self, values: dict[str, Any]) -> Job:

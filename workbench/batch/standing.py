@@ -1,6 +1,9 @@
 """How each run of a plan stands: done, failed, stale and why, or new; and how long it will take."""
 
+import dataclasses
 import json
+import math
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +11,9 @@ from statistics import median
 from typing import Any
 
 from workbench import paths, state
-from workbench.batch.plan import Job, Run, resolve
-from workbench.errors import MachineError, WorkbenchError
+from workbench.batch import speed
+from workbench.batch.plan import DEFAULT_TIMEOUT_S, Job, Run, resolve
+from workbench.errors import MachineError, WorkbenchError, printable
 from workbench.report.planned import Planned
 from workbench.result import RESULT, duration, is_whole
 
@@ -17,6 +21,11 @@ DONE, RUNNING, FAILED, STALE, NEW, IMPOSSIBLE = (
     "done", "running", "failed", "stale", "new", "impossible",
 )  # fmt: skip
 """`impossible`: its model or data can't be had, so it has no id."""
+
+
+SLACK = 4
+"""A cell may take this many times as long as the slowest earlier run of its notebook."""
+ESTIMATED = "~: estimated from another machine's time and a short test of this one"
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,8 @@ class Standing:
     """How long it is expected to take; None where nothing like it ran before."""
     run: Run | None = None
     exit_code: int = 0
+    estimated: bool = False
+    """Whether `seconds` come from another machine's time and a short test of this one."""
 
     @property
     def name(self) -> str:
@@ -65,7 +76,7 @@ def judge(jobs: Sequence[Job]) -> list[Standing]:
     A run that is not done is stale where an earlier run of its notebook and seed, no longer in the
     plan, differs in one parameter at most; each earlier run is replaced by one new run only.
     """
-    planned = [_resolved(job) for job in jobs]
+    jobs, planned = _once(jobs, [_resolved(job) for job in jobs])
     wanted = {found.run_id for found in planned if isinstance(found, Run)}
     earlier = _earlier()
     left = [found for found in earlier if found.run_id not in wanted]
@@ -81,8 +92,40 @@ def judge(jobs: Sequence[Job]) -> list[Standing]:
             status, why, seconds = STALE, changes(nearest.identity, found.identity), nearest.seconds
         if seconds is None:
             seconds = _usual(found, earlier)
-        standings.append(Standing(job, status, why, seconds, found))
+        estimate = speed.expected(job.label) if seconds is None else None
+        run, seconds = _limited(found, earlier), seconds or estimate
+        standings.append(Standing(job, status, why, seconds, run, estimated=estimate is not None))
     return standings
+
+
+def limited(run: Run) -> Run:
+    """The run with its longest time of a cell, from how long its notebook's runs took here."""
+    return _limited(run, _earlier()) if run.job.timeout_s is None else run
+
+
+def _limited(run: Run, earlier: Sequence[_Earlier]) -> Run:
+    if run.job.timeout_s is not None:
+        return run
+    slowest = max(_times(run, earlier), default=0.0)
+    limit = max(DEFAULT_TIMEOUT_S, math.ceil(SLACK * slowest))
+    return dataclasses.replace(run, job=dataclasses.replace(run.job, timeout_s=limit))
+
+
+def _once(
+    jobs: Sequence[Job], planned: Sequence[Run | WorkbenchError]
+) -> tuple[list[Job], list[Run | WorkbenchError]]:
+    """Jobs with what became of them; of those with one id the first, the others are said."""
+    first: dict[str, Job] = {}
+    kept = []
+    for job, found in zip(jobs, planned, strict=True):
+        if isinstance(found, Run):
+            if found.run_id in first:
+                said = f"{job.label}: left out, the same run as {first[found.run_id].label}"
+                print(printable(said), file=sys.stderr, flush=True)
+                continue
+            first[found.run_id] = job
+        kept.append((job, found))
+    return [job for job, _ in kept], [found for _, found in kept]
 
 
 def _resolved(job: Job) -> Run | WorkbenchError:
@@ -97,7 +140,7 @@ def _resolved(job: Job) -> Run | WorkbenchError:
 def _own(run: Run) -> tuple[str, str, float | None]:
     """What the run's own directory says: status, reason, seconds."""
     facts = state.read(run.directory)
-    status, message = facts.get("status"), facts.get("message", "").replace("\n", "; ")
+    status, message = facts.get("status"), (facts.get("message") or "").replace("\n", "; ")
     if status == "running":
         return RUNNING, f"since {facts.get('started', 'just now')}", None
     if is_whole(run.directory):
@@ -116,9 +159,10 @@ def _earlier() -> list[_Earlier]:
     found = []
     for directory in (paths.reports() / "runs").glob("*/"):
         facts = state.read(directory)
-        if facts.get("status") == "succeeded" and "identity" in facts:
-            kept = (facts["notebook"], facts["identity"], facts.get("seconds"))
-            found.append((facts["started"], _Earlier(directory.name, *kept)))
+        wanted = [facts.get(name) for name in ("started", "notebook", "identity")]
+        if facts.get("status") == "succeeded" and all(wanted):
+            started, *kept = wanted
+            found.append((started, _Earlier(directory.name, *kept, facts.get("seconds"))))
     return [run for _, run in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
@@ -142,9 +186,13 @@ def _nearest(run: Run, left: Sequence[_Earlier]) -> _Earlier | None:
 
 def _usual(run: Run, earlier: Sequence[_Earlier]) -> float | None:
     """Median seconds of earlier runs of the notebook."""
-    name = run.job.notebook.name
-    times = [found.seconds for found in earlier if found.notebook == name and found.seconds]
+    times = _times(run, earlier)
     return median(times) if times else None
+
+
+def _times(run: Run, earlier: Sequence[_Earlier]) -> list[float]:
+    name = run.job.notebook.name
+    return [found.seconds for found in earlier if found.notebook == name and found.seconds]
 
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> str:
@@ -179,7 +227,7 @@ def table(standings: Sequence[Standing]) -> str:
     rows = [
         (
             found.status,
-            duration(found.seconds) if found.seconds is not None and found.status != DONE else "",
+            _time(found),
             found.job.label,
             found.why,
         )
@@ -196,4 +244,13 @@ def table(standings: Sequence[Standing]) -> str:
         time += f", {unknown} of unknown time"
     summary = ", ".join(f"{count} {status}" for status, count in counts.most_common())
     runs = "run" if len(standings) == 1 else "runs"
-    return "\n".join([*lines, f"{len(standings)} {runs}: {summary}{time}"])
+    lines.append(f"{len(standings)} {runs}: {summary}{time}")
+    if any(found.estimated for found in ahead):
+        lines.append(ESTIMATED)
+    return "\n".join(lines)
+
+
+def _time(found: Standing) -> str:
+    if found.seconds is None or found.status == DONE:
+        return ""
+    return ("~" if found.estimated else "") + duration(found.seconds)

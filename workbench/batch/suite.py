@@ -7,15 +7,17 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from workbench import notebooks, paths, yaml_file
-from workbench.batch.plan import DEFAULT_TIMEOUT_S, Job, make_job
+from workbench.batch.plan import Job, make_job
 from workbench.errors import ParameterError
 from workbench.yaml_file import Parameters, Value, YamlFile
 
-MAX_RUNS = 10_000
+MAX_RUNS, MAX_GPUS = 10_000, 1024
+MAX_SECONDS, MAX_MB = 10_000_000, 1_000_000_000
+"""Longest limits that can be given: months, and a petabyte."""
 
 
 def _whole_or_part(gpus: float) -> float:
-    if gpus < 0 or (gpus > 1 and gpus != int(gpus)):
+    if not 0 <= gpus <= MAX_GPUS or (gpus > 1 and gpus != int(gpus)):
         raise ValueError("a whole number of GPUs, or a part of one, such as 0.5")
     return gpus
 
@@ -32,9 +34,9 @@ class Entry(BaseModel):
     grid: dict[str, Annotated[list[Value], Field(min_length=1)]] = {}
     """Values of parameters, of which every combination is run."""
     seeds: Annotated[list[int], Field(min_length=1)] | None = None
-    timeout_s: Annotated[int, Field(gt=0)] = DEFAULT_TIMEOUT_S
-    """Longest time of one cell."""
-    memory_mb: Annotated[int, Field(gt=0)] | None = None
+    timeout_s: Annotated[int, Field(gt=0, le=MAX_SECONDS)] | None = None
+    """Longest time of one cell; else an hour, or four times the notebook's slowest run so far."""
+    memory_mb: Annotated[int, Field(gt=0, le=MAX_MB)] | None = None
     """Most memory of a run, in MiB; one that takes more is ended."""
     gpus: Annotated[float, AfterValidator(_whole_or_part)] | None = None
     """GPUs of a run, whole ones or a part of one; else one where there are some."""

@@ -1,10 +1,11 @@
 """How the runs of a plan end, whatever carries them out: said at once, and kept for the table."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench import paths
+from workbench import paths, state
 from workbench.batch import standing
 from workbench.batch.board import Board
 from workbench.batch.execute import Outcome
@@ -12,9 +13,10 @@ from workbench.batch.plan import Run
 from workbench.batch.standing import Standing
 from workbench.errors import InterruptedRunError, printable
 from workbench.report import index
-from workbench.result import Result, duration
+from workbench.result import Result, duration, is_whole
 
 DONE_BEFORE = "done before"
+LOOK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Tally:
         self.index_due = 0.0
         self.to_do: list[tuple[int, Run]] = []
         """The other runs, by their number in the plan."""
+        self.elsewhere: list[tuple[int, Run]] = []
+        """Runs that other processes were at when they were to begin."""
         for number, found in enumerate(plan):
             if found.run is None:
                 self._add(number, "failed", found.exit_code, 0.0, found.why)
@@ -56,18 +60,53 @@ class Tally:
         self.begun += 1
         self.board.begin(number, found.job.label, found.run.directory, found.seconds)
 
-    def end(self, number: int, outcome: Outcome, attempts: int = 1) -> None:
-        """Take and say how a run ended, and how often it was begun where that was not once."""
+    def end(self, number: int, outcome: Outcome, attempts: int = 1, note: str = "") -> None:
+        """Take and say how a run ended, and how often it was begun where that was not once.
+
+        One that another process is at is kept for `take_from_others`.
+        """
         run = self.plan[number].run
         assert run is not None
+        if outcome.status == "running":
+            self.begun -= 1
+            self.elsewhere.append((number, run))
+            self.board.wait(number, self.plan[number].job.label, outcome.message)
+            return
         succeeded = outcome.status == "succeeded"
-        note = _headline(run) if succeeded else outcome.message.replace("\n", "; ")
+        note = (_headline(run) if succeeded else outcome.message.replace("\n", "; ")) + note
         if attempts > 1:
             note += f"; {attempts} attempts"
         self._add(number, outcome.status, outcome.exit_code, outcome.seconds, note)
         text = f"{outcome.status} after {duration(outcome.seconds)}; {note}"
         self.board.end(number, self.plan[number].job.label, outcome.status, text)
         self._write_index()
+
+    def take_from_others(self) -> bool:
+        """Wait for the runs that other processes are at, and take how those ended.
+
+        True where some were left unfinished, and are to be done here. After an interrupt, or by
+        one, nothing is waited for.
+        """
+        ended = {line.status for line in self.lines.values()}
+        if "interrupted" in ended or len(self.lines) + len(self.elsewhere) < len(self.plan):
+            return False
+        waiting, self.elsewhere, self.to_do = self.elsewhere, [], []
+        with contextlib.suppress(KeyboardInterrupt):
+            for number, run in waiting:
+                while state.is_held(run.directory):
+                    time.sleep(LOOK_S)
+                facts = state.read(run.directory)
+                status, code = facts.get("status", ""), facts.get("exit_code")
+                if status == "succeeded" and is_whole(run.directory):
+                    took = facts.get("seconds") or 0.0
+                    self.end(number, Outcome(status, 0, "", took), note="; by another process")
+                elif code and status != "interrupted":
+                    took, why = facts.get("seconds") or 0.0, facts.get("message") or ""
+                    self.end(number, Outcome(status, code, f"by another process: {why}", took))
+                else:
+                    self.to_do.append((number, run))
+            return bool(self.to_do)
+        return False
 
     def _write_index(self) -> None:
         """Write the index anew, unless that would take more than a tenth of the time."""

@@ -13,7 +13,7 @@ import psutil
 
 from workbench import paths, ranks, state
 from workbench.batch import execute as single
-from workbench.batch import runner
+from workbench.batch import runner, unchanged
 from workbench.batch.execute import Outcome
 from workbench.batch.plan import Run
 from workbench.batch.watch import gone, interrupted_after, terminated_as_interrupted
@@ -49,6 +49,7 @@ def launch(
     said, code = _supervise(command, environment)
     facts = state.read(run.directory)
     if facts == before or "status" not in facts:
+        unchanged.require(run, notebook=True)  # else they may have done other work
         last = "; ".join(said.strip().splitlines()[-3:])
         raise MachineError(f"the processes ended with code {code}: {last}")
     status, message = facts["status"], facts.get("message", "")

@@ -7,17 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-import mwparserfromhell
 import pandas
-from mwparserfromhell.nodes import Wikilink
 
-from workbench.data import tables, text
+from workbench.data import tables, text, wikitext
 from workbench.errors import DataError
 from workbench.result import Loss
 from workbench.sources import Source, resolve
 
-NO_TEXT = ("category:", "file:", "image:")
-"""Links that show no text of the article: what it belongs to, and pictures with their captions."""
 NAMESPACE = "{http://www.mediawiki.org/xml/export-0.10/}"
 MIN_CHARACTERS = 200
 """Shorter pages of the Wikipedia sample are redirects and stubs."""
@@ -59,18 +55,20 @@ def load(name: str, *, text_column: str = "text") -> Corpus:
     notes = {
         "recoded": "lines that are no UTF-8, read as Latin-1",
         "short": f"Wikipedia pages under {MIN_CHARACTERS} characters or no article, dropped",
+        "markup": "characters of Wikipedia's pages that are markup, tables, templates, references, "
+        "captions or lists of sources, dropped",
         "repeated": "empty and repeated documents, dropped",
+        "escaped": r"documents with literal \n, \r, \t or \$, turned into what they stand for",
         "repaired": "documents whose encoding or HTML entities were repaired",
         "garbled": "documents that still look wrongly encoded, kept",
     }
     whole = counts["rows"] + counts["short"]
+    of = {"recoded": counts["lines"], "markup": counts["characters"]}
     return Corpus(
         source=source,
         documents=[unique[key] for key in sorted(unique)],
         losses={
-            key: Loss(
-                count=counts[key], of=counts["lines"] if key == "recoded" else whole, note=note
-            )
+            key: Loss(count=counts[key], of=of.get(key, whole), note=note)
             for key, note in notes.items()
             if counts[key] or key == "repeated"
         },
@@ -104,26 +102,19 @@ def _decoded(path: Path, counts: Counter[str]) -> str:
 
 
 def _wikipedia(path: Path, counts: Counter[str]) -> list[str]:
-    """Plain text of the articles of a dump, markup removed; redirects and stubs are left out."""
+    """Plain text of a dump's articles; counts what is left out: redirects, stubs and markup."""
     documents = []
     with bz2.open(path) as stream:
         root = ElementTree.parse(stream).getroot()  # noqa: S314  verified by sha256
     for page in root.iter(f"{NAMESPACE}page"):
-        wikitext = page.findtext(f"{NAMESPACE}revision/{NAMESPACE}text") or ""
+        marked = page.findtext(f"{NAMESPACE}revision/{NAMESPACE}text") or ""
+        article = page.findtext(f"{NAMESPACE}ns") == "0"
         redirect = page.find(f"{NAMESPACE}redirect") is not None
-        plain = "" if redirect else _plain(wikitext)
-        if page.findtext(f"{NAMESPACE}ns") == "0" and len(plain) >= MIN_CHARACTERS:
+        plain = wikitext.plain(marked) if article and not redirect else ""
+        if len(plain) >= MIN_CHARACTERS:
             documents.append(plain)
+            counts["characters"] += len(marked)
+            counts["markup"] += len(marked) - len(plain)
         else:
             counts["short"] += 1
     return documents
-
-
-def _plain(wikitext: str) -> str:
-    code = mwparserfromhell.parse(wikitext)
-    code.nodes = [
-        node
-        for node in code.nodes
-        if not (isinstance(node, Wikilink) and node.title.strip().lower().startswith(NO_TEXT))
-    ]
-    return code.strip_code().strip()

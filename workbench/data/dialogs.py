@@ -5,31 +5,37 @@ right one's text) and `choices` (all of them, the right one among them; empty wh
 still to be drawn).
 """
 
-import json
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from reprlib import repr as short
+from typing import Any
 
 import pandas
 import yaml
 from datasets import Dataset, DatasetDict
 
-from workbench.data import text
+from workbench.data import choices, text
+from workbench.data.choices import answer_form
 from workbench.data.tables import SPLITS
 from workbench.errors import DataError, ParameterError
 from workbench.result import Loss
 from workbench.sources import Source, resolve
 
 COLUMNS = ["cluster", "question", "answer", "choices"]
-NUMBERED = re.compile(r"choice_(\d+)")
-ARTICLE = re.compile(r"^(a|an|the) ")
-EXPECTED = (
-    "the columns question and answer; or question, choices (a list; or choice_0, choice_1, ...) "
-    "and answer, the number of the right choice, from 0"
-)
+DATA_ISSUES = {
+    "recoded": "lines that are no UTF-8, read as Latin-1",
+    "broken": "conversations without an answer, dropped",
+    "longer": "conversations that go on after the first answer, cut there",
+    "empty": "rows without question or answer, dropped",
+    "alike": "questions two of whose choices are the same, dropped",
+    "uneven": "questions with another number of choices than most, dropped",
+    "repeated": "repeated questions with the same answer, dropped",
+    "other_answers": "repeated questions with another answer than the first, dropped",
+    "repaired": "questions and answers whose encoding or HTML entities were repaired",
+    "garbled": "questions and answers that still look wrongly encoded, kept",
+}
+"""What is counted of a table, in words."""
 
 
 @dataclass(frozen=True)
@@ -41,24 +47,16 @@ class QuestionData:
     losses: dict[str, Loss] = field(default_factory=dict)
     unit: str = "questions"
     """What the column `cluster` holds together when intervals are made."""
+    layout: str = ""
+    """How the choices of a table of one's own were read, and its answers."""
 
     def describe(self) -> str:
         """Counts of each split, licence, and what was lost, with shares."""
-        lines = [self.source.describe()]
+        lines = [self.source.describe(), *([self.layout] if self.layout else [])]
         for name, split in self.splits.items():
             answers = len({answer_form(answer) for answer in split["answer"]})
             lines.append(f"{name:<10}{len(split):>8,} questions, {answers:,} different answers")
         return "\n".join([*lines, *(loss.describe() for loss in self.losses.values())])
-
-
-def answer_form(answer: str) -> str:
-    """What two answers share that count as one: as texts do, but for an article before them.
-
-    >>> answer_form("A gyroscope."), answer_form("The gyroscope")
-    ('gyroscope', 'gyroscope')
-    """
-    form = text.normal_form(answer)
-    return ARTICLE.sub("", form) or form
 
 
 def split_of(question: str) -> str:
@@ -75,7 +73,8 @@ def load(name: str, *, categories: str = "trivia") -> QuestionData:
     `categories` are those of `dialogs`, parted by commas. A file is split by hash (see `split_of`);
     a folder's own splits are kept. Texts are repaired with ftfy. Of a question that occurs again,
     the first is kept, of the latest split. All that is lost is counted. Raises DataError for
-    columns that are missing, an answer that is the number of no choice, or no question left.
+    columns that are missing, choices or answers that can't be read (see `choices.read`), or no
+    question left.
     """
     source = resolve(name, "dataset")
     counts: Counter[str] = Counter()
@@ -83,16 +82,17 @@ def load(name: str, *, categories: str = "trivia") -> QuestionData:
         frames = {"": _categories(source, categories, counts)}
     else:
         frames = text.read(source, counts)
-    rows = pandas.concat(
-        [_rows(frame, split, source.name) for split, frame in frames.items()], ignore_index=True
-    )
+    parts = [_rows(frame, split, source.name) for split, frame in frames.items()]
+    rows = pandas.concat([part for part, _ in parts], ignore_index=True)
+    layouts = dict.fromkeys(layout for _, layout in parts if layout)
     counts["rows"] += len(rows)
     rows = _unique(_even(_repaired(rows, counts), counts), counts)
     if "" in frames:
         rows["split"] = rows["question"].map(split_of)
     if rows[rows["split"] == "test"].empty:
         raise DataError(
-            f"{source.name}: its {len(rows)} questions leave the test split empty",
+            f"{source.name}: its {len(rows)} questions leave the test split empty"
+            f"{_dropped(counts)}",
             expected="some questions with their answers",
         )
     rows["cluster"] = rows["question"].map(lambda question: text.digest(question)[:12])
@@ -103,7 +103,7 @@ def load(name: str, *, categories: str = "trivia") -> QuestionData:
         for split in SPLITS
         if (rows["split"] == split).any()
     }
-    return QuestionData(source, DatasetDict(splits), _losses(counts))
+    return QuestionData(source, DatasetDict(splits), _losses(counts), layout="; ".join(layouts))
 
 
 def _categories(source: Source, names: str, counts: Counter[str]) -> pandas.DataFrame:
@@ -124,65 +124,21 @@ def _talks(path: Path) -> list[object]:
     return yaml.safe_load(path.read_text(encoding="utf-8"))["conversations"]
 
 
-def _rows(frame: pandas.DataFrame, split: str, where: str) -> pandas.DataFrame:
-    """Columns question, answer, choices and split; choices are empty where none are given."""
-    for name in ("question", "answer"):
-        if name not in frame.columns:
-            raise DataError(
-                f"{where} has no column {name!r}; its columns: "
-                f"{', '.join(map(str, frame.columns))}",
-                expected=EXPECTED,
-            )
-    numbered = {
-        int(match[1]): name for name in frame.columns if (match := NUMBERED.fullmatch(str(name)))
+def _rows(frame: pandas.DataFrame, split: str, where: str) -> tuple[pandas.DataFrame, str]:
+    """Columns question, answer, choices (empty where none are given) and split; the layout."""
+    columns = {str(name).strip().casefold(): name for name in reversed(frame.columns)}
+    if "question" not in columns:
+        raise DataError(
+            f"{where} has no column 'question'; its columns: {', '.join(map(str, frame.columns))}",
+            expected=choices.EXPECTED,
+        )
+    given = choices.read(frame, where)
+    made: dict[str, Any] = {
+        "question": frame[columns["question"]].astype(object),
+        "answer": given.answers if given else choices.answer_column(frame, where),
+        "choices": given.choices if given else [[] for _ in range(len(frame))],
     }
-    answers: list[object] = list(frame["answer"].astype(object))
-    choices: list[list[str]] = [[] for _ in answers]
-    if "choices" in frame.columns or numbered:
-        named = [numbered[number] for number in sorted(numbered)]
-        given = frame["choices"] if "choices" in frame.columns else frame[named].to_numpy().tolist()
-        lists = [_list(cell, f"{where}, row {row}") for row, cell in enumerate(given, 1)]
-        answers = [
-            _chosen(answer, own, f"{where}, row {row}")
-            for row, (answer, own) in enumerate(zip(answers, lists, strict=True), 1)
-        ]
-        choices = [[choice for choice in own if choice] for own in lists]
-    made = {"question": frame["question"].astype(object), "answer": answers}
-    return pandas.DataFrame(made | {"choices": choices, "split": split})
-
-
-def _list(cell: object, where: str) -> list[str]:
-    """The choices of a row: a list, or one as JSON text; "" for one that is missing."""
-    if isinstance(cell, str):
-        try:
-            cell = json.loads(cell)
-        except ValueError:
-            cell = None
-    items = cell if isinstance(cell, list) else getattr(cell, "tolist", lambda: None)()
-    if not isinstance(items, list):
-        raise DataError(
-            f"{where}: choices are no list: {short(cell)}",
-            expected='a list of texts; in a .csv as JSON, such as ["red", "blue"]',
-        )
-    return ["" if _missing(item) else str(item).strip() for item in items]
-
-
-def _missing(cell: object) -> bool:
-    return cell is None or cell is pandas.NA or cell != cell  # noqa: PLR0124  so is NaN alone
-
-
-def _chosen(answer: object, choices: Sequence[str], where: str) -> str | None:
-    """The text of the right choice; None where the row has no answer, or that choice is missing."""
-    if _missing(answer) or not any(choices):
-        return None
-    number = str(answer).strip()
-    if not (number.isdecimal() and int(number) < len(choices)):
-        raise DataError(
-            f"{where}: the answer {short(answer)} is the number of none of its {len(choices)} "
-            "choices",
-            expected=f"a whole number from 0 to {len(choices) - 1}",
-        )
-    return choices[int(number)] or None
+    return pandas.DataFrame(made | {"split": split}), given.layout if given else ""
 
 
 def _repaired(rows: pandas.DataFrame, counts: Counter[str]) -> pandas.DataFrame:
@@ -213,9 +169,12 @@ def _even(rows: pandas.DataFrame, counts: Counter[str]) -> pandas.DataFrame:
 
 
 def _unique(rows: pandas.DataFrame, counts: Counter[str]) -> pandas.DataFrame:
-    """One row a question, of the latest split."""
+    """One row for each question with its choices, of the latest split.
+
+    Where choices are given, equal questions with other choices are other questions.
+    """
     order = rows["split"].map({name: place for place, name in enumerate([*SPLITS][::-1])})
-    rows = rows.assign(asked=rows["question"].map(text.normal_form))
+    rows = rows.assign(asked=list(map(_key, rows["question"], rows["choices"])))
     rows = rows.assign(said=rows["answer"].map(answer_form))
     rows = rows.iloc[order.fillna(0).argsort(kind="stable")]
     pairs = rows.drop_duplicates(["asked", "said"])
@@ -224,22 +183,25 @@ def _unique(rows: pandas.DataFrame, counts: Counter[str]) -> pandas.DataFrame:
     return kept.drop(columns=["asked", "said"])
 
 
+def _key(question: str, given: Sequence[str]) -> str:
+    """The form in which two questions count as equal: stem and choices, in any order."""
+    return "\n".join([text.normal_form(question), *sorted(map(answer_form, given))])
+
+
+def _dropped(counts: Counter[str]) -> str:
+    """The counts of dropped rows, in brackets, for an error."""
+    found = [
+        f"{counts[name]:,} {DATA_ISSUES[name]}"
+        for name in ("broken", "empty", "alike", "uneven", "repeated", "other_answers")
+        if counts[name]
+    ]
+    return f" (of {counts['rows']:,} rows: {'; '.join(found)})" if found else ""
+
+
 def _losses(counts: Counter[str]) -> dict[str, Loss]:
-    notes = {
-        "recoded": "lines that are no UTF-8, read as Latin-1",
-        "broken": "conversations without an answer, dropped",
-        "longer": "conversations that go on after the first answer, cut there",
-        "empty": "rows without question or answer, dropped",
-        "alike": "questions two of whose choices are the same, dropped",
-        "uneven": "questions with another number of choices than most, dropped",
-        "repeated": "repeated questions with the same answer, dropped",
-        "other_answers": "repeated questions with another answer than the first, dropped",
-        "repaired": "questions and answers whose encoding or HTML entities were repaired",
-        "garbled": "questions and answers that still look wrongly encoded, kept",
-    }
     whole = {"recoded": "lines", "repaired": "texts", "garbled": "texts"}
     return {
         name: Loss(count=counts[name], of=counts[whole.get(name, "rows")], note=note)
-        for name, note in notes.items()
+        for name, note in DATA_ISSUES.items()
         if counts[name] or name in {"empty", "repeated", "other_answers"}
     }

@@ -57,8 +57,9 @@ def load(name: str) -> TextData:
         )
     if empty := [split for split in SPLITS if not (kept["split"] == split).any()]:
         raise DataError(
-            f"{data.source.name} has no entity in its {empty[0]} split"
-            + (", once those that occur twice are dropped" if counts["repeated"] else ""),
+            f"{data.source.name} has no entity left in its {empty[0]} split ({counts['rows']:,} "
+            f"entities; dropped: {counts['repeated']:,} repeated, {counts['contradicting']:,} "
+            "repeated with another type)",
             expected="entities in each split",
         )
     names = kept["text"].map(lambda text: hashlib.sha256(text.encode()).hexdigest()[:12])

@@ -1,22 +1,24 @@
 """Texts with one label each, for classification; also read without labels, as a corpus.
 
-Columns of every split, all str: `item` (12 hex digits of the text's hash), `cluster` (what is drawn
-together for intervals: here the item itself), `text`, `label`.
+Columns of every split, all str: `item` (12 hex digits of the text's hash; a text that occurs again
+in a test split has `/2` and so on behind it), `cluster` (what is drawn together for intervals: a
+text with its near copies), `text`, `label`. Where the data has its own splits, `row` is the number
+of the row in its file, from 1.
 """
 
-import hashlib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from reprlib import repr as short
 
 import ftfy
 import pandas
 from datasets import Dataset, DatasetDict
 from ftfy.badness import is_bad
 
-from workbench.data import tables
+from workbench.data import classes, near, tables
+from workbench.data.near import sha256
 from workbench.data.tables import SPLITS
 from workbench.errors import DataError
 from workbench.result import Loss
@@ -25,12 +27,13 @@ from workbench.sources import Source, resolve
 KNOWN = {"brand_tweets": ("text", "sentiment"), "tiny_reviews": ("text", "label")}
 """Catalogue data set -> its columns of text and label."""
 COLUMNS = ["item", "cluster", "text", "label"]
-MAX_LABELS = 100
 UNPARSED = "unparsed"
 """What an answer that can't be read as a label counts as; so no label may be called that."""
+NOISE = near.NOISE
+HELD_OUT = "validation is the tenth of the training texts that the hash of each text gives"
 REPAIR = ftfy.TextFixerConfig(uncurl_quotes=False)
-NOISE = re.compile(r"https?://\S+|www\.\S+|@\w+")
-WORD = re.compile(r"[^\W_]+")
+ESCAPED = re.compile(r"(?:\\[nrt]){2,}|\\[nrt](?![a-z\"'])|\\(?=\$)")
+"""Line breaks, tabs and dollar signs written as in program code: see `unescape`."""
 
 
 @dataclass(frozen=True)
@@ -41,38 +44,48 @@ class TextData:
     splits: DatasetDict
     labels: tuple[str, ...]
     losses: dict[str, Loss] = field(default_factory=dict)
-    unit: str = "texts"
+    unit: str = "texts, near copies as one"
     """What the column `cluster` holds together when intervals are made."""
+    notes: tuple[str, ...] = ()
+    """How the files were read, where that is no matter of course."""
 
     def describe(self) -> str:
-        """Counts of each split and label, licence, and what was lost, with shares."""
-        width = max(12, *(len(label) + 2 for label in self.labels))
-        heads = ["texts", *self.labels]
-        lines = [self.source.describe(), " " * 10 + "".join(f"{head:>{width}}" for head in heads)]
-        for name, split in self.splits.items():
-            kinds = Counter(split["label"])
-            counts = [len(split), *(kinds[label] for label in self.labels)]
-            lines.append(f"{name:<10}" + "".join(f"{count:>{width},}" for count in counts))
-        return "\n".join([*lines, *(loss.describe() for loss in self.losses.values())])
+        """Counts of each split and label, licence, and what was lost, with shares.
+
+        Of more than 12 labels the most frequent and the rarest are named.
+        """
+        counts = {name: Counter(split["label"]) for name, split in self.splits.items()}
+        return "\n".join(
+            [
+                self.source.describe(),
+                *self.notes,
+                *classes.summary(counts, self.labels),
+                *(loss.describe() for loss in self.losses.values()),
+            ]
+        )
 
 
 def normal_form(text: str) -> str:
-    """What two texts share that count as one: words in lower case, no links and no @names.
+    """What two texts share that count as one: they differ in case and white space only.
 
-    >>> normal_form("RT @me: Great CAR!! http://t.co/x")
-    'rt great car'
+    Case is folded as Unicode says, canonically equal characters are one; all others count.
+
+    >>> normal_form("Great  CAR :-)"), normal_form("+8 %") == normal_form("-8 %")
+    ('great car :-)', False)
     """
-    words = WORD.findall(NOISE.sub(" ", text.casefold()))
-    return " ".join(words) or " ".join(text.casefold().split())
+    folded = unicodedata.normalize("NFD", text).casefold()
+    return " ".join(unicodedata.normalize("NFC", folded).split())
 
 
 def split_of(text: str) -> str:
-    """The split that a text belongs to, by the hash of its normal form: 80, 10 and 10 per cent.
+    """The split that a text belongs to, by the hash of its `near.form`: 80, 10 and 10 per cent.
 
-    It depends on nothing else, so more data moves no text across.
+    It depends on the text alone, and near copies that differ in links, @names, `RT` and signs only
+    are in one split. `load` also keeps together what shares four fifths of its three-word shingles:
+    such a group goes where its text with the lowest hash belongs. So more data moves a text only if
+    it brings a near copy of that text.
     """
-    bucket = int(digest(text)[:8], 16) * 10 // 16**8
-    return {8: "validation", 9: "test"}.get(bucket, "train")
+    return _split(sha256(near.form(text)))
 
 
 def load(
@@ -81,62 +94,104 @@ def load(
     text_column: str = "text",
     label_column: str = "label",
     also: Sequence[str] = (),
+    drop_repeats: bool = False,
 ) -> TextData:
-    """Load a catalogue data set, a .csv, .jsonl or .parquet file, a folder or a Hub repository.
+    """Load a catalogue data set, a table or a folder of tables (see `tables`), or a Hub repository.
 
     Or a file of Financial PhraseBank (`tables.PHRASES`), whose columns are `text` and `label`.
-    A file is split by hash (see `split_of`); a folder's or repository's own splits are kept. Texts
-    are repaired with ftfy. Of texts with one normal form the first is kept, and none where their
-    labels differ; a text of a later split leaves the earlier ones. Rows without text or label are
-    dropped. All of it is counted. Columns named in `also` are kept as str where the data has them,
-    "" where a row has nothing there. Raises DataError for a missing column, no rows, one label
-    only, more than 100 labels, or a label that the training split lacks.
+    A file is split by hash (see `split_of`). Splits of a folder, a repository or a column `split`
+    are kept; where there is no validation, it comes out of training by the same hash. Texts are
+    repaired with ftfy. Of texts with one normal form the first is kept, and none where their labels
+    differ; a text of a later split leaves the earlier ones. But a test split of the data's own
+    stays whole, its repeats only counted, unless `drop_repeats` is set. Near copies are counted and
+    never dropped. Rows without text or label are dropped; labels are read as `classes.merged` says.
+    Columns named in `also` are kept as str where the data has them, "" where a row has nothing. The
+    order of a split is that of the items' hashes: its first n texts are a sample, also of a file
+    sorted by label. Raises DataError for a missing column, no rows, one label only, more than
+    `classes.MAX_LABELS`, or a label that the training split lacks; with what was dropped before.
     """
     source = resolve(name, "dataset")
-    text_column, label_column = KNOWN.get(name, (text_column, label_column))
-    kept = [*dict.fromkeys(extra for extra in also if extra not in [*COLUMNS, "split"])]
+    columns = KNOWN.get(name, (text_column, label_column))
+    kept = [*dict.fromkeys(extra for extra in also if extra not in [*COLUMNS, "split", "row"])]
     counts: Counter[str] = Counter()
-    frames = read(source, counts)
-    rows = pandas.concat(
-        [
-            _columns(frame, split, text_column, label_column, source.name).join(
-                _as_text(frame[[extra for extra in kept if extra in frame]])
-            )
-            for split, frame in frames.items()
-        ],
-        ignore_index=True,
-    )
-    counts["rows"] = len(rows)
-    rows = _unique(_repaired(rows, counts), counts)
-    if "" in frames:
-        rows["split"] = rows["text"].map(split_of)
-    labels = _check(rows, source.name)
-    rows["item"] = rows["text"].map(lambda text: digest(text)[:12])
-    # The hash's order is random and fixed: the first n are the same sample for everyone.
-    rows = rows.assign(cluster=rows["item"]).sort_values("item", kind="stable")
-    columns = [*COLUMNS, *(extra for extra in kept if extra in rows)]
-    rows = rows.fillna("")
-    splits = {
-        split: Dataset.from_pandas(rows.loc[rows["split"] == split, columns], preserve_index=False)
-        for split in SPLITS
+    frames = _frames(source, counts)
+    frames = {
+        split: tables.with_header(frame, *columns, source.name) for split, frame in frames.items()
     }
-    return TextData(source, DatasetDict(splits), labels, _losses(counts))
+    notes = [note for frame in frames.values() for note in frame.attrs.get("notes", ())]
+    own = "" not in frames
+    parts = [_columns(frame, split, columns, kept, source.name) for split, frame in frames.items()]
+    rows = _repaired(pandas.concat(parts, ignore_index=True), counts)
+    rows["near"] = near.keys(rows["text"])
+    rows = _unique(rows, counts, whole=own and not drop_repeats)
+    if not own:
+        rows["split"] = rows["near"].map(_split)
+    elif "validation" not in frames:
+        rows["split"] = rows["split"].where(rows["split"] == "test", rows["near"].map(_held_out))
+        notes.append(HELD_OUT)
+    near.count(rows, counts, own=own)
+    labels = classes.check(rows, source.name, UNPARSED, counts)
+    splits = _splits(rows, [*COLUMNS, *(["row"] if own else []), *kept])
+    return TextData(source, splits, labels, _losses(counts), notes=tuple(dict.fromkeys(notes)))
+
+
+def _splits(rows: pandas.DataFrame, columns: list[str]) -> DatasetDict:
+    """The splits, each in the order of its items' hashes."""
+    rows = rows.assign(item=rows["text"].map(lambda text: digest(text)[:12]))
+    again = rows.groupby(["split", "item"]).cumcount() + 1
+    items = rows["item"] + again.map(lambda number: f"/{number}" if number > 1 else "")
+    # The hash's order is random and fixed: the first n are the same sample for everyone.
+    rows = rows.assign(item=items, cluster=rows["near"].str[:12]).sort_values("item", kind="stable")
+    rows = rows[[column for column in columns if column in rows]].assign(split=rows["split"])
+    found = {split: rows[rows["split"] == split].drop(columns="split") for split in SPLITS}
+    return DatasetDict(
+        {
+            split: Dataset.from_pandas(part.fillna(""), preserve_index=False)
+            for split, part in found.items()
+        }
+    )
 
 
 def repair(texts: Iterable[str], counts: Counter[str]) -> list[str]:
-    """Texts with their encoding and HTML entities repaired where that can be done; counts both."""
+    """Texts with encoding, HTML entities and literal escapes repaired where that can be done.
+
+    Counts `escaped` texts (see `unescape`), `repaired` ones and those that still look `garbled`.
+    """
     repaired = []
     for text in texts:
-        fixed = ftfy.fix_text(text, REPAIR).strip()
-        counts["repaired"] += fixed != text.strip()
+        if text.isascii() and text.isprintable() and not {"&", "\\"} & {*text}:
+            repaired.append(text.strip())  # ftfy would leave it as it is, and take its time
+            continue
+        plain = unescape(text)
+        fixed = ftfy.fix_text(plain, REPAIR).strip()
+        counts["escaped"] += plain != text
+        counts["repaired"] += fixed != plain.strip()
         counts["garbled"] += is_bad(fixed)
         repaired.append(fixed)
     return repaired
 
 
+def unescape(text: str) -> str:
+    r"""Turn a literal `\n`, `\r` or `\t` into white space and `\$` into `$`.
+
+    One such pair directly before a small letter or a quotation mark stays, as it may be part of a
+    path, a formula or program code; of two or more in a row all are turned.
+
+    >>> unescape(r"I'm sick.\nShe wants \$5")
+    "I'm sick.\nShe wants $5"
+    >>> print(unescape(r"C:\new, \nu and print('x\n')"))
+    C:\new, \nu and print('x\n')
+    """
+    return ESCAPED.sub(lambda found: re.sub(r"\\(.?)", _unescaped, found[0]), text)
+
+
+def _unescaped(pair: re.Match[str]) -> str:
+    return {"n": "\n", "r": "\n", "t": "\t"}.get(pair[1], "")
+
+
 def digest(text: str) -> str:
     """sha256 of a text's normal form, 64 hex digits."""
-    return hashlib.sha256(normal_form(text).encode()).hexdigest()
+    return sha256(normal_form(text))
 
 
 def read(source: Source, counts: Counter[str]) -> dict[str, pandas.DataFrame]:
@@ -145,101 +200,118 @@ def read(source: Source, counts: Counter[str]) -> dict[str, pandas.DataFrame]:
     if path is None and (files := sorted(source.path.glob(tables.PHRASES))):
         raise DataError(
             f"{source.name} has {', '.join(file.name for file in files)}",
-            expected="one of these files: the texts of one are among those of the next",
+            expected="one of these files; the stricter the agreement, the fewer of the same texts",
             do=f"set dataset to {source.name}/{files[0].name}",
         )
     if path is None:
         return tables.read_splits(source.path, counts)
-    return {"": tables.read_file(path, counts)}
+    return tables.by_column(tables.read_file(path, counts), source.name)
+
+
+def _split(digest: str) -> str:
+    bucket = int(digest[:8], 16) * 10 // 16**8
+    return {8: "validation", 9: "test"}.get(bucket, "train")
+
+
+def _held_out(digest: str) -> str:
+    """Where a training text goes if there is no validation split."""
+    return "validation" if _split(digest) == "validation" else "train"
+
+
+def _frames(source: Source, counts: Counter[str]) -> dict[str, pandas.DataFrame]:
+    """Training and test as the data has them, with validation or without; or all to be split."""
+    frames = read(source, counts)
+    if set(frames) == {"train"}:
+        return {"": frames["train"]}
+    if "" not in frames and not {"train", "test"} <= set(frames):
+        raise DataError(
+            f"{source.name} has the splits {', '.join(frames)}",
+            expected=f"{', '.join(SPLITS)}; without validation it comes out of training",
+            do="add the files that are missing, or give one file: it is split by hash",
+        )
+    return frames
 
 
 def _columns(
-    frame: pandas.DataFrame, split: str, text: str, label: str, where: str
+    frame: pandas.DataFrame, split: str, columns: tuple[str, str], kept: list[str], where: str
 ) -> pandas.DataFrame:
-    return pandas.DataFrame(
+    found = pandas.DataFrame(
         {
-            "text": tables.column(frame, text, "text_column", where),
-            "label": tables.column(frame, label, "label_column", where),
+            "text": tables.column(frame, columns[0], "text_column", where),
+            "label": tables.column(frame, columns[1], "label_column", where),
             "split": split,
+            "row": frame.index + 1,
         }
     )
+    return found.join(_as_text(frame[[extra for extra in kept if extra in frame]]))
 
 
 def _as_text(frame: pandas.DataFrame) -> pandas.DataFrame:
-    """Columns of any kind as str, "" where there is nothing."""
     return frame.astype(object).where(frame.notna(), "").astype(str)
 
 
 def _repaired(rows: pandas.DataFrame, counts: Counter[str]) -> pandas.DataFrame:
-    """Rows that have text and label, as str, the text repaired."""
+    """Rows that have text and label, as str, the text repaired and labels written one way each."""
+    counts["rows"] = len(rows)
+    rows = rows.assign(label=classes.merged(rows["label"], counts))
     whole = rows.dropna(subset=["text", "label"])
-    whole = whole.assign(text=whole["text"].astype(str), label=whole["label"].astype(str))
-    whole = whole.assign(label=whole["label"].str.strip())
-    whole = whole[(whole["text"].str.strip() != "") & (whole["label"] != "")]
-    counts["empty"] = len(rows) - len(whole)
+    whole = whole.assign(text=whole["text"].astype(str))
+    whole = whole[whole["text"].str.strip() != ""]
+    counts["empty"] = len(rows) - len(whole) - counts["no_label"]
     return whole.assign(text=repair(whole["text"], counts))
 
 
-def _unique(rows: pandas.DataFrame, counts: Counter[str]) -> pandas.DataFrame:
-    """One row a normal form, of the latest split; none where labels contradict each other."""
+def _unique(rows: pandas.DataFrame, counts: Counter[str], *, whole: bool) -> pandas.DataFrame:
+    """One row a normal form, of the latest split; none where labels contradict each other.
+
+    With `whole` all rows of the test split are kept, and what it has twice is only counted.
+    """
     order = rows["split"].map({name: place for place, name in enumerate([*SPLITS][::-1])})
     rows = rows.assign(normal=rows["text"].map(normal_form))
     rows = rows.iloc[order.fillna(0).argsort(kind="stable")]
-    doubtful = rows.groupby("normal")["label"].transform("nunique") > 1
+    test = (rows["split"] == "test") & whole
+    if whole:
+        counts["test_rows"] = int(test.sum())
+        counts["test_repeated"] = int(rows.loc[test, "normal"].duplicated(keep=False).sum())
+    others = rows[~test & ~rows["normal"].isin(rows.loc[test, "normal"])]
+    doubtful = others.groupby("normal")["label"].transform("nunique") > 1
     counts["contradicting"] = int(doubtful.sum())
-    kept = rows[~doubtful].drop_duplicates("normal")
-    counts["repeated"] = len(rows) - counts["contradicting"] - len(kept)
-    return kept.drop(columns="normal")
-
-
-def _check(rows: pandas.DataFrame, where: str) -> tuple[str, ...]:
-    labels = tuple(sorted(rows["label"].unique()))
-    if len(labels) < 2:
-        raise DataError(
-            f"{where} has {len(labels)} label{'' if len(labels) == 1 else 's'} only"
-            f"{': ' + labels[0] if labels else ', and no row with text and label'}",
-            expected="texts of two labels at least",
-        )
-    if len(labels) > MAX_LABELS:
-        raise DataError(
-            f"{where} has {len(labels):,} different labels, such as {short(labels[0])}",
-            expected=f"{MAX_LABELS} labels at most",
-            do="set label_column to a column of classes",
-        )
-    if UNPARSED in labels:
-        raise DataError(
-            f"{where} has the label {UNPARSED!r}, which stands for answers that are no label",
-            expected="labels of other names",
-        )
-    for split in SPLITS:
-        part = rows.loc[rows["split"] == split, "label"]
-        if part.empty:
-            raise DataError(
-                f"{where}: its {len(rows)} texts leave the {split} split empty",
-                expected="some hundred texts, or a folder with train, validation and test files",
-            )
-    if absent := sorted(set(labels) - set(rows.loc[rows["split"] == "train", "label"])):
-        raise DataError(
-            f"{where}: the training split has no text of {', '.join(map(short, absent[:5]))}"
-            f"{f' and {len(absent) - 5:,} more labels' if len(absent) > 5 else ''}",
-            expected="each label in the training split",
-            do="add texts of that label, or remove those there are",
-        )
-    return labels
+    kept = others[~doubtful].drop_duplicates("normal")
+    counts["repeated"] = int((~test).sum()) - counts["contradicting"] - len(kept)
+    return pandas.concat([rows[test], kept])
 
 
 def _losses(counts: Counter[str]) -> dict[str, Loss]:
+    copies = "near copies (links, @names, RT and signs don't count, nor a fifth of the rest)"
     notes = {
-        "recoded": "lines that are no UTF-8, read as Latin-1",
-        "empty": "rows without text or label, dropped",
-        "repeated": "repeated texts, dropped (case, links, @names and punctuation don't count)",
-        "contradicting": "repeated texts with different labels, all dropped",
-        "repaired": "texts whose encoding or HTML entities were repaired",
-        "garbled": "texts that still look wrongly encoded, kept",
+        "recoded": ("lines", "lines that are no UTF-8, read as Latin-1"),
+        "empty": ("rows", "rows without text or label, dropped"),
+        "no_label": ("rows", f"rows with a label such as {classes.MISSING_SHOWN}, dropped"),
+        "none_label": ("rows", "rows whose label is the word None or NA, kept as a class"),
+        "merged": (
+            "rows",
+            "labels written in another case or number format than most, read as the most frequent",
+        ),
+        "repeated": ("rows", "repeated texts, dropped (case and white space don't count)"),
+        "contradicting": ("rows", "repeated texts with different labels, all dropped"),
+        "test_repeated": (
+            "test_rows",
+            "test texts that occur more than once in the test split, kept",
+        ),
+        "near_copies": ("texts", f"{copies} of another text, kept, in one split"),
+        "near_labels": ("texts", "texts with another label than a near copy of theirs, kept"),
+        "near_train": ("tested", f"test texts with {copies} in training, kept"),
+        "near_train_labels": ("tested", "test texts whose near copies there have other labels"),
+        "escaped": (
+            "rows",
+            r"texts with literal \n, \r, \t or \$, turned into what they stand for",
+        ),
+        "repaired": ("rows", "texts whose encoding or HTML entities were repaired"),
+        "garbled": ("rows", "texts that still look wrongly encoded, kept"),
     }
+    usual = {"recoded", "empty", "repeated", "contradicting", "repaired", "garbled"}
     return {
-        name: Loss(
-            count=counts[name], of=counts["lines" if name == "recoded" else "rows"], note=note
-        )
-        for name, note in notes.items()
+        name: Loss(count=counts[name], of=counts[whole], note=note)
+        for name, (whole, note) in notes.items()
+        if name in usual or counts[name]
     }

@@ -11,6 +11,8 @@ from workbench.result import Result
 
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">")
 REFERENCE_STYLES = ("-", "--")
+APART = 1.4
+"""Least ratio of two crossings whose numbers stand side by side; nearer ones stand below."""
 
 
 @styled
@@ -32,7 +34,10 @@ def overtaking(result: Result) -> Figure:
         shift = 1 + 0.04 * (place - (len(methods) - 1) / 2)
         texts = np.array([point["texts"] for point in line])
         values = [point["value"] for point in line]
-        axes.plot(texts, values, color=colour, marker=MARKERS[place % len(MARKERS)], label=method)
+        # More methods than colours: the others have them again, dashed.
+        style = "-" if place < len(COLOURS) else "--"
+        marker = MARKERS[place % len(MARKERS)]
+        axes.plot(texts, values, style, color=colour, marker=marker, label=method)
         if all(point["low"] is not None for point in line):
             low, high = ([point[end] for point in line] for end in ("low", "high"))
             axes.vlines(texts * shift, low, high, color=colour, alpha=0.45)
@@ -65,15 +70,18 @@ def _crosses(
 ) -> None:
     """A cross on the level where a curve passes it, with the number of examples."""
     levels = {level["method"]: level["value"] for level in result.tables["levels"]}
-    for found in crossings:
-        if isinstance(found["at"], str):
-            continue
+    lines: list[float] = []  # the last crossing whose number stands in each line
+    passed = [found for found in crossings if not isinstance(found["at"], str)]
+    for found in sorted(passed, key=lambda one: one["at"]):
         place = methods.index(found["method"])
+        free = (n for n, last in enumerate(lines) if found["at"] >= APART * last)
+        line = next(free, len(lines))
+        lines[line : line + 1] = [found["at"]]
         spot = (found["at"], levels[found["level"]])
         axes.plot(*spot, marker="x", markersize=8, markeredgewidth=2.2, color="black", zorder=5)
         axes.annotate(
             f"{found['at']:,.0f}", spot, textcoords="offset points",
-            xytext=(0, -12 - 9 * (place % 2)), ha="center", color=COLOURS[place % len(COLOURS)],
+            xytext=(0, -12 - 9 * line), ha="center", color=COLOURS[place % len(COLOURS)],
             fontweight="bold", zorder=6,
         )  # fmt: skip
 

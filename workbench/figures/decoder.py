@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator
 
-from workbench.figures.canvas import ACCENT, Figure, styled
+from workbench.figures.canvas import ACCENT, Figure, styled, with_intervals
 from workbench.result import Metric, Result
 
 MAX_HEADS = 12
@@ -39,8 +39,8 @@ def lens(result: Result) -> Figure:
     axes[0].legend()
     axes[0].set_title("Loss of the next token, read at each layer")
     axes[1].set_title("Same choice as the last layer")
-    axes[1].set(xlabel="layer (0: the embedding), with 95 % interval", ylim=(0, 1.05))
-    return Figure(canvas, "Logit lens by layer with 95 % intervals", _late(result, nats, agreement))
+    axes[1].set(xlabel=f"layer (0: the embedding){with_intervals(nats)}", ylim=(0, 1.05))
+    return Figure(canvas, "Logit lens by layer", _late(result, nats, agreement))
 
 
 def by_layer(metrics: dict[str, Metric], prefix: str) -> list[Metric]:
@@ -65,14 +65,19 @@ def _late(result: Result, nats: Sequence[Metric], agreement: Sequence[Metric]) -
     """From which layer the readings say something, and that the lens is true to the model."""
     last, even = len(nats) - 1, result.tables["even_nats"]
     worse = [layer for layer, metric in enumerate(nats) if metric.value > even]
-    informed = f"from layer {worse[-1] + 1}" if worse else "at every layer"
+    if not worse:
+        informed = "at every layer"
+    elif worse[-1] == last:
+        informed = "at no layer that stays so: the last one's is worse"
+    else:
+        informed = f"at every layer from {worse[-1] + 1} on"
     check = result.metrics["lens/last_layer_difference"]
     off = f"are off by {check.value:.1g} at most" if check.value else "are exactly the same"
     return (
-        f"The reading is better than guessing evenly over the vocabulary {informed}. The layer "
-        f"before the last, {last - 1}, shares {agreement[-2].value:.0%} of the last one's choices, "
-        f"over {check.n:,} tokens. Self-check: the last layer's scores read so and the model's own "
-        f"{off}."
+        f"Next tokens are predicted better than by guessing evenly over the vocabulary {informed}. "
+        f"The layer before the last, {last - 1}, shares {agreement[-2].value:.0%} of the last "
+        f"one's choices, over {check.n:,} tokens. Self-check: the last layer's scores read so and "
+        f"the model's own {off}."
     )
 
 
@@ -109,10 +114,18 @@ def _settled(found: dict) -> str:
         places.append(layer)
     right = sum(best[-1][row] == token for row, token in enumerate(found["tokens"][1:]))
     return (
-        f"In half of the places the last layer's choice is settled by layer "
+        f"In at least half of the places the last layer's choice is settled by layer "
         f"{int(np.median(places))} of {len(best) - 1}. It is the sentence's own next token in "
-        f"{right} of {count - 1} places."
+        f"{right} of {count - 1} places.{_cut(found)}"
     )
+
+
+def _cut(found: dict) -> str:
+    """That only the sentence's beginning is drawn, where it is so."""
+    if not found["cut"]:
+        return ""
+    count = len(found["tokens"]) - 1
+    return f" Only the first {count} of the sentence's {count + found['cut']} tokens are read."
 
 
 def _shown(token: str) -> str:
@@ -146,17 +159,24 @@ def attention(result: Result) -> Figure:
     canvas.supxlabel("token looked at", fontsize=9)
     canvas.supylabel("token that looks (the darker, the more)", fontsize=9)
     title = f"Attention of layer {found['layer']} by head"
-    return Figure(canvas, title, _heads(weights, found["layer"]))
+    return Figure(canvas, title, _heads(weights, found["layer"]) + _cut(found))
 
 
 def _heads(weights: np.ndarray, layer: int) -> str:
     """Heads of note: how much goes to the first token, and who looks back by one."""
     first = weights[:, 1:, 0].mean(axis=1)
-    back = np.array([np.diagonal(head, -1).mean() for head in weights])
-    shown = "" if len(weights) <= MAX_HEADS else f" (the first {MAX_HEADS} are drawn)"
-    return (
-        f"Layer {layer} has {len(weights)} heads{shown}. On average {first.mean():.0%} of a "
-        f"token's attention goes to the one before the text, most in head "
-        f"{int(first.argmax()) + 1} ({first.max():.0%}). Head {int(back.argmax()) + 1} looks most "
-        f"at the token just before ({back.max():.0%})."
+    text = (
+        f"Layer {layer} has {len(weights)} head{'' if len(weights) == 1 else 's'}"
+        f"{'' if len(weights) <= MAX_HEADS else f' (the first {MAX_HEADS} are drawn)'}. On average "
+        f"{first.mean():.0%} of a token's attention goes to the one before the text, most in head "
+        f"{int(first.argmax()) + 1} ({first.max():.0%})."
     )
+    # The text's first token is left out: the one before it is the one before the text.
+    back = np.array([np.diagonal(head, -1)[1:] for head in weights])
+    if back.size:
+        mean = back.mean(axis=1)
+        text += (
+            f" The most that a head gives to the token just before is {mean.max():.0%}, in head "
+            f"{int(mean.argmax()) + 1}."
+        )
+    return text

@@ -47,13 +47,10 @@ class CausalLM(nn.Module):
         """
         config = self.network.config
         rope = getattr(config, "rope_parameters", None) or {}
-        first = rope.get("original_max_position_embeddings")
-        changes = rope.get("rope_type") == "longrope" and first
-        return (
-            min(config.max_position_embeddings, first)
-            if changes
-            else (config.max_position_embeddings)
-        )
+        most = config.max_position_embeddings
+        if rope.get("rope_type") == "longrope":
+            return min(most, rope.get("original_max_position_embeddings") or most)
+        return most
 
     @property
     def window(self) -> int | None:

@@ -154,23 +154,12 @@ def _normalised(
 
     Of keys and values [B, kv, S, D] each is for as many neighbouring heads.
     """
-    attend = _kernel if query.device.type == "cpu" else _written_out
-    return attend(query, key, value, mask, scaling, causal=causal)
-
-
-def _kernel(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: Tensor | None,
-    scaling: float | None,
-    *,
-    causal: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """By what torch's own attention calls on a processor, which returns the first part only."""
-    return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-        query, key, value, 0.0, causal, attn_mask=mask, scale=scaling
-    )
+    if query.device.type == "cpu":
+        # What torch's own attention calls on a processor, which returns the first part only.
+        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            query, key, value, 0.0, causal, attn_mask=mask, scale=scaling
+        )
+    return _written_out(query, key, value, mask, scaling, causal=causal)
 
 
 def _written_out(

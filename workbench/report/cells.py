@@ -56,7 +56,7 @@ class Shown:
 
 def read(path: Path, status: str) -> Shown:
     """Read the notebook that a run with that status has left."""
-    if not path.exists():
+    if not path.is_file():
         return Shown(changed=None)
     try:
         content: Any = nbformat.read(path, as_version=4)

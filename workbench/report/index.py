@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from workbench import state
 from workbench.files import write_text
 from workbench.report import page, pairs, planned, rows
 from workbench.report.leaderboard import boards
@@ -50,7 +51,10 @@ def refresh(reports: Path) -> Path:
     """Render every run's page anew, then the index."""
     for directory in rows.directories(reports):
         if (directory / NOTEBOOK).exists() or (directory / RESULT).exists():
-            page.write(directory)
+            try:
+                page.write(directory)
+            except OSError as error:  # a full disk stops the index, below
+                state.set_aside(directory, f"its page can't be written: {error.strerror}")
     return write(reports)
 
 

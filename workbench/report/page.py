@@ -77,7 +77,8 @@ def write(directory: Path, record: Result | None = None) -> None:
             "run.html", title=directory.name, run_id=directory.name, status=status, files=files,
             notebook=found, parameters={}, changed={},
         )  # fmt: skip
-    write_text(directory / PAGE, text)
+    # What a cell printed may hold half a character, which UTF-8 can't.
+    write_text(directory / PAGE, text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def _text_of(facts: Mapping[str, Any], name: str) -> str:

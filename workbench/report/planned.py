@@ -16,7 +16,7 @@ FOLDER = "plans"
 class Planned(BaseModel):
     """One run of a plan, as it stood when the plan was made."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     run_id: str
     """Empty where its model or data could not be had."""

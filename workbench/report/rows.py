@@ -59,7 +59,7 @@ def read(reports: Path, plans: Sequence[Plan]) -> list[Row]:
     """All runs below `reports` and all planned ones, failures first, then the newest first."""
     there = directories(reports)
     records = verified(reports, there)
-    rows = [_row(directory, records.get(directory.name)) for directory in there]
+    rows = [_row_or_why_not(directory, records.get(directory.name)) for directory in there]
     known = {row.run_id for row in rows}
     labels = _labels(rows)
     rows = [_labelled(row, labels) for row in rows]
@@ -90,11 +90,25 @@ def rank(status: str) -> int:
     return ORDER.index(status if status in ORDER else "unknown")
 
 
+def _row_or_why_not(directory: Path, record: Verified | None) -> Row:
+    """The row of a run, or one that says why there is no more: no directory stops an index."""
+    try:
+        row = _row(directory, record)
+    except Exception as error:  # noqa: BLE001  a directory may hold whatever anybody put there
+        message = _cut(f"it can't be read: {type(error).__name__}: {error}")
+        row = Row(directory.name, "unknown", "unknown", state.DAMAGED, message)
+    if row.status == state.DAMAGED or (record and record.why):
+        state.set_aside(directory, row.message)
+    return row
+
+
 def _row(directory: Path, record: Verified | None) -> Row:
     facts = state.read(directory)
     status, message = _text(facts, "status") or "unknown", _text(facts, "message")
     if record and record.whole:
         status = record.status
+    elif record and record.why:
+        status, message = record.status, record.why
     elif record:
         status, message = "damaged", "a file of this run is not as its record says; run it again"
     elif status == "succeeded":

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from workbench import paths
 from workbench.comparison.marks import Marks, read_marks
-from workbench.errors import DataError, WorkbenchError
+from workbench.errors import DataError, VersionError, WorkbenchError
 from workbench.files import write_text
 from workbench.result import LOCK, PAGE, RESULT, STATE, Metric, Result, is_whole
 
@@ -37,6 +37,8 @@ class Verified(BaseModel):
     files: str
     """Hash over name, size and times of the run's files when they were verified."""
     whole: bool
+    why: str = ""
+    """Why its record could not be read."""
     task: str = ""
     notebook: str = ""
     status: str = ""
@@ -67,7 +69,7 @@ def verified(reports: Path, directories: Sequence[Path]) -> dict[str, Verified]:
             earlier = known.get(directory.name)
             if earlier and earlier.files == files:
                 found[directory.name] = earlier
-            elif (directory / RESULT).exists():
+            elif os.path.lexists(directory / RESULT):
                 unknown.append((directory, files))
                 fresh |= {directory.name} if time.time_ns() - changed_ns < FRESH_NS else set()
     # Reading and hashing leave Python's lock, so threads share the work.
@@ -100,8 +102,10 @@ def _verify(asked: tuple[Path, str]) -> tuple[str, Verified]:
     directory, files = asked
     try:
         record = Result.read_record(directory)
-    except DataError:
-        return directory.name, Verified(files=files, whole=False)
+    except DataError as error:
+        why = str(error).partition("\n")[0].replace(f"{directory}/", "")
+        status = "unknown" if isinstance(error, VersionError) else "damaged"
+        return directory.name, Verified(files=files, whole=False, status=status, why=why)
     whole = is_whole(directory)
     marks, no_marks = None, "a file of it is not as its record says"
     if whole:

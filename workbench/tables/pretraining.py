@@ -38,7 +38,7 @@ def parts(result: Result, model: str) -> Html:
     if "head" in found["parts"] and not found["parts"]["head"]["parameters"]:
         text += " The head's weights are those of the embeddings, counted there."
     if "other" in found["parts"]:
-        text += " Other: what belongs to no layer, such as a pooler, which is not used here."
+        text += " Other: what belongs to no layer, such as a pooler."
     return Html(table(heads, rows, rule_before="total") + note(text))
 
 
@@ -47,34 +47,43 @@ def _share(part: float, whole: float) -> str:
 
 
 def domains(result: Result) -> Html:
-    """What the decoder makes of each domain, beside lzma and even guessing."""
-    rows = []
+    """What the decoder makes of each domain, with n-grams, lzma and even guessing."""
+    rows, made = [], set()
     for name, size in result.tables["domains"].items():
         bits = f"{name}/bits_per_byte"
+        own = result.metrics[bits]
+        made.add(own.how)
         rows.append(
             [
                 name,
-                str(result.metrics[bits]),
+                str(own),
+                str(result.baselines["n-gram"][bits]),
+                f"{result.comparisons['n-gram'][bits]:+}",
                 f"{result.baselines['lzma'][bits].value:.3f}",
-                str(result.baselines["uniform"][bits]),
+                f"{result.baselines['uniform'][bits].value:.3f}",
                 str(result.metrics[f"{name}/next_token_accuracy"]),
-                f"{result.metrics[bits].n:,}",
+                f"{own.n:,}",
                 f"{size['tokens']:,}",
                 f"{size['bytes']:,}",
+                f"{size['given']:,}",
             ]
         )
-    heads = ["domain", "bits per byte", "lzma", "uniform", "next token right", "documents",
-             "tokens", "bytes"]  # fmt: skip
-    how = sorted({result.metrics[f"{name}/bits_per_byte"].how for name in result.tables["domains"]})
+    heads = ["domain", "bits per byte", "n-gram", "model minus n-gram", "lzma", "uniform",
+             "next token right", "passages", "tokens", "bytes", "bytes given"]  # fmt: skip
     text = (
-        f"In brackets 95 % intervals: {'; '.join(how)}. lzma: one compressed file of all the "
-        "text, so no interval. Uniform: each token of the vocabulary as probable as any other."
+        f"In brackets 95 % intervals: {'; '.join(sorted(made))}; the difference is paired. N-gram "
+        "and lzma are given the corpus's other documents, so many bytes, and then the passages; "
+        "the model is given none of them. Given text that repeats itself, such as retweets, helps "
+        "the two. Lzma writes one stream, so no interval. Uniform: each token as probable as any "
+        "other."
     )
     return Html(table(heads, rows) + note(text))
 
 
 def surprising(result: Result) -> Html:
     """The most surprising four words in a row of each domain, with what stands around them."""
+    if not result.tables["spans"]:
+        return Html(note("No document has the 8 words without links and @names that this takes."))
     places = [
         f"<li>{span['bits']:.0f} bits, {escape(span['domain'])}<br>{escape(span['before'])} "
         f'<mark class="wb-entity wb-wrong">{escape(span["span"])}</mark> '
@@ -83,7 +92,7 @@ def surprising(result: Result) -> Html:
     ]
     text = (
         "Four words in a row, one place a document. A document's first four words, which have no "
-        "context, and words with links and @names are passed over."
+        "context of their own, and words with links and @names are passed over."
     )
     return Html(f'{note(text)}<ol class="wb-sentences">{"".join(places)}</ol>')
 
@@ -107,8 +116,11 @@ def probes(result: Result) -> Html:
         blocks.append(table(heads, rows))
     text = (
         f"In brackets 95 % intervals: {'; '.join(sorted(made))}. Differences are paired: both "
-        "methods on the same words. Shuffled tags: the same probe, trained on the same tags in "
-        "random places. Untrained encoder: random weights, its own best layer. Most frequent tag: "
-        "that of each word in the training sentences; majority: the most frequent of all."
+        "methods on the same words. Control task: the same probe at the same layer, trained and "
+        "tested on tags of which every word type has one, drawn at random; the difference from it "
+        "is the probe's selectivity. Untrained encoder: random weights, its own best layer. Most "
+        "frequent tag: that of each word in the training sentences. Word, ending and shape: the "
+        "same, but a word not seen there gets the tag of rare words with the same ending, letter "
+        "case and digits. Majority: the most frequent tag of all."
     )
     return Html("".join(blocks) + note(text))

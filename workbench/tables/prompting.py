@@ -75,8 +75,8 @@ def answers(result: Result) -> Html:
     body = table(["template", *SCORES.values()], rows, rule_before="vote")
     text = (
         "The vote is what more than half of the templates' answers say, else unparsed. The first "
-        "accuracy counts an unparsed answer as wrong, the second leaves it out."
-    )
+        "accuracy counts an unparsed answer as wrong, the second leaves it out. "
+    ) + _way_of_asking(result)
     unparsed = [
         [answer or "(nothing)", f"{count:,}"] for answer, count in result.tables["unparsed"]
     ]
@@ -84,6 +84,16 @@ def answers(result: Result) -> Html:
         return Html(body + note(f"{text} Every answer names a label."))
     heads = ["commonest answers that name no label", "times"]
     return Html(body + note(text) + table(heads, unparsed, wide=heads[0]))
+
+
+def _way_of_asking(result: Result) -> str:
+    """By what text the model was asked to write."""
+    if result.tables.get("written_by_chat"):
+        return (
+            "The model was asked in a chat, by its tokenizer's chat template; a wording that does "
+            "not name the labels got an instruction that does. The scored prompts are plain text."
+        )
+    return "The model was asked by the same plain text as in the scored prompts."
 
 
 def traps(result: Result) -> Html:

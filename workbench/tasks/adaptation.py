@@ -92,10 +92,19 @@ class _Learned:
 
 
 def learn(
-    method: str, train: Labelled, texts: Sequence[str], setting: Setting, *, keep: bool = False
+    method: str,
+    train: Labelled,
+    texts: Sequence[str],
+    setting: Setting,
+    *,
+    keep: bool = False,
+    name: str = "",
 ) -> Answer:
-    """Learn by one of METHODS or FEW from `train`, and answer for `texts`; `keep` the model too."""
-    print(f"{method}: learning from {len(train.texts):,} texts", flush=True)
+    """Learn by one of METHODS or FEW from `train`, and answer for `texts`; `keep` the model too.
+
+    `name` is what is printed of it, where it has another.
+    """
+    print(f"{name or method}: learning from {len(train.texts):,} texts", flush=True)
     machine.seed(setting.seed)
     place = setting.encoder.device
     measured = machine.reset_peak_memory(place)

@@ -6,10 +6,10 @@ lead-in = ["the"] ("answer" | "sentiment" | "label" | "class" | "type") [of] ["i
         | article
 of      = "of" ("this" | "the") ("tweet" | "text" | "name" | "sentence")
 article = "a" | "an" | "the"
-rest    = whatever holds the word of no other label
+rest    = whatever holds the word of no other label, up to the end of the sentence
 
 Only the first line counts, or the first two where the first is a lead-in and no more; without case,
-and without punctuation at the ends of words.
+and without punctuation at the ends of words. What later sentences say is not read.
 """
 
 import re
@@ -22,6 +22,7 @@ LEAD_IN = re.compile(
     r"(?:of (?:this|the) (?:tweet|text|name|sentence) )?(?:is )?"
     r"|(?:it|this|the tweet|the text|the name) is )?(?:an? |the )?"
 )
+SENTENCE_END = re.compile(r"(?<=[.!?])\s")
 PUNCTUATION = ".,:;!?\"'`()[]{}<>*_#\u201c\u201d\u2018\u2019\u00ab\u00bb"
 
 
@@ -33,16 +34,20 @@ def parse(answer: str, words: Mapping[str, str]) -> str:
     >>> words = {"positive": "positive", "negative": "negative"}
     >>> [parse(text, words) for text in (" Positive.", "The answer is: negative", "not negative")]
     ['positive', 'negative', 'unparsed']
+    >>> [parse(text, words) for text in ("Positive. Not negative.", "Positive or negative.")]
+    ['positive', 'unparsed']
     """
-    text = f"{normalise(read_part(answer))} "
+    whole = read_part(answer)
+    text = f"{normalise(whole)} "
+    end = len(normalise(SENTENCE_END.split(whole, maxsplit=1)[0]))
     by_word: dict[str, list[str]] = {}
     for label, word in words.items():
         by_word.setdefault(f"{normalise(word)} ", []).append(label)
     # The longest first: "very good" is not "very" with a rest.
     for word in sorted(by_word, key=len, reverse=True):
-        for start in (text, text[_lead_in_end(text) :]):
-            if word.strip() and start.startswith(word):
-                rest = f" {start[len(word) :]}"
+        for start in (0, _lead_in_end(text)):
+            if word.strip() and text.startswith(word, start):
+                rest = f" {text[start + len(word) : max(end, start + len(word))]} "
                 others = [other for other in by_word if other != word and f" {other}" in rest]
                 return UNPARSED if others or len(by_word[word]) > 1 else by_word[word][0]
     return UNPARSED

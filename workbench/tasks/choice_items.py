@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,11 +12,11 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from workbench.data.dialogs import answer_form
-from workbench.data.text import normal_form
+from workbench.data.choices import answer_form
 from workbench.errors import DataError
 
 Distractors = Literal["random", "near"]
+WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def make(rows: Dataset, count: int, distractors: Distractors, seed: int) -> list
 
     The wrong ones are answers to other questions of the same rows: drawn at random by seed, or
     `near`, those to the questions and answers most like this one. No two choices of an item are the
-    same answer (see `dialogs.answer_form`). The right one takes each place in turn. An item does
+    same answer (see `choices.answer_form`). The right one takes each place in turn. An item does
     not depend on how many others are looked at. Raises DataError for fewer different answers than
     choices.
     """
@@ -83,9 +84,14 @@ def _likeness(rows: Dataset) -> list[list[float]]:
 
 
 def vectors(texts: Sequence[str]) -> NDArray[np.float64]:
-    """TF-IDF vectors of length 1 of texts, words as in their normal form; weights are theirs."""
-    found = TfidfVectorizer(sublinear_tf=True, analyzer=lambda text: normal_form(text).split())
+    """TF-IDF vectors of length 1 of texts [N, words]: letters and digits, without case."""
+    found = TfidfVectorizer(sublinear_tf=True, lowercase=False, analyzer=_words)
     return np.asarray(found.fit_transform(texts).todense())
+
+
+def _words(text: str) -> list[str]:
+    """Runs of letters and digits in lower case; the whole text where it has none, such as `:)`."""
+    return WORD.findall(text.casefold()) or [text]
 
 
 def _first_different(

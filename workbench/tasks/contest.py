@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workbench.data.text import TextData
     from workbench.models.causal_lm import CausalLM
     from workbench.models.encoder import Encoder
+    from workbench.tasks.classifiers import Labelled
     from workbench.tasks.contest_methods import Levels, Point
     from workbench.tasks.contest_scores import Answered
     from workbench.tasks.prompting import Config as Prompting
@@ -191,6 +192,7 @@ def run(config: Config, model: Models, data: "TextData") -> Result:
     pools = contest_methods.pools(config, data)
     levels, cut = contest_methods.prompt(config, model, data, pools)
     log = Log(config.directory)
+    _announce(config, model, pools[0], rows["text"])
     points = contest_methods.learn(config, model, data, pools, log)
     compared = contest_methods.compare(config, levels, points, pools, data)
     answered = contest_methods.answered(config, levels, points, rows, data)
@@ -215,20 +217,36 @@ def run(config: Config, model: Models, data: "TextData") -> Result:
     ).with_details(directory=config.directory, items=compared.items, history=log.records)
 
 
+def _announce(config: Config, model: Models, pool: "Labelled", texts: list[str]) -> None:
+    """Print what learning will take."""
+    from workbench.tasks import contest_methods, estimates
+    from workbench.tasks.classifiers import Reading
+
+    lengths = [*map(len, model.encoder.encode(pool.texts, config.max_tokens)[0])]
+    estimates.learning(
+        [
+            (name.removeprefix(DECODER), contest_methods.learner(name, model))
+            for name in names(config.methods)
+        ],
+        config.counts,
+        [contest_methods.epochs(lengths[:size]) for size in config.counts],
+        config.draws,
+        texts,
+        Reading(config.max_tokens, contest_methods.dtype(model.encoder)),
+    )
+
+
 def _losses(
     config: Config, model: Models, levels: "Levels", points: "list[Point]", rows: dict[str, Any]
 ) -> dict[str, Loss]:
     """What prompts and the encoder lost, counted."""
-    few = [one for one in levels.prompted if one.condition != "zero-shot"]
+    from workbench.tasks import prompt_shots
+
     texts = list(dict.fromkeys([*(t for point in points for t in point.texts), *rows["text"]]))
     _, cut = model.encoder.encode(texts, config.max_tokens)
     limit = min(config.max_tokens, model.encoder.capacity)
     return {
-        "dropped_shots": Loss(
-            count=sum(one.dropped_shots for one in few),
-            of=config.shots * len(few),
-            note="examples left out because the prompt would not fit the model",
-        ),
+        **prompt_shots.issues(levels.prompted),
         "cut_encoder": Loss(
             count=cut,
             of=len(texts),

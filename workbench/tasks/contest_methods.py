@@ -24,7 +24,15 @@ from workbench.errors import DataError, ParameterError
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
 from workbench.result import Loss
-from workbench.tasks import adaptation, class_scores, classifiers, prompt_methods, prompt_scores
+from workbench.tasks import (
+    adaptation,
+    class_scores,
+    classifiers,
+    estimates,
+    prompt_methods,
+    prompt_scores,
+    prompt_shots,
+)
 from workbench.tasks.adaptation import BATCH_PIECES, MAJORITY, Answer, Setting
 from workbench.tasks.class_scores import Compared
 from workbench.tasks.classifiers import Labelled, Probabilities, Reading
@@ -106,6 +114,7 @@ def prompt(
     """What prompts answer, without examples and with those of each draw; the test texts cut."""
     asked, cut = prompt_methods.ask(asking(config), models.decoder, data)
     few = examples(config, asked, drawn) if config.shots else []
+    estimates.scoring(asked, [Draw(), *few])
     answers: dict[str, list[Probabilities]] = {}
     prompted: list[Prompted] = []
     costs: dict[str, Any] = {}
@@ -128,7 +137,7 @@ def examples(config: "Config", asked: Asked, drawn: Sequence[Labelled]) -> list[
     """A prompt's examples of each draw: from its smallest size, label by label in turn."""
     smallest, seed = config.counts[0], str(config.seed)
     return [
-        Draw(prompt_methods.shots(asked, pool.first(smallest), config.shots, seed), number)
+        Draw(prompt_shots.shots(asked, pool.first(smallest), config.shots, seed), number)
         for number, pool in enumerate(drawn)
     ]
 
@@ -149,12 +158,18 @@ def learn(
             for method in names(config.methods):
                 of = log if kept else quiet
                 of.method = f"{method}, {size:,} texts, draw {draw + 1}"
-                own = models.reader if method.startswith(DECODER) else models.encoder
-                assert own is not None, "the decoder is loaded as an encoder where it learns"
+                own = learner(method, models)
                 part = pool.first(size)
                 setting = _setting(config, own, data.labels, part, draw, of)
                 points.append(_learn(method, draw, part, texts, setting))
     return points
+
+
+def learner(method: str, models: "Models") -> Encoder:
+    """The encoder that a method adapts: the decoder as one, or the other."""
+    own = models.reader if method.startswith(DECODER) else models.encoder
+    assert own is not None, "the decoder is loaded as an encoder where it learns"
+    return own
 
 
 def _setting(
@@ -188,7 +203,8 @@ def _learn(
     method: str, draw: int, train: Labelled, texts: Sequence[str], setting: Setting
 ) -> Point:
     began = time.monotonic()
-    answer = adaptation.learn(method.removeprefix(DECODER), train, texts, setting)
+    plain = method.removeprefix(DECODER)
+    answer = adaptation.learn(plain, train, texts, setting, name=method)
     return Point(method, draw, train.texts, answer, time.monotonic() - began - answer.seconds)
 
 

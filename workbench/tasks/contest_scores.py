@@ -201,7 +201,9 @@ def crossings(answered: Answered, references: Sequence[str]) -> list[dict[str, A
         for method in answered.curves:
             last = answered.metric(method, size=len(answered.sizes) - 1, minus=level)
             point = answered.crossing(method, level)
-            words = {"span": span(point, answered.sizes), "said": tell(point, last, answered.sizes)}
+            first = answered.metric(method, size=0, minus=level)
+            said = tell(point, first, last, answered.sizes)
+            words = {"span": span(point, answered.sizes), "said": said}
             found.append(point | words | {"difference": last.model_dump(mode="json")})
     return found
 
@@ -245,19 +247,26 @@ def span(found: Mapping[str, Any], sizes: Sequence[int]) -> str:
     return f"[{low}, {high}]"
 
 
-def tell(found: Mapping[str, Any], last: Metric, sizes: Sequence[int]) -> str:
+def tell(found: Mapping[str, Any], first: Metric, last: Metric, sizes: Sequence[int]) -> str:
     """A crossing in a sentence or two, with what the largest size gives.
 
-    `last` is the difference in accuracy at that size, method minus level.
+    `first` and `last` are the differences in accuracy at the smallest and the largest size, method
+    minus level. A method is called ahead at the smallest size only where the interval of that
+    difference lies above 0.
 
     >>> last = Metric(value=0.2, low=0.1, high=0.3, n=200, how="bootstrap")
     >>> found = {"method": "SetFit", "level": "4 shots", "at": 70.2, "low": 31.9, "high": 190.0}
-    >>> tell(found, last, (8, 512)).split(". ")[0]
+    >>> tell(found, last, last, (8, 512)).split(". ")[0]
     'Learning by SetFit overtakes 4 shots at about n = 70 labelled examples [32, 190]'
     """
     method, level, at = found["method"], found["level"], found["at"]
-    if at == "already":
+    if at == "already" and first.verdict == "better":
         said = f"is ahead of {level} with {sizes[0]:,} labelled examples already, the fewest tried"
+    elif at == "already":
+        said = (
+            f"can't be told apart from {level} with {sizes[0]:,} labelled examples, the fewest "
+            f"tried, though its mean is above it there{_ahead(found)}"
+        )
     elif at == "not reached":
         said = f"does not overtake {level} within n = {sizes[-1]:,} labelled examples"
     else:
@@ -266,3 +275,9 @@ def tell(found: Mapping[str, Any], last: Metric, sizes: Sequence[int]) -> str:
     verdict = {"better": "better", "worse": "worse"}.get(last.verdict)
     rest = f"it is {verdict}" if verdict else "the two can't be told apart"
     return f"{told}. With {sizes[-1]:,} {rest}: accuracy {last:+}."
+
+
+def _ahead(found: Mapping[str, Any]) -> str:
+    """In what proportion of the resamples a curve is above the level at its smallest size."""
+    shares = found.get("shares")
+    return f" (in {shares[OUTCOMES[ALREADY]]:.0%} of the resamples)" if shares else ""

@@ -1,9 +1,9 @@
 """Scores of running text: bits per byte, right next tokens, pieces per word, and baselines."""
 
-import lzma
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,15 +15,17 @@ from workbench.models.encoder import Encoder
 from workbench.result import ITEM_COLUMNS, Loss, Metric
 from workbench.statistics import Counts, Statistic, measure
 from workbench.tasks import surprisal
+from workbench.tasks.compressors import Ngrams, lzma_bits
+from workbench.tasks.passages import SEPARATOR
 from workbench.tasks.surprisal import Document, Scored
 
-UNIFORM, LZMA = "uniform", "lzma"
+UNIFORM, LZMA, NGRAM = "uniform", "lzma", "n-gram"
 SPANS = 5
 
 
 @dataclass(frozen=True)
 class Domain:
-    """A corpus and its D documents as read: cut, scored, and split by both tokenizers."""
+    """A corpus and its D passages: scored, and split by both tokenizers."""
 
     name: str
     corpus: Corpus
@@ -31,10 +33,12 @@ class Domain:
     scored: list[Scored]
     pieces: list[list[int]]
     """Ids of the encoder's pieces of the same text."""
+    used: int
+    """Documents that the passages come from, at the beginning of the corpus."""
 
     @property
     def bytes(self) -> Counts:
-        """UTF-8 bytes of the scored text [D]."""
+        """UTF-8 bytes of each passage [D]."""
         return np.array([len(document.text.encode()) for document in self.documents], np.float64)
 
     @property
@@ -42,10 +46,27 @@ class Domain:
         """Scored tokens [D]."""
         return np.array([len(document.ids) for document in self.documents], np.float64)
 
+    @cached_property
+    def rest(self) -> str:
+        """The documents that no passage touches: what compressors are given."""
+        return SEPARATOR.join([*self.corpus.documents[self.used :], ""])
+
+    @cached_property
+    def ngram_nats(self) -> Counts:
+        """Nats of each passage [D] under an n-gram model of the rest of the corpus."""
+        model = Ngrams(self.rest.encode())
+        texts = [document.text.encode() for document in self.documents]
+        return np.array([model.nats(text, SEPARATOR.encode()).sum() for text in texts])
+
     @property
     def size(self) -> dict[str, int]:
-        """Bytes and tokens of all documents."""
-        return {"bytes": int(self.bytes.sum()), "tokens": int(self.tokens.sum())}
+        """Bytes and tokens of all passages, their documents, and bytes of the rest."""
+        return {
+            "bytes": int(self.bytes.sum()),
+            "tokens": int(self.tokens.sum()),
+            "documents": self.used,
+            "given": len(self.rest.encode()),
+        }
 
 
 def ratio(sums: Counts) -> Counts:
@@ -61,7 +82,7 @@ def _excess(sums: Counts) -> Counts:
 
 def _measure(columns: Sequence[Counts], unit: str, statistic: Statistic = ratio) -> Metric:
     counts = np.stack(columns, axis=1)
-    metric = measure(counts, statistic, n=len(counts), clusters="documents", unit=unit)
+    metric = measure(counts, statistic, n=len(counts), clusters="passages", unit=unit)
     if metric is None:
         raise RuntimeError(f"{unit} of no text")
     return metric
@@ -69,7 +90,7 @@ def _measure(columns: Sequence[Counts], unit: str, statistic: Statistic = ratio)
 
 def metrics(domain: Domain) -> dict[str, Metric]:
     """What the decoder and its tokenizer make of a domain."""
-    bits = np.array([scored.nats.sum() for scored in domain.scored]) / math.log(2)
+    bits = _nats(domain) / math.log(2)
     pairs = zip(domain.documents, domain.scored, strict=True)
     right = np.array([np.sum(np.equal(document.ids, scored.best)) for document, scored in pairs])
     name = domain.name
@@ -81,33 +102,43 @@ def metrics(domain: Domain) -> dict[str, Metric]:
 
 
 def baselines(domain: Domain, vocabulary: int, encoder: str) -> dict[str, dict[str, Metric]]:
-    """Bits per byte of guessing evenly and of lzma; the encoder's pieces per word."""
-    name = domain.name
+    """Bits per byte of guessing evenly, lzma and n-grams; the encoder's pieces per word."""
+    bits = f"{domain.name}/bits_per_byte"
     even = domain.tokens * math.log2(vocabulary)
-    joined = "\n".join(document.text for document in domain.documents).encode()
-    packed = lzma.compress(joined, format=lzma.FORMAT_ALONE, preset=9 | lzma.PRESET_EXTREME)
+    joined = SEPARATOR.join(document.text for document in domain.documents).encode()
     compressed = Metric(
-        value=8 * len(packed) / len(joined),
+        value=lzma_bits(joined, domain.rest.encode()) / len(joined),
         n=len(domain.documents),
         unit="bits per byte",
-        how="no interval: one compressed file of all the text",
+        how="no interval: one compressed stream of all the text",
     )
+    ngrams = _measure([domain.ngram_nats / math.log(2), domain.bytes], "bits per byte")
     counts = [_pieces(domain), _words(domain)]
     return {
-        UNIFORM: {f"{name}/bits_per_byte": _measure([even, domain.bytes], "bits per byte")},
-        LZMA: {f"{name}/bits_per_byte": compressed},
-        encoder: {f"{name}/pieces_per_word": _measure(counts, "pieces per word")},
+        UNIFORM: {bits: _measure([even, domain.bytes], "bits per byte")},
+        LZMA: {bits: compressed},
+        NGRAM: {bits: ngrams},
+        encoder: {f"{domain.name}/pieces_per_word": _measure(counts, "pieces per word")},
     }
 
 
-def comparison(domain: Domain) -> dict[str, Metric]:
-    """The decoder's pieces per word minus the encoder's, on the same text."""
-    columns = [domain.tokens, _pieces(domain), _words(domain)]
-    return {f"{domain.name}/pieces_per_word": _measure(columns, "pieces per word", _excess)}
+def comparisons(domain: Domain, encoder: str) -> dict[str, dict[str, Metric]]:
+    """The decoder minus the n-gram model in bits, minus the encoder in pieces, on the same text."""
+    bits = [_nats(domain) / math.log(2), domain.ngram_nats / math.log(2), domain.bytes]
+    pieces = [domain.tokens, _pieces(domain), _words(domain)]
+    return {
+        NGRAM: {f"{domain.name}/bits_per_byte": _measure(bits, "bits per byte", _excess)},
+        encoder: {f"{domain.name}/pieces_per_word": _measure(pieces, "pieces per word", _excess)},
+    }
+
+
+def _nats(domain: Domain) -> Counts:
+    """Nats of each passage [D] under the decoder."""
+    return np.array([scored.nats.sum() for scored in domain.scored])
 
 
 def _words(domain: Domain) -> Counts:
-    """Words between white space [D]; at least one in a document."""
+    """Words between white space [D]; at least one in a passage."""
     return np.array([len(document.text.split()) or 1 for document in domain.documents], np.float64)
 
 
@@ -118,19 +149,24 @@ def _pieces(domain: Domain) -> Counts:
 def losses(domain: Domain, model: CausalLM, encoder: Encoder) -> dict[str, Loss]:
     """What of the corpus was not scored, and what the tokenizers could not keep."""
     name, documents = domain.name, domain.documents
-    read = int(domain.tokens.sum())
-    behind = sum(document.cut for document in documents)
-    unknown = sum(ids.count(encoder.tokenizer.unk_token_id) for ids in domain.pieces)
     whole = len(domain.corpus.documents)
+    read = sum(len(text.encode()) for text in domain.corpus.documents[: domain.used])
+    unknown = sum(ids.count(encoder.tokenizer.unk_token_id) for ids in domain.pieces)
     found = {
-        "unread": Loss(count=whole - len(documents), of=whole, note="documents not read"),
+        "unread": Loss(
+            count=whole - domain.used,
+            of=whole,
+            note="documents not scored; lzma and the n-gram model are given them",
+        ),
         "cut": Loss(
-            count=behind, of=read + behind, note="tokens at the end of long documents, not scored"
+            count=max(0, read - int(domain.bytes.sum())),
+            of=read,
+            note="bytes of the other documents that stand behind their passage, not scored",
         ),
         "inexact": Loss(
             count=sum(not surprisal.is_exact(model, document) for document in documents),
             of=len(documents),
-            note="documents whose tokens don't decode to their text, so bits per byte are too few",
+            note="passages whose tokens don't decode to their text, so bits per byte are too few",
         ),
         "unknown": Loss(
             count=unknown,
@@ -145,28 +181,24 @@ def losses(domain: Domain, model: CausalLM, encoder: Encoder) -> dict[str, Loss]
 
 
 def spans(domain: Domain) -> list[dict[str, Any]]:
-    """The most surprising words in a row of each document, of the five most surprising ones."""
-    pairs = zip(domain.documents, domain.scored, strict=True)
-    found = [
-        surprisal.surprising_span(surprisal.word_bits(document, scored))
-        for document, scored in pairs
-    ]
+    """The most surprising words in a row of a document, of the five most surprising documents."""
+    found: list[dict[str, Any] | None] = []
+    for document, scored in zip(domain.documents, domain.scored, strict=True):
+        words = surprisal.word_bits(document, scored)
+        found += map(surprisal.surprising_span, surprisal.by_document(document, words))
     kept = sorted((span for span in found if span), key=lambda span: span["bits"], reverse=True)
     return [{"domain": domain.name} | span for span in kept[:SPANS]]
 
 
 def items(domain: Domain, model: CausalLM) -> pandas.DataFrame:
-    """One row a document: its tokens, the most probable ones in their place, mean nats a token."""
-    split = model.tokenizer.convert_ids_to_tokens
+    """One row for each passage and method, with its nats in all as `loss`.
+
+    A passage has no label, so its own key stands for both gold and answer, whatever the tokenizer.
+    """
     keys = [document.key for document in domain.documents]
-    columns = (
-        [f"{domain.name}/{key}" for key in keys],
-        [domain.name] * len(keys),
-        [model.source.name] * len(keys),
-        keys,
-        [[document.text] for document in domain.documents],
-        [split(document.ids) for document in domain.documents],
-        [split(scored.best) for scored in domain.scored],
-        [float(scored.nats.mean()) for scored in domain.scored],
-    )
-    return pandas.DataFrame(dict(zip(ITEM_COLUMNS, columns, strict=True)))
+    rows = [
+        (f"{domain.name}/{key}", domain.name, method, key, [document.text], [key], [key], nats)
+        for method, column in ((model.source.name, _nats(domain)), (NGRAM, domain.ngram_nats))
+        for key, document, nats in zip(keys, domain.documents, column.tolist(), strict=True)
+    ]
+    return pandas.DataFrame(rows, columns=list(ITEM_COLUMNS))

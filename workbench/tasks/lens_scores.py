@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from workbench.errors import ParameterError
 from workbench.models import lens
 from workbench.models.causal_lm import CausalLM
 from workbench.models.windows import pad
@@ -16,7 +17,7 @@ from workbench.tasks.corpus_scores import ratio
 from workbench.tasks.surprisal import Document, start_token
 
 DOCUMENTS, TOKENS = 10, 24
-"""Documents of each corpus that the lens reads, and the most tokens of each."""
+"""Passages of each corpus that the lens reads, and the first tokens of each."""
 BATCH = 10
 SENTENCE_TOKENS = 16
 """Most tokens of the sentence that is drawn."""
@@ -45,7 +46,7 @@ def metrics(model: CausalLM, documents: Sequence[Document]) -> dict[str, Metric]
             ("agreement", AGREEMENT, "share"),
         ):
             columns = counts[:, layer, [column, SEEN]]
-            metric = measure(columns, ratio, n=seen, clusters="documents", unit=unit)
+            metric = measure(columns, ratio, n=seen, clusters="passages", unit=unit)
             if metric:
                 found[f"lens/{name}/layer_{layer}"] = metric
     return found
@@ -84,8 +85,13 @@ def sentence(model: CausalLM, text: str, layer: int) -> dict[str, Any]:
     """A sentence's tokens, each layer's best next token in each place, and one layer's attention.
 
     Attention [heads, T, T] has four decimals; T counts the token that stands before the text.
+    Raises ParameterError for a text without tokens.
     """
     ids = model.encode(text)
+    if not ids:
+        raise ParameterError(
+            f"sentence={text!r} has no tokens", expected="a sentence of one token at least"
+        )
     shown = [start_token(model), *ids[:SENTENCE_TOKENS]]
     tokens = torch.tensor([shown], device=model.device)
     with torch.inference_mode():

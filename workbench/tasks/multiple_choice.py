@@ -1,6 +1,7 @@
 """Multiple choice: which of a question's answers a decoder finds most likely, and by which rule."""
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -70,7 +71,7 @@ def load_model(config: Config) -> Models:
 def run(config: Config, model: Models, data: "QuestionData") -> Result:
     """Pick an answer to the same questions by every rule and every baseline, and compare."""
     from workbench import machine
-    from workbench.tasks import choice_items, choice_methods, choice_scores
+    from workbench.tasks import choice_items, choice_methods, choice_scores, prompt_shots
     from workbench.tasks.prompt_scores import condition, method
 
     began = time.monotonic()
@@ -84,6 +85,8 @@ def run(config: Config, model: Models, data: "QuestionData") -> Result:
     scored = choice_scores.ensembles(read) | others
     own = method(condition(0), choice_scores.BYTE)
     compared = choice_scores.compare(own, scored, items)
+    settled = prompt_shots.without_verdicts_on_shots(compared.comparisons, own, draws=1)
+    compared = replace(compared, comparisons=settled)
     return Result(
         task=config.task,
         parameters=config.model_dump(mode="json"),

@@ -1,4 +1,4 @@
-"""Inspection of what pretraining left: what a decoder foresees and an encoder's layers know.
+"""Inspection of what pretraining left: what a decoder predicts and an encoder's layers know.
 
 Nothing is trained but linear probes. Heavy libraries are imported where they are used.
 """
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 SMOKE: dict[str, object] = {
     "corpora": "tiny_reviews",
     "dataset": "tiny_ner",
-    "documents": 10,
-    "document_tokens": 16,
+    "passages": 10,
+    "passage_bytes": 64,
 }
 """Overrides for tests: the real models on the project's own few sentences."""
 
@@ -55,10 +55,10 @@ class Config(BaseConfig):
     """Column of the text where a corpus is a table."""
     dataset: str = "conll2003"
     """Tagged words for the probes: catalogue name, path or hf:<id>."""
-    documents: Annotated[int, Field(ge=1)] = 100
-    """Most documents of a corpus that are read."""
-    document_tokens: Annotated[int, Field(ge=8)] = 192
-    """Most tokens of a document that are scored."""
+    passages: Annotated[int, Field(ge=1)] = 100
+    """Maximum number of passages scored for each corpus."""
+    passage_bytes: Annotated[int, Field(ge=16)] = 768
+    """Size of a passage: short documents are joined, long ones cut."""
     probe_sentences: Annotated[int, Field(ge=1)] = 4000
     """Most tagged sentences of a split that the probes read."""
     attention_layer: Annotated[int, Field(ge=1)] = 12
@@ -151,7 +151,7 @@ def run(config: Config, model: Models, data: Texts) -> Result:
     decoder, encoder = model.decoder, model.encoder
     dtype = machine.precision(config.precision, decoder.device)
     sentence = lens_scores.sentence(decoder, config.sentence, config.attention_layer)
-    domains = [_read(config, model, name, corpus, dtype) for name, corpus in data.corpora.items()]
+    domains = _domains(config, model, data.corpora, dtype)
     metrics, baselines, comparisons, losses = _text_scores(domains, model)
     few = [document for domain in domains for document in domain.documents[: lens_scores.DOCUMENTS]]
     metrics |= lens_scores.metrics(decoder, few)
@@ -172,11 +172,12 @@ def run(config: Config, model: Models, data: Texts) -> Result:
         cost=Cost(**machine.spent(began, decoder.device, dtype)),
         environment=machine.environment(),
         tables={
-            "parts": _parts(config, model),
+            "parts": _parts(domains, model),
             "sentence": sentence,
             "even_nats": math.log(decoder.network.config.vocab_size),
             "spans": [span for domain in domains for span in corpus_scores.spans(domain)],
             "best_layers": probed.best_layers,
+            "selective_layers": probed.selective_layers,
             "domains": {domain.name: domain.size for domain in domains},
         },
     ).with_details(
@@ -186,26 +187,30 @@ def run(config: Config, model: Models, data: Texts) -> Result:
     )
 
 
-def _read(
-    config: Config, model: Models, name: str, corpus: "Corpus", dtype: "torch.dtype"
-) -> "Domain":
-    """Cut a corpus's first documents, score them, and split them with the encoder's tokenizer."""
-    from workbench.tasks import surprisal
+def _domains(
+    config: Config, model: Models, corpora: "dict[str, Corpus]", dtype: "torch.dtype"
+) -> "list[Domain]":
+    """Fill passages from each corpus, score them, and split them with the encoder's tokenizer."""
+    from workbench.tasks import passages, surprisal
     from workbench.tasks.corpus_scores import Domain
 
-    documents = [
-        surprisal.cut(model.decoder, text, config.document_tokens)
-        for text in corpus.documents[: config.documents]
-    ]
-    # A tokenizer may make nothing of a text, such as one of invisible characters.
-    documents = [document for document in documents if document.ids]
-    if not documents:
-        raise DataError(f"{name} holds no text that {config.model!r} can read")
-    scored = surprisal.score(model.decoder, documents, dtype, name=name)
-    pieces = model.encoder.tokenizer(
-        [document.text for document in documents], add_special_tokens=False, verbose=False
-    )["input_ids"]
-    return Domain(name, corpus, documents, scored, pieces)
+    taken = {
+        name: passages.take(corpus.documents, config.passage_bytes, config.passages)
+        for name, corpus in corpora.items()
+    }
+    domains = []
+    for name, found in passages.equal(taken).items():
+        documents = [surprisal.tokenize(model.decoder, passage) for passage in found.passages]
+        # A tokenizer may make nothing of a text, such as one of invisible characters.
+        documents = [document for document in documents if document.ids]
+        if not documents:
+            raise DataError(f"{name} holds no text that {config.model!r} can read")
+        scored = surprisal.score(model.decoder, documents, dtype, name=name)
+        pieces = model.encoder.tokenizer(
+            [document.text for document in documents], add_special_tokens=False, verbose=False
+        )["input_ids"]
+        domains.append(Domain(name, corpora[name], documents, scored, pieces, found.used))
+    return domains
 
 
 def _text_scores(domains: "list[Domain]", model: Models) -> tuple[dict[str, Any], ...]:
@@ -221,7 +226,8 @@ def _text_scores(domains: "list[Domain]", model: Models) -> tuple[dict[str, Any]
         metrics |= corpus_scores.metrics(domain)
         for method, found in corpus_scores.baselines(domain, vocabulary, encoder).items():
             baselines.setdefault(method, {}).update(found)
-        comparisons.setdefault(encoder, {}).update(corpus_scores.comparison(domain))
+        for method, found in corpus_scores.comparisons(domain, encoder).items():
+            comparisons.setdefault(method, {}).update(found)
         losses |= corpus_scores.losses(domain, model.decoder, model.encoder)
     return metrics, baselines, comparisons, losses
 
@@ -235,16 +241,20 @@ def _items(domains: "list[Domain]", decoder: "CausalLM", probed: list[Any]) -> A
     return pandas.concat([*read, *probed], ignore_index=True)
 
 
-def _parts(config: Config, model: Models) -> dict[str, Any]:
-    """Parameters, bytes and operations by part of both models, at the context they are read in."""
+def _parts(domains: "list[Domain]", model: Models) -> dict[str, Any]:
+    """Parameters, bytes and operations by part of both models, at the context they are read in.
+
+    The decoder's is that of its longest passage.
+    """
     from dataclasses import asdict
 
     from workbench.models import anatomy
     from workbench.tasks.probes import WINDOW_PIECES
 
+    longest = max(len(document.ids) for domain in domains for document in domain.documents)
     found = {}
     for part, context, causal in (
-        (model.decoder, min(config.document_tokens, model.decoder.capacity), True),
+        (model.decoder, longest, True),
         (model.encoder, min(WINDOW_PIECES, model.encoder.capacity), False),
     ):
         parts = anatomy.parts(part.network, context=context, causal=causal)

@@ -1,7 +1,8 @@
 """Scores of probes by layer beside their controls, an untrained encoder, and no model at all."""
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -17,8 +18,8 @@ from workbench.statistics import MIN_CLUSTERS, Counts, Statistic, measure
 from workbench.tasks import probes
 from workbench.tasks.probes import COLUMNS, SPLITS, Answers, Probes, Sample
 
-SHUFFLED, UNTRAINED = "shuffled tags", "untrained encoder"
-FREQUENT, MAJORITY = "most frequent tag", "majority"
+CONTROL, UNTRAINED = "control task", "untrained encoder"
+ENDING, FREQUENT, MAJORITY = "word, ending and shape", "most frequent tag", "majority"
 
 
 def accuracy(counts: Counts) -> Counts:
@@ -36,7 +37,7 @@ STATISTICS: dict[str, tuple[str, Statistic]] = {
     "chunk": ("accuracy", accuracy),
     "ner": ("macro_f1", macro_f1),
 }
-"""Most words are outside any entity, so accuracy would say little of named entities."""
+"""Tag set -> its measure. Most words are outside any entity: accuracy says little of names."""
 
 
 @dataclass
@@ -48,16 +49,24 @@ class Report:
     comparisons: dict[str, dict[str, Metric]] = field(default_factory=dict)
     losses: dict[str, Loss] = field(default_factory=dict)
     best_layers: dict[str, int] = field(default_factory=dict)
+    selective_layers: dict[str, int] = field(default_factory=dict)
+    """Tag set -> the layer of the highest selectivity on validation."""
     items: list[pandas.DataFrame] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """Scores answers to one tag set of K labels over a sample."""
+    """Scores answers to one tag set of K labels, or to its control task, over a sample."""
 
     read: Sample
     kind: str
     labels: list[str]
+    control: bool = False
+
+    @property
+    def tags(self) -> probes.Tags:
+        """Gold tags, of the tag set or of its control task."""
+        return self.read.tags[self.kind + probes.CONTROL * self.control]
 
     @cached_property
     def _words(self) -> tuple[Answers, NDArray[np.int64], str]:
@@ -67,7 +76,7 @@ class Scorer:
             documents = list(range(len(documents)))
             of = f"sentences (fewer than {MIN_CLUSTERS} documents)"
         _, places = np.unique(documents, return_inverse=True)
-        gold = probes.places(self.read.tags[self.kind], self.labels)
+        gold = probes.places(self.tags, self.labels)
         return gold, np.repeat(places, np.diff(self.read.starts)), of
 
     def counts(self, answers: Answers) -> Counts:
@@ -86,9 +95,9 @@ class Scorer:
         """The tag set's statistic with its interval."""
         return self._measure(self.counts(answers), STATISTICS[self.kind][1])
 
-    def difference(self, ours: Answers, theirs: Answers) -> Metric:
-        """Ours minus theirs on the same words, paired by document."""
-        both = np.stack([self.counts(ours), self.counts(theirs)], axis=1)
+    def difference(self, ours: Answers, theirs: Answers, other: "Scorer | None" = None) -> Metric:
+        """Ours minus theirs on the same words, paired by document; theirs may have another task."""
+        both = np.stack([self.counts(ours), (other or self).counts(theirs)], axis=1)
         return self._measure(both, partial(_difference, STATISTICS[self.kind][1]))
 
     def _measure(self, counts: Counts, statistic: Statistic) -> Metric:
@@ -110,16 +119,24 @@ def _difference(statistic: Statistic, pairs: Counts) -> Counts:
 
 @dataclass(frozen=True)
 class Probed:
-    """What one encoder's probes answer on the test sample: [L + 1, W] by tag set."""
+    """What one encoder's probes answer on the test sample: [L + 1, W] by tag set and control."""
 
     own: dict[str, Answers]
-    controls: dict[str, Answers]
-    best: dict[str, int]
-    """The layer with the highest score on the validation sample."""
+    values: dict[str, list[float]]
+    """Each layer's score on the validation sample."""
+
+    def best(self, kind: str) -> int:
+        """The layer with the highest score on validation; of equals the lowest."""
+        return int(np.argmax(self.values[kind]))
+
+    def most_selective(self, kind: str) -> int:
+        """The layer whose score is furthest above its control task's on validation."""
+        control = self.values[kind + probes.CONTROL]
+        return int(np.argmax(np.subtract(self.values[kind], control)))
 
     def chosen(self, kind: str) -> Answers:
-        """Answers [W] of the chosen layer."""
-        return self.own[kind][self.best[kind]]
+        """Answers [W] of the best layer."""
+        return self.own[kind][self.best(kind)]
 
 
 def run(data: NerData, encoder: Encoder, *, most: int, seed: int, dtype: torch.dtype) -> Report:
@@ -127,72 +144,76 @@ def run(data: NerData, encoder: Encoder, *, most: int, seed: int, dtype: torch.d
 
     `most` sentences of each split are read.
     """
-    train, validation, test = (probes.sample(data, split, most, seed) for split in SPLITS)
-    parts = (train, validation, test)
+    read = [probes.sample(data, split, most, seed) for split in SPLITS]
+    parts = probes.with_controls(read, seed)
+    train, _, test = parts
     known = {
-        kind: sorted({tag for part in parts for tags in part.tags[kind] for tag in tags})
-        for kind in train.tags
+        kind: sorted({tag for part in read for tags in part.tags[kind] for tag in tags})
+        for kind in read[0].tags
     }
-    probe = Probes(known, seed)
-    ours = _probed("probes", probe, encoder, parts, dtype)
-    fresh = _probed(UNTRAINED, probe, probes.untrained(encoder, seed), parts, dtype)
-    report = Report(losses=_losses(data, parts), best_layers=ours.best)
+    controls = {kind + probes.CONTROL: labels for kind, labels in known.items()}
+    ours = _probed("probes", Probes(known | controls), encoder, parts, dtype)
+    fresh = _probed(UNTRAINED, Probes(known), probes.untrained(encoder, seed), parts, dtype)
+    report = Report(
+        losses=_losses(data, read),
+        best_layers={kind: ours.best(kind) for kind in known},
+        selective_layers={kind: ours.most_selective(kind) for kind in known},
+    )
     for kind, labels in known.items():
         scorer = Scorer(test, kind, labels)
-        layers = {SHUFFLED: ours.controls[kind], UNTRAINED: fresh.own[kind]}
-        _add_layers(report, scorer, ours.own[kind], layers)
+        control, untrained = ours.own[kind + probes.CONTROL], fresh.own[kind]
+        for layer, own in enumerate(ours.own[kind]):
+            others = {CONTROL: control[layer], UNTRAINED: untrained[layer]}
+            _add(report, scorer, f"{_name(scorer)}/layer_{layer}", own, others)
         others = {
-            SHUFFLED: ours.controls[kind][ours.best[kind]],
+            CONTROL: control[ours.best(kind)],
             UNTRAINED: fresh.chosen(kind),
+            ENDING: probes.places(probes.by_ending(train, test, kind), labels),
             FREQUENT: probes.places(probes.by_word(train, test, kind), labels),
             MAJORITY: probes.places(probes.majority(train, test, kind), labels),
         }
-        _add_best(report, scorer, ours.chosen(kind), others)
+        _add(report, scorer, _name(scorer), ours.chosen(kind), others)
+        report.items.append(_items(scorer, f"{kind} probe", ours.chosen(kind)))
+        for method, answers in others.items():
+            task = _task(scorer, method)
+            report.items.append(_items(task, f"{kind}, {method}", answers))
     return report
 
 
 def _probed(
-    name: str, probe: Probes, encoder: Encoder, parts: tuple[Sample, ...], dtype: torch.dtype
+    name: str, probe: Probes, encoder: Encoder, parts: Sequence[Sample], dtype: torch.dtype
 ) -> Probed:
-    """Fit on the training sample, choose layers on validation, answer on test."""
+    """Fit on the training sample, score layers on validation, answer on test."""
     train, validation, test = parts
     probe.fit(encoder, train, dtype, name=name)
-    held_out, _ = probe.predict(encoder, validation, dtype, name=f"{name}, validation words")
-    own, controls = probe.predict(encoder, test, dtype, name=f"{name}, test words")
-    best = {
-        kind: _best(Scorer(validation, kind, labels), held_out[kind])
-        for kind, labels in probe.labels.items()
-    }
-    return Probed(own, controls, best)
+    held_out = probe.predict(encoder, validation, dtype, name=f"{name}, validation words")
+    own = probe.predict(encoder, test, dtype, name=f"{name}, test words")
+    values = {}
+    for kind, labels in probe.labels.items():
+        control = kind.endswith(probes.CONTROL)
+        scorer = Scorer(validation, kind.removesuffix(probes.CONTROL), labels, control)
+        values[kind] = [scorer.value(layer) for layer in held_out[kind]]
+    return Probed(own, values)
 
 
-def _best(scorer: Scorer, answers: Answers) -> int:
-    """The layer of the highest score; of equals the lowest."""
-    return int(np.argmax([scorer.value(layer) for layer in answers]))
+def _name(scorer: Scorer) -> str:
+    return f"{scorer.kind}/{STATISTICS[scorer.kind][0]}"
 
 
-def _add_layers(report: Report, scorer: Scorer, own: Answers, others: dict[str, Answers]) -> None:
-    """Every layer's score, and those of other methods at the same layer."""
-    for layer, answers in enumerate(own):
-        name = f"{scorer.kind}/{STATISTICS[scorer.kind][0]}/layer_{layer}"
-        _add(report, scorer, name, answers, {key: other[layer] for key, other in others.items()})
-
-
-def _add_best(report: Report, scorer: Scorer, own: Answers, others: dict[str, Answers]) -> None:
-    """The score of the chosen layer, and the items of all methods."""
-    _add(report, scorer, f"{scorer.kind}/{STATISTICS[scorer.kind][0]}", own, others)
-    report.items.append(_items(scorer, f"{scorer.kind} probe", own))
-    for method, answers in others.items():
-        report.items.append(_items(scorer, f"{scorer.kind}, {method}", answers))
+def _task(scorer: Scorer, method: str) -> Scorer:
+    """The scorer of what a method was asked: the tag set or its control task."""
+    return replace(scorer, control=method == CONTROL)
 
 
 def _add(
     report: Report, scorer: Scorer, name: str, own: Answers, others: dict[str, Answers]
 ) -> None:
+    """The score of a probe and of others, and the differences; from the control: selectivity."""
     report.metrics[name] = scorer.metric(own)
     for method, answers in others.items():
-        report.baselines.setdefault(method, {})[name] = scorer.metric(answers)
-        report.comparisons.setdefault(method, {})[name] = scorer.difference(own, answers)
+        task = _task(scorer, method)
+        report.baselines.setdefault(method, {})[name] = task.metric(answers)
+        report.comparisons.setdefault(method, {})[name] = scorer.difference(own, answers, task)
 
 
 def _items(scorer: Scorer, method: str, answers: Answers) -> pandas.DataFrame:
@@ -209,7 +230,7 @@ def _items(scorer: Scorer, method: str, answers: Answers) -> pandas.DataFrame:
         [method] * len(names),
         [str(document) for document in read.documents],
         read.words,
-        read.tags[scorer.kind],
+        scorer.tags,
         [[labels[place] for place in part] for part in parts],
         [None] * len(names),
     )
@@ -217,7 +238,7 @@ def _items(scorer: Scorer, method: str, answers: Answers) -> pandas.DataFrame:
     return frame.astype({"loss": float})
 
 
-def _losses(data: NerData, parts: tuple[Sample, ...]) -> dict[str, Loss]:
+def _losses(data: NerData, parts: Sequence[Sample]) -> dict[str, Loss]:
     """Sentences that no probe read, and tag sets that the data set lacks."""
     whole = sum(len(data.splits[split]) for split in SPLITS)
     read = sum(len(part.words) for part in parts)

@@ -6,9 +6,10 @@ T counts the tags of all tag sets together, H a hidden state's size, L the encod
 
 import copy
 import random
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,6 +28,10 @@ BATCH_PIECES = 4096
 COLUMNS = {"pos": "pos_tags", "chunk": "chunk_tags", "ner": "ner_tags"}
 """Tag set -> its column in the data, where it has one."""
 SPLITS = ("train", "validation", "test")
+CONTROL = " control"
+"""What a tag set's name ends in where the tags are those of its control task."""
+RARE, SUFFIX = 10, 4
+"""Words seen more often, and longer endings, say nothing of a new word's tag (`by_ending`)."""
 
 Tags = list[list[str]]
 """One tag a word, a list a sentence."""
@@ -78,6 +83,37 @@ def places(tags: Tags, labels: Sequence[str]) -> Answers:
     return np.array([known[tag] for row in tags for tag in row])
 
 
+def with_controls(parts: Sequence[Sample], seed: int) -> list[Sample]:
+    """Add a control task to each tag set: every word type gets one random tag, wherever it stands.
+
+    The tag is drawn as often as the tag set's own occur in the first sample, so a probe can do well
+    only by knowing which word it reads. Source: Hewitt and Liang 2019, "Designing and interpreting
+    probes with control tasks", section 2.
+    """
+    types = sorted({word for part in parts for words in part.words for word in words})
+    drawn: dict[str, dict[str, str]] = {}
+    for number, (kind, tags) in enumerate(parts[0].tags.items()):
+        counts = Counter(tag for row in tags for tag in row)
+        labels = sorted(counts)
+        shares = np.array([counts[label] for label in labels]) / counts.total()
+        chance = np.random.default_rng([seed, number])
+        places = chance.choice(len(labels), size=len(types), p=shares)
+        drawn[kind + CONTROL] = dict(
+            zip(types, [labels[place] for place in places.tolist()], strict=True)
+        )
+    return [
+        replace(
+            part,
+            tags=part.tags
+            | {
+                kind: [[known[word] for word in words] for words in part.words]
+                for kind, known in drawn.items()
+            },
+        )
+        for part in parts
+    ]
+
+
 class Discriminant:
     """Linear discriminant analysis of several tag sets, from sums, so that no features are kept.
 
@@ -118,18 +154,16 @@ class Discriminant:
 
 
 class Probes:
-    """A probe a tag set and layer, each with a control: the same, its tags shuffled over words."""
+    """A probe for each tag set and layer."""
 
-    def __init__(self, labels: dict[str, list[str]], seed: int) -> None:
-        self.labels, self.seed = labels, seed
-        self.sizes = [len(known) for known in labels.values()] * 2
+    def __init__(self, labels: dict[str, list[str]]) -> None:
+        self.labels = labels
+        self.sizes = [len(known) for known in labels.values()]
         self.weights: list[torch.Tensor] = []
 
     def fit(self, encoder: Encoder, train: Sample, dtype: torch.dtype, *, name: str) -> None:
         """Solve every layer's probes after one pass over the training sample."""
-        gold = [places(train.tags[kind], labels) for kind, labels in self.labels.items()]
-        chance = np.random.default_rng(self.seed)
-        targets = [*gold, *(chance.permutation(tags) for tags in gold)]
+        targets = [places(train.tags[kind], labels) for kind, labels in self.labels.items()]
         layers: list[Discriminant] = []
         for rows, states in hidden(encoder, train, dtype, name=f"{name}, training words"):
             wanted = torch.cat(
@@ -146,8 +180,8 @@ class Probes:
 
     def predict(
         self, encoder: Encoder, read: Sample, dtype: torch.dtype, *, name: str
-    ) -> tuple[dict[str, Answers], dict[str, Answers]]:
-        """Answers [L + 1, W] by tag set, of the probes and of their controls."""
+    ) -> dict[str, Answers]:
+        """Answers [L + 1, W] by tag set."""
         count = int(read.starts[-1])
         found = np.full((len(self.sizes), len(self.weights), count), -1)
         for rows, states in hidden(encoder, read, dtype, name=name):
@@ -157,10 +191,7 @@ class Probes:
                     found[head, layer, rows] = output.argmax(1).numpy()
         if (found < 0).any():
             raise RuntimeError("a word was not predicted")
-        half = len(self.labels)
-        own, controls = found[:half], found[half:]
-        kinds = list(self.labels)
-        return dict(zip(kinds, own, strict=True)), dict(zip(kinds, controls, strict=True))
+        return dict(zip(self.labels, found, strict=True))
 
 
 def hidden(
@@ -204,15 +235,57 @@ def majority(train: Sample, read: Sample, name: str) -> Tags:
 
 def by_word(train: Sample, read: Sample, name: str) -> Tags:
     """Each word's most frequent tag in the training sample, and the overall one of a new word."""
-    counts: dict[str, Counter[str]] = {}
-    for words, tags in zip(train.words, train.tags[name], strict=True):
-        for word, tag in zip(words, tags, strict=True):
-            counts.setdefault(word, Counter())[tag] += 1
+    known = _most_frequent(_pairs(train, name))
+    usual = majority(train, read, name)
+    return [
+        [known.get(word, tag) for word, tag in zip(words, tags, strict=True)]
+        for words, tags in zip(read.words, usual, strict=True)
+    ]
+
+
+def by_ending(train: Sample, read: Sample, name: str) -> Tags:
+    """As `by_word`, but a new word gets the tag that is most frequent among rare words like it.
+
+    Like it are those of the same shape and longest ending of up to 4 characters, among words seen
+    at most 10 times, as in Brants 2000, "TnT: a statistical part-of-speech tagger", section 2.3.
+    """
+    known = _most_frequent(_pairs(train, name))
+    seen = Counter(word for words in train.words for word in words)
+    rare = _most_frequent(
+        (ending, tag)
+        for word, tag in _pairs(train, name)
+        if seen[word] <= RARE
+        for ending in _endings(word)
+    )
     usual = majority(train, read, name)
     return [
         [
-            counts[word].most_common(1)[0][0] if word in counts else tag
+            known.get(word) or next((rare[end] for end in _endings(word) if end in rare), tag)
             for word, tag in zip(words, tags, strict=True)
         ]
         for words, tags in zip(read.words, usual, strict=True)
     ]
+
+
+def _pairs(train: Sample, name: str) -> Iterator[tuple[str, str]]:
+    for words, tags in zip(train.words, train.tags[name], strict=True):
+        yield from zip(words, tags, strict=True)
+
+
+def _most_frequent(pairs: Iterable[tuple[Hashable, str]]) -> dict[Hashable, str]:
+    counts: dict[Hashable, Counter[str]] = {}
+    for key, tag in pairs:
+        counts.setdefault(key, Counter())[tag] += 1
+    return {key: tags.most_common(1)[0][0] for key, tags in counts.items()}
+
+
+def _endings(word: str) -> Iterator[tuple[str, str]]:
+    """A word's shape with its endings, the longest first and the empty one last.
+
+    >>> list(_endings("McCoys"))[-3:]
+    [('XxXx', 'ys'), ('XxXx', 's'), ('XxXx', '')]
+    """
+    shape = re.sub(r"[^\W\d_]", lambda letter: "X" if letter[0].isupper() else "x", word)
+    shape = re.sub(r"(.)\1+", r"\1", re.sub(r"\d", "9", shape))
+    for length in range(min(SUFFIX, len(word)), -1, -1):
+        yield shape, word[len(word) - length :].lower()

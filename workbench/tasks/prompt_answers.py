@@ -17,8 +17,11 @@ GENERATION, CONSTRAINED = "generation", "constrained generation"
 
 
 def write(asked: Asked, *, held: bool = False) -> dict[str, list[str]]:
-    """What the model writes for each item, zero-shot, by template; `held` to the labels' words."""
-    templates = asked.prompts.templates
+    """What the model writes for each item, zero-shot, by template; `held` to the labels' words.
+
+    In a chat where the model's tokenizer has a chat template (see `Prompts.written`).
+    """
+    templates = asked.prompts.written
     return {
         template.name: [
             answer.text

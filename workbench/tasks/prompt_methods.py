@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,7 +10,6 @@ import numpy as np
 
 from workbench import machine
 from workbench.data.text import TextData
-from workbench.errors import ParameterError
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
 from workbench.result import Loss
@@ -18,17 +17,16 @@ from workbench.tasks import (
     adaptation,
     answers,
     class_scores,
-    embedding_methods,
     prompt_answers,
     prompt_scores,
+    prompt_shots,
     prompts,
     shot_attention,
 )
 from workbench.tasks.adaptation import FULL, MAJORITY, TFIDF, Answer, Setting
 from workbench.tasks.class_scores import Compared
-from workbench.tasks.classifiers import Labelled, Reading, chosen, encode, labelled, losses
+from workbench.tasks.classifiers import Labelled, Reading, chosen, labelled, losses
 from workbench.tasks.prompt_scores import Asked, Draw, Prompted
-from workbench.tasks.templates import Shots
 from workbench.training import Log, Recipe
 
 if TYPE_CHECKING:
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
 
 VALIDATION_TEXTS = 200
 """Labelled texts that choose TF-IDF's penalty and the encoder's epoch."""
-SAMPLE_TEXTS = 50
-"""Validation texts, without their labels, that batch calibration looks at."""
 EPOCHS, LEARNING_RATE = 3, 1e-4
 """Of the encoder that prompting is compared with."""
 ENCODER = "fine-tuned encoder"
@@ -56,7 +52,7 @@ def ask(
         count=templates,
         file=config.prompts,
     )
-    texts, sample = _texts(config, data)
+    texts, sample = prompt_shots.texts(config, data)
     items = [found.fields(model, text) for text in texts]
     note = f"test texts of more than {found.max_tokens} tokens, cut in prompts"
     asked = Asked(
@@ -67,36 +63,6 @@ def ask(
         dtype=machine.precision(config.precision, model.device),
     )
     return asked, Loss(count=sum(cut for _, cut in items), of=len(items), note=note)
-
-
-def _texts(config: "Config", data: TextData) -> tuple[list[str], list[str]]:
-    """The test items that are asked about, and the sample of validation texts."""
-    return (
-        data.splits["test"][: config.items]["text"],
-        data.splits["validation"][:SAMPLE_TEXTS]["text"],
-    )
-
-
-def draws(
-    config: "Config", asked: Asked, data: TextData, train: Labelled, encoder: Encoder | None = None
-) -> list[Draw]:
-    """All that prompts are to hold: nothing, and the examples of each kind, drawn or nearest.
-
-    `encoder` says what is nearest. ParameterError where there are too few training texts.
-    """
-    found = [Draw()]
-    for count, _ in filter(lambda kind: kind[0] and not kind[1], config.kinds):
-        found += [
-            Draw(shots(asked, train, count, f"{config.seed}/{seed}"), seed)
-            for seed in range(config.shot_seeds)
-        ]
-    if near := [count for count, near in config.kinds if near]:
-        assert encoder, "an encoder says what is near"
-        began = time.monotonic()
-        own = nearest(config, asked, data, train, encoder, max(near))
-        seconds = time.monotonic() - began
-        found += [Draw(own=own, seconds=seconds).kept(count) for count in near]
-    return found
 
 
 def score(
@@ -113,35 +79,6 @@ def score(
         cost["answer_seconds"] += sum(one.seconds for one in own)
         costs |= dict.fromkeys(prompt_scores.ensembles(found, brief=brief), cost)
     return prompted, costs
-
-
-def shots(asked: Asked, train: Labelled, count: int, seed: str) -> Shots:
-    """Examples for a prompt, drawn from `train` label by label in turn."""
-    return _shots(asked, train, prompts.draw(train.texts, train.labels, count, seed))
-
-
-def _shots(asked: Asked, train: Labelled, places: Sequence[int]) -> Shots:
-    found = [asked.prompts.fields(asked.model, train.texts[place])[0] for place in places]
-    return [
-        (fields, asked.prompts.words[train.labels[place]])
-        for fields, place in zip(found, places, strict=True)
-    ]
-
-
-def nearest(
-    config: "Config", asked: Asked, data: TextData, train: Labelled, encoder: Encoder, count: int
-) -> list[Shots]:
-    """For each item, and then each text of the sample, the labelled texts nearest to it."""
-    if count > (there := len(set(train.texts))):
-        raise ParameterError(
-            f"{count} nearest shots, but only {there} training texts to take them from",
-            do="lower shots or raise train_texts",
-        )
-    reading = Reading(config.max_tokens, machine.precision(config.precision, encoder.device))
-    texts = [text for part in _texts(config, data) for text in part]
-    read = partial(encode, encoder, reading=reading)
-    found = embedding_methods.most_alike(read, train.texts, texts, count)
-    return [_shots(asked, train, places) for places in found]
 
 
 @dataclass(frozen=True)
@@ -242,6 +179,10 @@ def compare(
     )
     free = written.votes[prompt_answers.GENERATION]
     of_votes = prompt_answers.scores(free, rows, data.labels, data.unit)
+    settled = prompt_shots.without_verdicts_on_shots(
+        compared.comparisons, compared.method, config.shot_seeds
+    )
+    compared = replace(compared, comparisons=settled)
     compared.baselines[prompt_answers.GENERATION] |= {
         f"test/{name}": metric for name, metric in of_votes.items()
     }

@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -53,7 +52,8 @@ def _shots(text: str) -> str:
 
 def _file(text: str) -> str:
     """The path of a file, or nothing; ValueError for another."""
-    if text and ("," in text or not (paths.ROOT / Path(text).expanduser()).is_file()):
+    found = paths.find(text)
+    if text and ("," in text or not (found and found[1].is_file())):
         raise ValueError(f"{text!r} is no file without a comma in its name")
     return text
 
@@ -167,7 +167,13 @@ def load_models(decoder: str, encoder: str) -> Models:
 def run(config: Config, model: Models, data: "TextData") -> Result:
     """Answer the same test items by prompts and by what learns from labels, and compare."""
     from workbench import machine
-    from workbench.tasks import prompt_methods, prompt_record, prompt_scores
+    from workbench.tasks import (
+        estimates,
+        prompt_methods,
+        prompt_record,
+        prompt_scores,
+        prompt_shots,
+    )
     from workbench.tasks.classifiers import labelled
     from workbench.training import Log
 
@@ -177,7 +183,8 @@ def run(config: Config, model: Models, data: "TextData") -> Result:
     train = labelled(data, "train").first(config.train_texts)
     _check(train)
     asked, cut = prompt_methods.ask(config, model.decoder, data)
-    drawn = prompt_methods.draws(config, asked, data, train, model.encoder)
+    drawn = prompt_shots.draws(config, asked, data, train, model.encoder)
+    estimates.scoring(asked, drawn)
     prompted, costs = prompt_methods.score(asked, drawn, brief=config.brief)
     prompt_record.keep(config.directory, prompted, rows["item"])
     written = prompt_methods.write(asked)
@@ -193,6 +200,7 @@ def run(config: Config, model: Models, data: "TextData") -> Result:
         losses={
             **data.losses,
             "cut_prompts": cut,
+            "labels_not_shown": prompt_shots.labels_not_shown(asked, drawn),
             **_losses(config, model, prompted, written.read, train, rows["text"]),
         },
         cost=_cost(began, model, learned, asked),
@@ -225,6 +233,7 @@ def _answers(
             for name, found in scores.items()
         },
         "unparsed": written.refused,
+        "written_by_chat": asked.prompts.by_chat,
         "traps": traps.compare(rows["label"], first, asked.prompts.words),
     }
 
@@ -260,23 +269,14 @@ def _losses(
     texts: list[str],
 ) -> dict[str, Loss]:
     """What prompts, answers and the encoder lost, counted."""
+    from workbench.tasks import prompt_shots
     from workbench.tasks.class_scores import UNPARSED
 
     found = [answer for answers in read.values() for answer in answers]
-    few = [one for one in prompted if one.condition != "zero-shot"]
     _, cut = model.encoder.encode([*train.texts, *texts], config.max_tokens)
     limit = min(config.max_tokens, model.encoder.capacity)
     return {
-        "dropped_shots": Loss(
-            count=sum(one.dropped_shots for one in few),
-            of=sum(one.shots for one in few),
-            note="examples left out because the prompt would not fit the model",
-        ),
-        "merged_prompts": Loss(
-            count=sum(one.merged for one in prompted),
-            of=sum(one.asked for one in prompted),
-            note="prompts whose last token an answer changes; scored from that token on",
-        ),
+        **prompt_shots.issues(prompted),
         "unparsed_answers": Loss(
             count=found.count(UNPARSED), of=len(found), note="written answers that name no label"
         ),

@@ -3,9 +3,8 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from workbench import paths
+from workbench import sources
 from workbench.data import entities
 from workbench.data.text import UNPARSED
 from workbench.errors import ParameterError
@@ -17,7 +16,7 @@ from workbench.tasks.templates import Fields, Shots, Template
 ANY_TEXTS, ENTITIES, CHOICES = "texts", "entities", "multiple_choice"
 TEMPLATES = 3
 """How many templates to ask by: the first of those that the file has."""
-NEW_TOKENS = 8
+NEW_TOKENS = 16
 """Most tokens of a written answer, where no label is longer."""
 SPARE_TOKENS = 8
 """For joints: parts of a prompt may have a token more together than apart."""
@@ -35,6 +34,13 @@ class Prompts:
     """Most tokens of a field."""
     new_tokens: int
     """Most tokens of a written answer."""
+    written: tuple[Template, ...] = ()
+    """The same templates as the model is asked to write by: as a chat where it has a template."""
+
+    @property
+    def by_chat(self) -> bool:
+        """Whether every answer is written in a chat."""
+        return all(template.chat for template in self.written)
 
     def answers(self, template: Template) -> list[str]:
         """What may follow a template's prompt, in the order of the labels."""
@@ -70,12 +76,15 @@ def load(
 ) -> Prompts:
     """A data set's first `count` prompts, or all of a `file` of the user's.
 
+    Labels are scored after the wordings as they are; answers are written by the model's chat
+    template where its tokenizer has one, as a model tuned to chat expects to be asked.
+
     Fields have at most `max_tokens`, and fewer where no more fit the model. ParameterError where
     none does, for a file of another form, and for words of labels that there are not.
     """
     typing = entities.is_tagged(dataset)
     if file:
-        found = wordings.own((paths.ROOT / Path(file).expanduser()).resolve(), labels)
+        found = wordings.own(sources.resolve(file, "dataset").path, labels)
     else:
         found = wordings.catalogued(*([ENTITIES] if typing else [dataset, ANY_TEXTS]))
     words = {label: found.words.get(label, label) for label in labels}
@@ -93,9 +102,14 @@ def load(
         for name, wording in chosen
     )
     longest = max(len(model.encode(f" {word}")) for word in words.values())
-    prompts = Prompts(templates, words, typing, max_tokens, max(NEW_TOKENS, longest + 4))
+    written = templates
+    if chat.known:
+        listed = wordings.listing(words)
+        written = tuple(one if one.chat else one.spoken(chat, listed) for one in templates)
+    new_tokens = max(NEW_TOKENS, longest + 4)
+    prompts = Prompts(templates, words, typing, max_tokens, new_tokens, written)
     nothing = prompts.same("")
-    forms = [template.fill([], nothing) for template in templates]
+    forms = [template.fill([], nothing) for template in (*templates, *written)]
     forms += ["".join(each.turn([], nothing, "")) for each in templates if each.channel]
     empty = max(len(model.encode(form)) for form in forms)
     taken = empty + prompts.new_tokens + SPARE_TOKENS

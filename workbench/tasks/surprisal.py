@@ -1,5 +1,6 @@
-"""How well a decoder foresees running text: nats of every token, in documents cut to one length."""
+"""How well a decoder predicts running text: nats of every token of passages of equal size."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from workbench import machine
-from workbench.data.text import NOISE, digest
+from workbench.data.text import NOISE
+from workbench.errors import ParameterError
 from workbench.models.causal_lm import CausalLM
 from workbench.models.windows import group_by_length, pad
+from workbench.tasks.passages import Passage
 
 SEPARATOR = "<|endoftext|>"
 """What GPT-2, SmolLM2, Qwen and others put between documents in pretraining."""
@@ -25,21 +28,21 @@ CONTEXT_WORDS = 10
 
 @dataclass(frozen=True)
 class Document:
-    """The part of a document that is scored: exactly what its N tokens stand for."""
+    """A passage of text and the N tokens that a decoder's tokenizer makes of it."""
 
     key: str
-    """Hash of the whole document, 12 hex digits."""
+    """Hash of the text, 12 hex digits."""
     text: str
+    starts: list[int]
+    """Place of the first character of each document that is joined in `text`."""
     ids: list[int]
     ends: list[int]
     """End of each token in `text`, in characters [N]."""
-    cut: int
-    """Tokens behind it that are not scored."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What a decoder makes of a document of N tokens."""
+    """What a decoder makes of a passage of N tokens."""
 
     nats: NDArray[np.float64]
     """-ln p of each token, given those before it [N]."""
@@ -59,28 +62,29 @@ def start_token(model: CausalLM) -> int:
     return next(int(choice) for choice in choices if choice is not None)
 
 
-def cut(model: CausalLM, text: str, most: int) -> Document:
-    """A document's first `most` tokens at most, cut where a character ends."""
+def tokenize(model: CausalLM, passage: Passage) -> Document:
+    """Split a passage; ParameterError where it has more tokens than the decoder can read."""
     encoded = model.tokenizer(
-        text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        passage.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
     )
-    ids, spans = encoded["input_ids"], encoded["offset_mapping"]
-    count = min(most, model.capacity - 1, len(ids))
-    # A character of several tokens has the same place in each; it is kept whole or not at all.
-    while 0 < count < len(ids) and spans[count][0] < spans[count - 1][1]:
-        count -= 1
-    ends = [end for _, end in spans[:count]]
+    ids = encoded["input_ids"]
+    if len(ids) >= model.capacity:
+        raise ParameterError(
+            f"a passage has {len(ids):,} tokens, and {model.source.name} reads {model.capacity:,}",
+            expected=f"{model.capacity - 1:,} tokens at most, as one stands before the text",
+            do="give passage_bytes a lower value",
+        )
     return Document(
-        key=digest(text)[:12],
-        text=text[: max(ends, default=0)],
-        ids=ids[:count],
-        ends=ends,
-        cut=len(ids) - count,
+        key=hashlib.sha256(passage.text.encode()).hexdigest()[:12],
+        text=passage.text,
+        starts=passage.starts,
+        ids=ids,
+        ends=[end for _, end in encoded["offset_mapping"]],
     )
 
 
 def is_exact(model: CausalLM, document: Document) -> bool:
-    """Whether the tokens decode to the scored text and nothing else: bytes are counted of it."""
+    """Whether the tokens decode to the text and nothing else: its bytes are what is counted."""
     decoded: str = model.tokenizer.decode(document.ids, clean_up_tokenization_spaces=False)
     return decoded == document.text
 
@@ -88,7 +92,7 @@ def is_exact(model: CausalLM, document: Document) -> bool:
 def score(
     model: CausalLM, documents: Sequence[Document], dtype: torch.dtype, *, name: str
 ) -> list[Scored]:
-    """Nats of every token of every document; `name` is shown with the progress."""
+    """Nats of every token of every passage; `name` is shown with the progress."""
     found: list[Scored | None] = [None] * len(documents)
     start = start_token(model)
     groups = group_by_length([len(document.ids) for document in documents], BATCH_TOKENS)
@@ -135,11 +139,24 @@ def word_bits(document: Document, scored: Scored) -> list[tuple[str, float]]:
     return [(word[0], float(value)) for word, value in zip(words, bits, strict=True)]
 
 
+def by_document(
+    document: Document, words: Sequence[tuple[str, float]]
+) -> list[list[tuple[str, float]]]:
+    """Divide a passage's words into those of each document that is joined in it."""
+    bounds = [*document.starts[1:], len(document.text)]
+    found, first = [], 0
+    for low, high in zip(document.starts, bounds, strict=True):
+        count = len(re.findall(r"\S+", document.text[low:high]))
+        found.append(list(words[first : first + count]))
+        first += count
+    return found
+
+
 def surprising_span(words: Sequence[tuple[str, float]]) -> dict[str, Any] | None:
     """The four words in a row with the most bits, and those around them.
 
     None for a document of fewer words. Words with links and @names are passed over: nobody can
-    foresee them. So are a document's first four, which have no context.
+    predict them. So are a document's first four, which have no context.
     """
     starts = range(SPAN_WORDS, len(words) - SPAN_WORDS + 1)
     spans = {start: words[start : start + SPAN_WORDS] for start in starts}

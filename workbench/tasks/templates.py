@@ -5,7 +5,7 @@ Examples are called shots. A prompt ends before the answer, without a space.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from string import Formatter
@@ -32,6 +32,8 @@ TURNED = re.compile(
 
 RESERVED = "vote"
 """The name of all templates' common answer."""
+ANSWER_WITH = "Answer with {labels} only."
+"""The instruction of a chat that would not name the labels otherwise."""
 MARK = "\ue000"
 """A letter of no language, to find again what stood in its place."""
 
@@ -69,6 +71,23 @@ class Template:
         for asked, word in answered:
             turns += [_turn("user", asked), _turn("assistant", word)]
         return self.chat.render([*turns, _turn("user", question)])
+
+    def spoken(self, chat: "Chat", listed: str) -> "Template":
+        """The same wording as turns of a chat, with the labels `listed` where it names none.
+
+        Where the chat has no system's turn, the instruction stands in the user's. ParameterError
+        where the chat takes no turns at all.
+        """
+        instruction = self.instruction
+        if listed not in f"{instruction} {self.question}":
+            instruction = f"{instruction} {ANSWER_WITH.format(labels=listed)}".strip()
+        question = self.question
+        if instruction:
+            try:
+                chat.render([_turn("system", instruction), _turn("user", MARK)])
+            except ParameterError:
+                question, instruction = f"{_doubled(instruction)}\n\n{question}", ""
+        return replace(self, instruction=instruction, question=question, channel="", chat=chat)
 
     def turn(self, shots: Shots, fields: Fields, word: str) -> tuple[str, str, str]:
         """The channel form for one item, in three parts (see TURNED), after the shots in it.
@@ -214,6 +233,11 @@ def _check(name: str, part: str, text: str, known: Sequence[str], *, needed: str
 
 class Chat:
     """How a tokenizer writes turns of a chat, up to where the assistant answers."""
+
+    @property
+    def known(self) -> bool:
+        """Whether the tokenizer has a chat template."""
+        return bool(getattr(self.tokenizer, "chat_template", None))
 
     def __init__(self, tokenizer: Any, model: str, begin: str) -> None:
         """`begin` is what the model puts before any text, and so stands in none."""
