@@ -8,7 +8,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from workbench.data.tables import SPLITS
+from workbench.data.tables import DESCRIPTIONS, SPLITS
 from workbench.errors import DataError
 
 ALIASES = {
@@ -17,8 +17,6 @@ ALIASES = {
     "test": {*SPLITS["test"], "testb"},
 }
 SHARD = re.compile(r"-\d{5}-of-\d{5}$")
-DESCRIPTIONS = {"dataset_infos.json", "dataset_info.json"}
-"""Files of the Hub that describe data and hold none."""
 Suffixes = tuple[str, ...]
 
 
