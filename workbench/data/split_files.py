@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from workbench import sources
 from workbench.data.tables import DESCRIPTIONS, SPLITS
 from workbench.errors import DataError
 
@@ -79,13 +80,11 @@ def _absent(folder: Path, absent: list[str], suffixes: Suffixes) -> DataError:
 
 
 def _files(folder: Path, suffixes: Suffixes) -> list[Path]:
-    """Visible files below a folder with one of these suffixes, or a split's name as theirs."""
+    """Files below a folder with one of these suffixes, or a split's name as theirs."""
     return [
         file
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
-        and file.name not in DESCRIPTIONS
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        for file in sources.files(folder)
+        if file.name not in DESCRIPTIONS
         and (file.suffix.lower() in suffixes or split_of(file.suffix))
     ]
 
