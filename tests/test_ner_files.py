@@ -251,6 +251,7 @@ def test_rows_that_name_their_split_are_left_in_it(tmp_path):
         lines({"split": split, "tokens": [word], "ner_tags": ["B-LOC"]}) for split, word in rows
     )
     found = ner.load(str(write(tmp_path / "all.jsonl", content)))
+    assert not found.one_file, "the splits are the data's own"
     assert [found.splits[split]["tokens"][0][0] for split in tables.SPLITS] == [
         "Rome", "Oslo", "Bonn"
     ]  # fmt: skip

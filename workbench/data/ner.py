@@ -78,9 +78,12 @@ def load(name: str) -> NerData:
     suffixes = (*CONLL_SUFFIXES, *records.SUFFIXES)
     types = TYPES.get(name, ())
     file = split_files.only_file(source.path, suffixes)
+    named = False
     if file:
         found = _read(file, types, changes)
-        rows = _by_column(found, file) or _split_by_hash(found, file)
+        rows = _by_column(found, file)
+        named = bool(rows)
+        rows = rows or _split_by_hash(found, file)
     else:
         rows = {
             split: _joined([_read(file, types, changes) for file in files])
@@ -96,7 +99,7 @@ def load(name: str) -> NerData:
         splits=DatasetDict({split: Dataset.from_list(rows[split]) for split in SPLITS}),
         types=types,
         losses=_losses(rows, changes),
-        one_file=bool(file),
+        one_file=bool(file) and not named,
     )
 
 
@@ -161,8 +164,10 @@ def _joined(parts: list[list[Row]]) -> list[Row]:
     """Rows of a split's files, the documents numbered on."""
     rows: list[Row] = []
     for part in parts:
-        start = max((row["document"] for row in rows), default=-1) + 1
-        rows += [row | {"document": start + row["document"]} for row in part] if rows else part
+        start = max(row["document"] for row in rows) + 1 if rows else 0
+        for row in part:
+            row.pop("split", None)  # the file says it
+            rows.append(row | {"document": start + row["document"]})
     return rows
 
 
