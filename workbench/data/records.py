@@ -118,7 +118,7 @@ def _from_json(text: str) -> list[Record]:
         found = lists[0] if nested and not {"text", "tokens"} & set(found) else [found]
     if not isinstance(found, list):
         raise ValueError("it is no list of objects")
-    rows = [_from_pair(row) if isinstance(row, list) else row for row in found]
+    rows: list[Any] = [_from_pair(row) if isinstance(row, list) else row for row in found]
     if not all(isinstance(row, dict) for row in rows):
         raise ValueError("a row is no JSON object")
     return rows

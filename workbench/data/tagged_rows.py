@@ -158,11 +158,10 @@ def _from_spans(
 
 def _span(given: Any, text: str, where: str) -> Found:
     """A span as a list (start, end, type) or an object; DataError unless it is one of the text."""
+    values: list[Any] = given if isinstance(given, list) else []
     if isinstance(given, dict):
         values = [given.get(column(list(given), known)) for known in (START, END, TYPE)]
-    else:
-        values = list(given) if isinstance(given, list) else []
-    start, end, kind = (*values, None, None, None)[:3]
+    start, end, kind = [*values, None, None, None][:3]
     if isinstance(kind, list) and len(kind) == 1:
         kind = kind[0]
     whole = type(start) is int and type(end) is int and isinstance(kind, str) and bool(kind.split())
