@@ -326,6 +326,32 @@ def test_labels_beyond_the_most_frequent_are_one_in_the_confusion():
     assert figures.label_confusion(result).caption == "No item has a wrong label."
 
 
+@pytest.mark.parametrize(
+    ("pairs", "says"),
+    [
+        ([("a", "b")] * 2 + [("b", "a")],
+         "The most frequent error is a taken for b: 2 of 3 errors (67%)."),
+        ([("a", "b"), ("b", "a")],
+         "No error is the most frequent: 2 occur once each, of 2 errors."),
+        ([("a", "unparsed")],
+         "The most frequent error is no readable answer for a: 1 of 1 errors (100%)."),
+        # Eleven labels with two items each, then rare ones, confused among themselves.
+        ([(f"common {n:02d}", f"common {n:02d}") for n in range(12)] * 3
+         + [("rare a", "rare b"), ("rare c", "rare d"), ("rare a", "rare b")],
+         "The most frequent error is rare a taken for rare b: 2 of 3 errors (67%). 3 errors are "
+         "between (other labels), and so lie on the diagonal."),
+    ],
+)  # fmt: skip
+def test_caption_of_the_label_confusion_is_true_of_any_errors(pairs, says):
+    found = compared()
+    own = found.items[found.items["method"] == found.method]
+    rows = own.loc[own.index.repeat(2)].head(len(pairs)).copy()
+    rows["gold"] = [[gold] for gold, _ in pairs]
+    rows["predicted"] = [[predicted] for _, predicted in pairs]
+    result = recorded(found).with_details(directory=None, items=rows, history=[])
+    assert figures.label_confusion(result).caption == says
+
+
 def curve(points):
     rows = [
         {"method": method, "texts": texts, "value": value, "low": value - 0.1, "high": value + 0.1,

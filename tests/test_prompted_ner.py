@@ -232,7 +232,12 @@ def test_scores_follow_from_the_items_by_another_library(whole):
     found = [list(tags) for tags in whole.items["predicted"]]
     assert len(gold) == prompted_ner.SMOKE["items"]
     theirs = Evaluator(gold, found, tags=list(KINDS), loader="list").evaluate()["overall"]["strict"]
-    assert np.nan_to_num(theirs.f1) == pytest.approx(whole.metrics["test/entity_f1"].value)
+    placed = whole.metrics["test/entity_f1_placed_only"].value
+    assert np.nan_to_num(theirs.f1) == pytest.approx(placed)
+    # The headline counts what was written and has no place as wrong: gold, predicted, unplaced.
+    none = sum(fate["words"] is None for line in lines_of(whole) for fate in line["strings"])
+    wrong = 2 * theirs.correct / (theirs.possible + theirs.actual + none)
+    assert whole.metrics["test/entity_f1"].value == pytest.approx(wrong)
     right = accuracy_score(sum(gold, []), sum(found, []))  # noqa: RUF017
     assert whole.metrics["test/token_accuracy"].value == pytest.approx(right)
 
@@ -307,11 +312,18 @@ def test_untyped_and_dropped_views_and_differences_by_hand(tmp_path, models):
     )
     asked = ner_prompts.ask(config, models.decoder, None, loaded)
     found = prompted_ner_scores.scores(loaded, asked, read)
-    tags = [each.tags for each in read]
-    own = ner_scores.metrics(loaded, "test", tags)["test/entity_f1"].value
-    assert own == pytest.approx(2 * 1 / (2 + 3))
-    assert found.metrics["test/entity_f1_any_type"].value == pytest.approx(2 * 2 / (2 + 3))
-    assert found.metrics["test/entity_f1_dropped_wrong"].value == pytest.approx(2 * 1 / (3 + 3))
+    tags, unplaced = [each.tags for each in read], [each.unplaced for each in read]
+    assert unplaced == [["LOC"], [], []]
+    every = ner_scores.metrics(loaded, "test", tags, unplaced=unplaced)
+    own = every["test/entity_f1"].value
+    assert own == pytest.approx(2 * 1 / (3 + 3)), "Paris is not in the sentence, and counts"
+    assert every["test/entity_precision"].value == pytest.approx(1 / 3)
+    assert every["test/entity_f1/LOC"].value == 0
+    assert found.metrics["test/entity_f1_placed_only"].value == pytest.approx(2 * 1 / (2 + 3))
+    assert found.metrics["test/entity_f1_any_type"].value == pytest.approx(2 * 2 / (3 + 3))
+    errors = {row["kind"]: row for row in ner_errors.study(loaded, tags, None, unplaced)["errors"]}
+    assert errors["not in the sentence"]["count"] == 1
+    assert errors["not in the sentence"]["gain"]["value"] == pytest.approx(2 / 5 - 2 / 6)
     assert found.metrics["test/unparsed"].value == pytest.approx(1 / 3)
     # The shots are the whole training split here, and that is the test split.
     for name in ("lexicon", "lexicon of the shots"):

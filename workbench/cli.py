@@ -102,7 +102,9 @@ def _add_predict(asked: argparse.ArgumentParser) -> None:
     """The arguments of `predict`."""
     asked.add_argument("run", metavar="RUN", help="id, beginning of one, or directory")
     asked.add_argument(
-        "file", metavar="FILE", help="text, a line each; .csv, .jsonl or .parquet; - reads stdin"
+        "file",
+        metavar="FILE",
+        help="text, a line each; .conll; .csv, .jsonl or .parquet; - reads stdin",
     )
     asked.add_argument("--column", default="text", help="of a table; default: text")
 
@@ -210,8 +212,8 @@ def predict(options: argparse.Namespace) -> int:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    texts, consecutive = lines.read(options.file, options.column)
-    _print_lines(predicting.predict(runs.find(options.run), texts, consecutive=consecutive))
+    asked = lines.read(options.file, options.column)
+    _print_lines(predicting.predict(runs.find(options.run), **vars(asked)))
     return 0
 
 

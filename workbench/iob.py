@@ -1,6 +1,7 @@
 """IOB tags: rewriting them to IOB2, reading entities out of them, choosing them from scores."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import numpy as np
@@ -10,19 +11,62 @@ Span = tuple[str, int, int]
 """Entity type, first word, one past the last word."""
 
 
-def to_iob2(tags: Sequence[str]) -> tuple[list[str], int]:
-    """Rewrite each I- tag that begins an entity as B-; return the tags and how many changed.
+SCHEMES = {"IOB": "BI", "BIOES": "BIES", "BILOU": "BILU", "BMESO": "BMES"}
+"""Scheme -> first letters of its tags, besides `O`; IOB stands for IOB1, IOB2 and IO."""
+BARE = "types alone"
+"""The scheme of tags without a first letter, such as `PER`."""
+TAG = re.compile(r"O|[BIMESLU]-\S+")
 
-    This turns IOB1 into IOB2 (Tjong Kim Sang and Veenstra 1999, section 2) and leaves IOB2 as is.
+
+def scheme_of(tags: Iterable[str]) -> str:
+    """Return the scheme that all tags of a file fit, a key of SCHEMES or BARE; "" for none.
+
+    Types alone are tags only beside an `O`, as otherwise any column of words would be one.
+
+    >>> scheme_of(["O", "S-LOC"]), scheme_of(["O", "LOC"]), scheme_of(["B-LOC", "LOC"])
+    ('BIOES', 'types alone', '')
+    """
+    distinct = set(tags)
+    prefixed = [tag for tag in distinct if TAG.fullmatch(tag)]
+    if len(prefixed) == len(distinct):
+        letters = {tag[0] for tag in distinct} - {"O"}
+        return next((name for name, known in SCHEMES.items() if letters <= set(known)), "")
+    bare = all(re.fullmatch(r"[^\W\d]\S*", tag) for tag in distinct)
+    return BARE if prefixed == ["O"] and bare else ""
+
+
+def misfit(tags: Iterable[str]) -> int:
+    """Return the place of the first tag that with those before it fits no scheme, or -1.
+
+    >>> misfit(["O", "B-LOC", "E-LOC", "U-LOC"])
+    3
+    """
+    letters: set[str] = set()
+    for place, tag in enumerate(tags):
+        letters |= {tag[:1]} - {"O"}
+        if not TAG.fullmatch(tag) or not any(letters <= set(each) for each in SCHEMES.values()):
+            return place
+    return -1
+
+
+def to_iob2(tags: Sequence[str]) -> tuple[list[str], int]:
+    """Rewrite tags of a scheme of SCHEMES to IOB2; return them and how many changed.
+
+    An I-, M-, E- or L- tag continues an entity of its type that is open, and begins one elsewhere.
+    E-, L-, S- and U- close theirs. This turns IOB1 into IOB2 (Tjong Kim Sang and Veenstra 1999,
+    section 2) and leaves IOB2 as is.
 
     >>> to_iob2(["I-PER", "I-PER", "I-LOC", "B-LOC", "O"])
     (['B-PER', 'I-PER', 'B-LOC', 'B-LOC', 'O'], 2)
+    >>> to_iob2(["S-LOC", "B-PER", "E-PER"])
+    (['B-LOC', 'B-PER', 'I-PER'], 2)
     """
-    rewritten = list(tags)
-    for index, tag in enumerate(tags):
-        before = tags[index - 1] if index else "O"
-        if tag.startswith("I-") and before[2:] != tag[2:]:
-            rewritten[index] = f"B-{tag[2:]}"
+    rewritten, open_type = [], ""
+    for tag in tags:
+        letter, kind = tag[:1], tag[2:]
+        continues = bool(kind) and letter in "IMEL" and kind == open_type
+        rewritten.append(f"{'I' if continues else 'B'}-{kind}" if kind else tag)
+        open_type = kind if letter in "BIM" else ""
     return rewritten, sum(old != new for old, new in zip(tags, rewritten, strict=True))
 
 

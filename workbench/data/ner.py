@@ -12,20 +12,20 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict
 
-from workbench.data import conll, tables
+from workbench.data import conll, records, split_files, tagged_rows
 from workbench.data.tables import SPLITS
 from workbench.errors import DataError
-from workbench.iob import to_iob2
+from workbench.iob import misfit, scheme_of
 from workbench.result import Loss
 from workbench.sources import Source, resolve
 
 TYPES = {"conll2003": ("LOC", "MISC", "ORG", "PER"), "tiny_ner": ("LOC", "MISC", "ORG", "PER")}
 CONLL_2003 = ("pos_tags", "chunk_tags")
 """What stands between word and named-entity tag in the four columns of CoNLL-2003."""
-CONLL_SUFFIXES = (".conll", ".txt")
-TABLE_SUFFIXES = {".jsonl": "json", ".parquet": "parquet"}
-TOKEN_COLUMNS = ("tokens", "words")
-TAG_COLUMNS = ("ner_tags", "tags", "labels")
+CONLL_SUFFIXES = (".conll", ".txt", ".conllu", ".iob", ".iob2", ".bio")
+HELD_OUT = 8
+"""Of ten buckets of a hash, the one that is validation."""
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,33 @@ class NerData:
 def load(name: str) -> NerData:
     """Load a catalogue data set, a local file or folder, or a Hub repository (`hf:`).
 
-    A folder holds `train`, `validation` and `test` as CoNLL columns (.conll, .txt), or as JSON
-    lines or Parquet with the columns `tokens` and `ner_tags`. A single file is split by a hash
-    of its documents into 80, 10 and 10 per cent, so that more data moves none across; so is a
-    folder's only file.
+    A file is CoNLL columns (see `conll`), or a table of words and tags, of spans of characters, or
+    of a word a row (see `tagged_rows`). A folder holds `train`, `test` and mostly `validation`,
+    which names of files may have as a part of theirs (see `split_files`). Without `validation` a
+    tenth of the training documents becomes it, by the hash of their words, and `losses` says so;
+    the test split stays as it is. A single file, and a folder's only one, is split by the same
+    hash into 80, 10 and 10 per cent, so that more data moves none across, unless its rows name
+    their `split`. Tags of BIOES, BILOU and IO become IOB2, counted.
     Raises DataError, with file and line where the format has them.
     """
     source = resolve(name, "dataset")
     changes: Counter[str] = Counter()
-    file = tables.only_file(source.path, (*CONLL_SUFFIXES, *TABLE_SUFFIXES))
+    suffixes = (*CONLL_SUFFIXES, *records.SUFFIXES)
+    types = TYPES.get(name, ())
+    file = split_files.only_file(source.path, suffixes)
+    named = False
     if file:
-        rows = _split_by_hash(_read_file(file, changes), file)
+        found = _read(file, types, changes)
+        rows = _by_column(found, file)
+        named = bool(rows)
+        rows = rows or _split_by_hash(found, file)
     else:
-        rows = _read_folder(source.path, TYPES.get(name, ()), changes)
+        rows = {
+            split: _joined([_read(file, types, changes) for file in files])
+            for split, files in split_files.find(source.path, suffixes).items()
+        }
+    if "validation" not in rows:
+        rows |= _hold_out(rows["train"], source.path, changes)
     types = tuple(sorted({tag[2:] for row in rows["train"] for tag in row["ner_tags"]} - {""}))
     for split in SPLITS:
         _check_types(rows[split], types, split)
@@ -84,67 +98,36 @@ def load(name: str) -> NerData:
         source=source,
         splits=DatasetDict({split: Dataset.from_list(rows[split]) for split in SPLITS}),
         types=types,
-        losses=_losses(rows, changes["rewritten_tags"]),
-        one_file=bool(file),
+        losses=_losses(rows, changes),
+        one_file=bool(file) and not named,
     )
 
 
-def _read_folder(
-    folder: Path, types: tuple[str, ...], changes: Counter[str]
-) -> dict[str, list[dict]]:
-    files = {
-        split: next(
-            (
-                folder / f"{alias}{suffix}"
-                for alias in aliases
-                for suffix in CONLL_SUFFIXES
-                if (folder / f"{alias}{suffix}").is_file()
-            ),
-            None,
-        )
-        for split, aliases in SPLITS.items()
-    }
-    if all(files.values()):
-        return {split: _read_conll(path, types, changes) for split, path in files.items() if path}
-    if any(files.values()):
-        absent = ", ".join(split for split, path in files.items() if not path)
-        raise DataError(
-            f"{folder} has no {absent} file",
-            expected="train, validation and test, each as .conll or .txt",
-        )
-    return _read_tables(folder, changes)
-
-
-def _read_tables(folder: Path, changes: Counter[str]) -> dict[str, list[dict]]:
-    """Read a folder as the Hub lays out data sets: Parquet or JSON lines, one split or more."""
-    loaded = tables.load(str(folder))
-    rows = {}
-    for split, aliases in SPLITS.items():
-        name = next((alias for alias in aliases if alias in loaded), None)
-        if name is None:
-            raise DataError(
-                f"{folder} has the splits {', '.join(loaded)}", expected=", ".join(SPLITS)
-            )
-        rows[split] = _from_table(loaded[name], f"{folder} ({name})", changes)
-    return rows
-
-
-def _read_file(path: Path, changes: Counter[str]) -> list[dict]:
-    if path.suffix in CONLL_SUFFIXES:
-        return _read_conll(path, (), changes)
-    if path.suffix in TABLE_SUFFIXES:
-        kind = TABLE_SUFFIXES[path.suffix]
-        table = tables.load(kind, data_files=str(path), split="train")
-        return _from_table(table, str(path), changes)
+def _read(path: Path, types: tuple[str, ...], changes: Counter[str]) -> list[Row]:
+    """The sentences of one file, their tags as IOB2."""
+    suffix = path.suffix.lower()
+    if suffix in records.SUFFIXES and not (suffix == ".tsv" and conll_columns(path)):
+        return _from_rows(tagged_rows.read(path, changes), path, changes)
+    if suffix in (*CONLL_SUFFIXES, ".tsv") or split_files.split_of(path.suffix):
+        return _read_conll(path, types, changes)
     raise DataError(
         f"{path}: a {path.suffix or 'nameless'} file can't hold tagged words",
-        expected=", ".join([*CONLL_SUFFIXES, *TABLE_SUFFIXES]),
+        expected=", ".join([*CONLL_SUFFIXES, *records.SUFFIXES]),
     )
 
 
-def _read_conll(path: Path, types: tuple[str, ...], changes: Counter[str]) -> list[dict]:
+def conll_columns(path: Path) -> bool:
+    """Whether a file holds CoNLL columns, by its name and, for .tsv, for want of a header."""
+    suffix = path.suffix.lower()
+    if suffix == ".tsv":
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            return not tagged_rows.is_header(file.readline())
+    return suffix in CONLL_SUFFIXES
+
+
+def _read_conll(path: Path, types: tuple[str, ...], changes: Counter[str]) -> list[Row]:
     found = conll.read(path, types=types)
-    changes["rewritten_tags"] += found.rewritten_tags
+    _count(found.rewritten_tags, found.scheme, changes)
     rows = [
         {"tokens": tokens, "ner_tags": tags, "document": document}
         for tokens, tags, document in zip(found.tokens, found.tags, found.documents, strict=True)
@@ -155,59 +138,100 @@ def _read_conll(path: Path, types: tuple[str, ...], changes: Counter[str]) -> li
     return rows
 
 
-def _from_table(table: Dataset, where: str, changes: Counter[str]) -> list[dict]:
-    """Rows of a table with words and tags; without a `document` column each row is one."""
-    words = next((name for name in TOKEN_COLUMNS if name in table.column_names), None)
-    tags = next((name for name in TAG_COLUMNS if name in table.column_names), None)
-    if words is None or tags is None:
-        raise DataError(
-            f"{where} has the columns {', '.join(table.column_names)}",
-            expected="tokens (or words) and ner_tags (or tags, labels)",
-        )
-    names = getattr(getattr(table.features[tags], "feature", None), "names", None)
-    rows = []
-    for number, row in enumerate(table):
-        words_of_row, tags_of_row = row[words] or [], row[tags] or []
-        labels = [
-            names[tag] if names and 0 <= (tag or 0) < len(names) else tag for tag in tags_of_row
-        ]
-        for label in labels:
-            if not isinstance(label, str) or not conll.TAG.fullmatch(label):
-                raise DataError(
-                    f"{where}, row {number}: unknown tag {label!r}",
-                    expected="O, B-TYPE or I-TYPE, as text or as a ClassLabel",
-                )
-        if len(words_of_row) != len(labels) or not labels or None in words_of_row:
-            raise DataError(
-                f"{where}, row {number}: {len(words_of_row)} words and {len(labels)} tags",
-                expected="one tag a word, and at least one word",
-            )
-        iob2, changed = to_iob2(labels)
-        changes["rewritten_tags"] += changed
-        rows.append(
-            {"tokens": words_of_row, "ner_tags": iob2, "document": row.get("document", number)}
-        )
+def _from_rows(rows: list[Row], path: Path, changes: Counter[str]) -> list[Row]:
+    """Rows of a table, their tags as IOB2 and their documents numbered."""
+    tags = [(at, tag) for at, row in enumerate(rows) for tag in row["ner_tags"]]
+    scheme = scheme_of(tag for _, tag in tags)
+    if not scheme:
+        at, tag = tags[misfit(tag for _, tag in tags)]
+        raise conll.unknown_tag(tag, f"{path}, row {at}")
+    numbers: dict[str, int] = {}
+    for row in rows:
+        row["ner_tags"], changed = conll.iob2(row["ner_tags"], scheme)
+        row["document"] = numbers.setdefault(str(row["document"]), len(numbers))
+        _count(changed, scheme, changes)
     return rows
 
 
-def _split_by_hash(rows: list[dict], path: Path) -> dict[str, list[dict]]:
-    """Put each document into a split by the hash of its words."""
-    words: dict[Any, list[str]] = {}
+def _count(changed: int, scheme: str, changes: Counter[str]) -> None:
+    """Count rewritten tags, and under a scheme's name those of the schemes that aren't IOB."""
+    changes["rewritten_tags"] += changed
+    if scheme not in ("IOB", ""):
+        changes[f"scheme {scheme}"] += changed
+
+
+def _joined(parts: list[list[Row]]) -> list[Row]:
+    """Rows of a split's files, the documents numbered on."""
+    rows: list[Row] = []
+    for part in parts:
+        start = max(row["document"] for row in rows) + 1 if rows else 0
+        for row in part:
+            row.pop("split", None)  # the file says it
+            rows.append(row | {"document": start + row["document"]})
+    return rows
+
+
+def _by_column(rows: list[Row], path: Path) -> dict[str, list[Row]]:
+    """The splits that rows name themselves; none where no row has one."""
+    named = [split_files.split_of(row.pop("split", "")) for row in rows]
+    if not any(named):
+        return {}
+    found: dict[str, list[Row]] = {}
+    for at, (split, row) in enumerate(zip(named, rows, strict=True)):
+        if not split:
+            raise DataError(
+                f"{path}, sentence {at}: no split is named, though others have one",
+                expected=f"{', '.join(SPLITS)} in the column split",
+            )
+        found.setdefault(split, []).append(row)
+    if absent := {"train", "test"} - set(found):
+        raise DataError(
+            f"{path}: the column split never says {', '.join(sorted(absent))}",
+            expected="train and test, and validation where there is one",
+        )
+    return found
+
+
+def _buckets(rows: list[Row]) -> dict[int, int]:
+    """A number from 0 to 9 for each document, by the hash of its words."""
+    words: dict[int, list[str]] = {}
     for row in rows:
         words.setdefault(row["document"], []).extend(row["tokens"])
-    place = {}
-    for document, tokens in words.items():
-        bucket = hashlib.sha256(" ".join(tokens).encode()).digest()[0] * 10 // 256
-        place[document] = {8: "validation", 9: "test"}.get(bucket, "train")
-    split: dict[str, list[dict]] = {name: [] for name in SPLITS}
+    return {
+        document: hashlib.sha256(" ".join(tokens).encode()).digest()[0] * 10 // 256
+        for document, tokens in words.items()
+    }
+
+
+def _split_by_hash(rows: list[Row], path: Path) -> dict[str, list[Row]]:
+    """Put each document into a split by the hash of its words."""
+    buckets = _buckets(rows)
+    split: dict[str, list[Row]] = {name: [] for name in SPLITS}
     for row in rows:
-        split[place[row["document"]]].append(row)
+        split[{8: "validation", 9: "test"}.get(buckets[row["document"]], "train")].append(row)
     if empty := [name for name, found in split.items() if not found]:
         raise DataError(
-            f"{path}: its {len(words)} documents leave the splits {', '.join(empty)} empty",
+            f"{path}: its {len(buckets)} documents leave the splits {', '.join(empty)} empty",
             expected="more documents, or a folder with train, validation and test files",
         )
     return split
+
+
+def _hold_out(rows: list[Row], path: Path, changes: Counter[str]) -> dict[str, list[Row]]:
+    """Training and validation rows out of training rows: a tenth of the documents, by hash."""
+    buckets = _buckets(rows)
+    held = {document for document, bucket in buckets.items() if bucket == HELD_OUT}
+    if not held or len(held) == len(buckets):
+        raise DataError(
+            f"{path} has no validation file, and a tenth of its {len(buckets)} training documents "
+            "is none",
+            expected="some dozens of documents, or a validation file",
+        )
+    changes["validation_from_train"], changes["documents"] = len(held), len(buckets)
+    return {
+        "train": [row for row in rows if row["document"] not in held],
+        "validation": [row for row in rows if row["document"] in held],
+    }
 
 
 def _check_types(rows: list[dict], types: tuple[str, ...], split: str) -> None:
@@ -221,12 +245,29 @@ def _check_types(rows: list[dict], types: tuple[str, ...], split: str) -> None:
         )
 
 
-def _losses(rows: dict[str, list[dict]], rewritten: int) -> dict[str, Loss]:
-    """Tags that were rewritten, and test sentences that a model may have seen in training."""
-    losses = {}
-    if rewritten:
-        tags = sum(len(row["ner_tags"]) for split in rows.values() for row in split)
-        losses["rewritten_tags"] = Loss(count=rewritten, of=tags, note="tags rewritten to IOB2")
+def _losses(rows: dict[str, list[Row]], changes: Counter[str]) -> dict[str, Loss]:
+    """What was rewritten, moved or left out, and test sentences that stand in training too."""
+    tags = sum(len(row["ner_tags"]) for split in rows.values() for row in split)
+    schemes = [name.removeprefix("scheme ") for name in changes if name.startswith("scheme ")]
+    rewritten = "tags rewritten to IOB2" + (f" from {', '.join(schemes)}" if schemes else "")
+    notes = {
+        "rewritten_tags": (tags, rewritten),
+        "validation_from_train": (
+            changes["documents"],
+            "training documents made the validation split, by hash, as there was none",
+        ),
+        "widened": (changes["spans"], "entities widened to the whole words they touch"),
+        "overlapping": (
+            changes["spans"],
+            "entities without a word, or that overlap a longer one, left out",
+        ),
+        "recoded": (changes["lines"], "lines that are no UTF-8, read as Latin-1"),
+    }
+    losses = {
+        name: Loss(count=changes[name], of=of, note=note)
+        for name, (of, note) in notes.items()
+        if changes[name]
+    }
     seen = {tuple(row["tokens"]) for row in rows["train"]}
     losses["test_in_train"] = Loss(
         count=sum(tuple(row["tokens"]) in seen for row in rows["test"]),

@@ -78,21 +78,50 @@ def label_confusion(result: Result) -> Figure:
     grid_of_counts(axes, grid, rows, columns)
     axes.set(xlabel="predicted label", ylabel="gold label")
     axes.set_title(f"Labels, n = {pairs.total():,}")
-    return Figure(canvas, "Confusion of labels", _worst(grid, rows, columns))
-
-
-def _worst(grid: np.ndarray, rows: list[str], columns: list[str]) -> str:
-    wrong = grid.copy()
-    for place in range(len(rows)):
-        wrong[place, place] = 0
-    if not wrong.sum():
-        return "No item has a wrong label."
-    row, column = np.unravel_index(wrong.argmax(), wrong.shape)
-    count, total = int(wrong[row, column]), int(wrong.sum())
-    return (
-        f"The most frequent error is {rows[row]} taken for {columns[column]}: {count:,} of "
-        f"{total:,} errors ({count / total:.0%})."
+    every = Counter(
+        (gold[0], found[0]) for gold, found in zip(own["gold"], own["predicted"], strict=True)
     )
+    return Figure(canvas, "Confusion of labels", _worst(every) + _hidden(every, kept))
+
+
+def _worst(pairs: Counter[tuple[str, str]]) -> str:
+    """The most frequent error among all pairs of gold and predicted label, none folded."""
+    wrong = Counter({pair: count for pair, count in pairs.items() if pair[0] != pair[1]})
+    if not wrong:
+        return "No item has a wrong label."
+    named = {
+        (gold, found): f"no readable answer for {gold}"
+        if found == UNPARSED
+        else f"{gold} taken for {found}"
+        for gold, found in wrong
+    }
+    return most_frequent(Counter({named[pair]: count for pair, count in wrong.items()}))
+
+
+def _hidden(pairs: Counter[tuple[str, str]], kept: set[str]) -> str:
+    """How many errors lie in the cell that the labels without a row of their own share."""
+    hidden = sum(
+        count for pair, count in pairs.items() if pair[0] != pair[1] and not kept & set(pair)
+    )
+    if not hidden:
+        return ""
+    return f" {hidden:,} errors are between {OTHERS}, and so lie on the diagonal."
+
+
+def most_frequent(errors: Counter[str]) -> str:
+    """Say which error is the most frequent, or that several are; one at least is needed.
+
+    >>> most_frequent(Counter({"a taken for b": 3, "b taken for a": 1}))
+    'The most frequent error is a taken for b: 3 of 4 errors (75%).'
+    >>> most_frequent(Counter({"a taken for b": 1, "b taken for a": 1}))
+    'No error is the most frequent: 2 occur once each, of 2 errors.'
+    """
+    (first, most), *_ = errors.most_common(1)
+    total, equal = errors.total(), sum(count == most for count in errors.values())
+    if equal > 1:
+        times = "once" if most == 1 else f"{most:,} times"
+        return f"No error is the most frequent: {equal} occur {times} each, of {total:,} errors."
+    return f"The most frequent error is {first}: {most:,} of {total:,} errors ({most / total:.0%})."
 
 
 @styled

@@ -1,11 +1,13 @@
 """Charts of entities."""
 
 from collections import Counter
+from collections.abc import Collection
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from workbench.figures.canvas import Figure, forest, grid_of_counts, styled, with_intervals
+from workbench.figures.classes import most_frequent
 from workbench.iob import aligned, spans
 from workbench.result import Metric, Result
 
@@ -40,16 +42,18 @@ def _worst_confusion(pairs: Counter[tuple[str, str]]) -> str:
     wrong = Counter({pair: count for pair, count in pairs.items() if pair[0] != pair[1]})
     if not wrong:
         return "No entity has a wrong type, none is missed and none is spurious."
-    (gold, predicted), count = wrong.most_common(1)[0]
-    share = count / wrong.total()
-    if gold == NONE:
-        what = f"{predicted} where there is no entity"
-    else:
-        what = f"{gold} that is missed" if predicted == NONE else f"{gold} taken for {predicted}"
+    named = Counter({_said(*pair): count for pair, count in wrong.items()})
     return (
-        f"Entities that share a word are matched, whatever their boundaries. The most frequent "
-        f"error is {what}: {count:,} of {wrong.total():,} errors of type ({share:.0%})."
+        "Entities that share a word are matched, whatever their boundaries; an error is another "
+        f"type, a missed or a spurious entity. {most_frequent(named)}"
     )
+
+
+def _said(gold: str, predicted: str) -> str:
+    """An error of type in words."""
+    if gold == NONE:
+        return f"{predicted} where there is no entity"
+    return f"{gold} that is missed" if predicted == NONE else f"{gold} taken for {predicted}"
 
 
 @styled
@@ -62,14 +66,30 @@ def f1_by_type(result: Result) -> Figure:
         if name.startswith(prefix)
     }
     ordered = sorted(metrics.items(), key=lambda pair: pair[1].value, reverse=True)
-    both = [("all types", result.metrics["test/entity_f1"]), *ordered]
+    alone = result.metrics.get("test/entity_f1_sentence_alone")
+    both = [("all types", result.metrics["test/entity_f1"])]
+    both += [("all types, each sentence alone", alone)] if alone else []
+    both += ordered
     rows = {f"{name}  (n = {metric.n:,})": metric for name, metric in both}
     canvas = Canvas(figsize=(6.4, 0.5 * len(rows) + 1.2))
     axes = canvas.subplots()
     forest(axes, rows, mark=next(iter(rows)))
     axes.set(xlabel="entity F1, with 95 % interval")
     axes.set_title("Test entity F1 by type")
-    return Figure(canvas, "Test entity F1 by type with 95 % intervals", _spread(metrics))
+    caption = _spread(metrics) + _alone(result)
+    return Figure(canvas, "Test entity F1 by type with 95 % intervals", caption)
+
+
+def _alone(result: Result) -> str:
+    """What the other test sentences of a document add to reading each sentence alone."""
+    alone = result.metrics.get("test/entity_f1_sentence_alone")
+    gain = result.metrics.get("test/entity_f1_gain_of_document")
+    if not (alone and gain):
+        return ""
+    return (
+        f" Each sentence is read among the other test sentences of its document, which is "
+        f"transductive; read alone, F1 is {alone}, and the difference {gain:+}."
+    )
 
 
 @styled
@@ -78,18 +98,21 @@ def errors(result: Result) -> Figure:
     found = {row["kind"]: row for row in result.tables["errors"] if row["gain"]}
     ordered = sorted(found.values(), key=lambda row: row["gain"]["value"], reverse=True)
     rows = {f"{row['kind']}\n(n = {row['count']:,})": Metric(**row["gain"]) for row in ordered}
+    total = sum(row["count"] for row in result.tables["errors"])
     canvas = Canvas(figsize=(6.4, 0.55 * len(rows) + 1.2))
     axes = canvas.subplots()
     forest(axes, rows)
     axes.set(xlabel=f"gain in entity F1, were all of them mended{with_intervals(rows.values())}")
     axes.set_title("Errors by kind")
-    return Figure(canvas, "What each kind of error costs in entity F1", _costliest(ordered))
+    return Figure(canvas, "What each kind of error costs in entity F1", _costliest(ordered, total))
 
 
-def _costliest(rows: list[dict]) -> str:
-    total = sum(row["count"] for row in rows)
+def _costliest(rows: list[dict], total: int) -> str:
+    """Which kind of error costs most; `rows` have a gain, the largest first."""
     if not total:
         return "There are no errors."
+    if not rows:
+        return f"There are {total:,} errors; F1 has no value to gain on."
     worst = rows[0]
     return (
         f"Of {total:,} errors {worst['count']:,} ({worst['count'] / total:.0%}) are of the kind "
@@ -132,16 +155,28 @@ def _new_names(rows: list[dict]) -> str:
 
 
 def _spread(metrics: dict[str, Metric]) -> str:
-    """The easiest and the hardest type, and whether their intervals tell them apart."""
+    """The easiest and the hardest types, and whether their intervals tell them apart."""
     if len(metrics) < 2:
-        return "There is one type only."
-    ordered = sorted(metrics, key=lambda name: metrics[name].value)
-    low, high = metrics[ordered[0]], metrics[ordered[-1]]
-    order = (
-        f"{ordered[-1]} is easiest ({high.value:.3f}) and {ordered[0]} hardest ({low.value:.3f})"
+        return f"{next(iter(metrics), 'No type')} alone has a score."
+    values = [metric.value for metric in metrics.values()]
+    if min(values) == max(values):
+        return f"All {len(values)} types have the same F1, {values[0]:.3f}."
+    low, high = (
+        {name: metric for name, metric in metrics.items() if metric.value == value}
+        for value in (min(values), max(values))
     )
-    if low.high is None or high.low is None:
+    order = (
+        f"{' and '.join(high)} {_is(high)} easiest ({max(values):.3f}) and {' and '.join(low)} "
+        f"{'' if len(low) == 1 else 'are '}hardest ({min(values):.3f})"
+    )
+    tops = [metric.high for metric in low.values() if metric.high is not None]
+    bottoms = [metric.low for metric in high.values() if metric.low is not None]
+    if (len(tops), len(bottoms)) != (len(low), len(high)):
         return f"{order}; without intervals the order may be chance."
-    if low.high < high.low:
+    if max(tops) < min(bottoms):
         return f"{order}; their intervals do not overlap."
     return f"{order}; their intervals overlap, so the order may be chance."
+
+
+def _is(names: Collection[str]) -> str:
+    return "is" if len(names) == 1 else "are"

@@ -84,7 +84,8 @@ def disputed_texts(result: Result) -> Html:
     text = f"{found['count']:,} of {found['n']:,} test texts have a label that is disputed"
     if pairs := found["pairs"]:
         gold, held, count = pairs[0]
-        text += f", most often {held} for {gold} ({count:,})"
+        often = "such as" if [pair[2] for pair in pairs].count(count) > 1 else "most often"
+        text += f", {often} {held} for {gold} ({count:,})"
     text += (
         ". Some are the method's own errors: read them before you call a label wrong. A label is "
         "disputed where another is at least as probable as it is, on average, of the texts that "

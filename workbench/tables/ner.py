@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.iob import Span, spans
 from workbench.result import Result
@@ -10,6 +10,9 @@ from workbench.tables.html import Html, note, table
 
 if TYPE_CHECKING:
     import pandas
+
+ROUNDED = 0.0015
+"""Most by which an average of numbers rounded to three places may be off, itself rounded."""
 
 
 def token_report(result: Result) -> Html:
@@ -34,8 +37,34 @@ def token_report(result: Result) -> Html:
         " average) and macro F1 stand with theirs among the scores."
     )
     if reference:
-        text += f" Reference: {reference['title']}. {reference['footnote']}"
+        text += f" Reference: {reference['title']}. {reference['footnote']} {_doubt(reference)}"
     return Html(table(heads, rows, rule_before="micro avg") + note(text))
+
+
+def averages(rows: dict[str, list[float]]) -> dict[str, float]:
+    """F1 averages that follow from the rows of a token report: precision, recall, F1, support.
+
+    The micro average, over all labels, is the fraction of tokens that are right: recalls weighted
+    by support.
+    """
+    labels = [row for name, row in rows.items() if not name.endswith(" avg")]
+    support = sum(row[3] for row in labels)
+    return {
+        "micro avg": sum(row[1] * row[3] for row in labels) / support,
+        "macro avg": sum(row[2] for row in labels) / len(labels),
+        "weighted avg": sum(row[2] * row[3] for row in labels) / support,
+    }
+
+
+def _doubt(reference: dict[str, Any]) -> str:
+    """Which averages of a published table do not follow from its own rows, rounding allowed for."""
+    rows = reference["rows"]
+    wrong = [
+        f"its {name} F1 is {rows[name][2]:.3f}, by its rows {value:.3f}"
+        for name, value in averages(rows).items()
+        if name in rows and abs(rows[name][2] - value) > ROUNDED
+    ]
+    return f"The table contradicts itself: {'; '.join(wrong)}." if wrong else ""
 
 
 def worst_sentences(result: Result, *, count: int = 20) -> Html:
@@ -47,6 +76,8 @@ def worst_sentences(result: Result, *, count: int = 20) -> Html:
     known = bool(items["loss"].notna().all())
     total = items["loss"] * items["input"].map(len) if known else _wrong(items)
     parts = []
+    if not known:
+        total = total[total > 0]
     for index in total.sort_values(ascending=False, kind="stable").index[:count]:
         row = items.loc[index]
         gold, predicted = spans(row["gold"]), spans(row["predicted"])
@@ -56,7 +87,11 @@ def worst_sentences(result: Result, *, count: int = 20) -> Html:
             f'<span class="wb-role">gold</span>{_marked(row["input"], gold, predicted)}<br>'
             f'<span class="wb-role">predicted</span>{_marked(row["input"], predicted, gold)}</li>'
         )
-    legend = note("Blue: gold and prediction agree; orange: only one of them has this entity.")
+    legend = note(
+        "Blue: gold and prediction agree; orange: only one of them has this entity."
+        if parts
+        else "No sentence has an entity that is wrong or missed."
+    )
     return Html(f'{legend}<ol class="wb-sentences">{"".join(parts)}</ol>')
 
 

@@ -24,7 +24,7 @@ PER = 1000
 def written_names(result: Result) -> Html:
     """What became of the answers and of each string in them: counts, and examples of each."""
     found = {name: result.tables["outcomes"].get(name) for name in OUTCOMES}
-    answers = result.metrics["test/entity_f1_dropped_wrong"], result.tables["asking"]["sentences"]
+    answers = result.tables["asking"]["sentences"]
     strings = sum(
         row["count"]
         for name, row in found.items()
@@ -32,7 +32,7 @@ def written_names(result: Result) -> Html:
     )
     rows = []
     for name, said in OUTCOMES.items():
-        of, what = (answers[1], "answers") if name in {"unparsed", "cut"} else (strings, "strings")
+        of, what = (answers, "answers") if name in {"unparsed", "cut"} else (strings, "strings")
         count = (found[name] or {"count": 0})["count"]
         share = f" ({count / of:.1%})" if of else ""
         rows.append([said, f"{count:,} of {of:,} {what}{share}"])
@@ -45,8 +45,10 @@ def written_names(result: Result) -> Html:
         for each in (row or {"examples": []})["examples"]
     ]
     text = (
-        "Strings in the last four rows give no entity, so precision knows nothing of them; were "
-        f"each counted as a wrong entity, entity F1 would be {answers[0]}. Below are examples."
+        "Strings in the last four rows have no place in the sentence: each counts as a wrong "
+        f"entity in the entity F1 of {result.metrics['test/entity_f1']}. Left out, as if they had "
+        f"not been written, it would be {result.metrics['test/entity_f1_placed_only']}. "
+        "Below are examples of what went wrong, if anything did."
     )
     body = table(["what became of it", "times"], rows) + note(text)
     return Html(f'{body}<ol class="wb-sentences">{"".join(examples)}</ol>')

@@ -146,7 +146,9 @@ USE = {
     "words": """A word's label is that of its first piece. `token_type_ids` say each piece's letter
 case, where `casing` in `workbench.json` is true: 0 no letters and special tokens, 1 lower,
 2 Capitalised, 3 one capital letter, 4 UPPER, 5 miXed. Without them capitals are not seen.
-`workbench predict` does both, and gives the best valid tag sequence; with `views` among the
+`workbench predict` does both, cuts raw text into words as `workbench/data/words.py` says, takes
+words as they are from a `.conll` file or a column `tokens`, and gives the best valid tag sequence;
+with `views` among the
 `extras` of that file it reads windows of three sizes, with `consistency` it lets a word's readings
 within a document agree more; `steps` in it are scores of going from one tag to the next, of which
 plain transformers does not know.""",

@@ -19,8 +19,8 @@ BOTH = {
 }
 TAGGER = {
     "casing": "tell an uncased encoder each word's letter case",
-    "consistency": "let the readings of a word within a document agree more",
-    "views": "read every sentence in windows of three sizes, and take the mean",
+    "consistency": "let the readings of a word within a document agree more (transductive)",
+    "views": "read sentences in windows of three sizes, and take the mean (transductive)",
     "masking": "hide some training words, so that those around them have to tell",
     "fast_head": "let what was not pretrained learn five times as fast",
     "layer_decay": "let lower layers learn more slowly",

@@ -22,6 +22,14 @@ SMOKE: dict[str, object] = {"dataset": "tiny_ner", "epochs": 1}
 """Overrides for tests: the real encoder on the project's own few sentences."""
 
 
+HEADLINE = (
+    "test/entity_f1",
+    "test/entity_f1_sentence_alone",
+    "test/token_accuracy",
+    "validation/entity_f1",
+)
+
+
 class Config(BaseConfig):
     """Parameters of a named-entity run."""
 
@@ -92,6 +100,7 @@ def run(config: Config, model: "Encoder", data: "NerData") -> Result:
     log = Log(config.directory)
     fit, validated = ner_tagger.train(config, tagger, data, log)
     tested = ner_tagger.predict(tagger, data, "test", config)
+    alone = ner_tagger.tags_alone(tagger, data, "test", config)
     transferred = ner_transfer.scores(tagger, data, tested.tags, other, config)
     tables = ner_scores.tables(data, tested.tags) | {"best_epoch": fit.best_epoch}
     tables |= ner_errors.study(data, tested.tags, tested.sureness)
@@ -103,10 +112,11 @@ def run(config: Config, model: "Encoder", data: "NerData") -> Result:
         sources={kind: source.record() for kind, source in sources.items()},
         metrics={
             **ner_scores.metrics(data, "test", tested.tags, tested.argmax),
+            **ner_scores.alone(data, "test", tested.tags, alone),
             **ner_scores.metrics(data, "validation", validated.tags, validated.argmax),
             **transferred.metrics,
         },
-        headline=("test/entity_f1", "test/token_accuracy", "validation/entity_f1"),
+        headline=HEADLINE,
         baselines={
             "majority": ner_scores.majority(data),
             "lexicon": ner_scores.lexicon(data),

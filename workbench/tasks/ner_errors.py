@@ -14,12 +14,16 @@ from workbench.metrics import Tags
 from workbench.statistics import Counts, Statistic, measure
 from workbench.tasks.ner_scores import drawn
 
+ELSEWHERE = "not in the sentence"
+NOWHERE = (-1, -1)
+"""First word and end of an entity that has no place."""
 MENDED = {
     "type": (1, 0, 0),
     "boundary": (1, 0, 0),
     "type and boundary": (1, 0, 0),
     "missed": (1, 1, 0),
     "spurious": (0, -1, 0),
+    ELSEWHERE: (0, -1, 0),
 }
 """Kind of error -> what mending one adds to the counts of (correct, predicted, gold) entities."""
 SURE = 0.99
@@ -32,12 +36,16 @@ Part = Callable[[int, Span], str]
 
 
 def study(
-    data: NerData, predicted: Tags, sureness: Sequence[Sequence[float]] | None = None
+    data: NerData,
+    predicted: Tags,
+    sureness: Sequence[Sequence[float]] | None = None,
+    unplaced: Sequence[Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Errors on the test split by kind, F1 by part of it, and labels in dispute.
 
     `sureness` is the probability of each chosen tag, a list a sentence; without it no label is in
-    dispute.
+    dispute. `unplaced` are of each sentence the types of entities that were named but have no
+    place in it: an error of their own kind, in no part.
     """
     pairs = [
         (sentence, *pair)
@@ -46,7 +54,15 @@ def study(
         )
         for pair in aligned(*map(spans, tags))
     ]
-    found: dict[str, Any] = {"errors": _by_kind(data, pairs), "parts": _by_part(data, pairs)}
+    named = [
+        (sentence, None, (kind, *NOWHERE))
+        for sentence, kinds in enumerate(unplaced or [])
+        for kind in kinds
+    ]
+    errors = _by_kind(data, [*pairs, *named])
+    if unplaced is None:
+        errors = [row for row in errors if row["kind"] != ELSEWHERE]
+    found: dict[str, Any] = {"errors": errors, "parts": _by_part(data, pairs)}
     return found if sureness is None else found | {"disputed": _disputed(pairs, sureness)}
 
 
@@ -84,7 +100,9 @@ def _error(pair: Pair) -> str | None:
     """The kind of error of a pair; None where there is none."""
     _, gold, found = pair
     if gold is None or found is None:
-        return "missed" if found is None else "spurious"
+        if found is None:
+            return "missed"
+        return ELSEWHERE if found[1:] == NOWHERE else "spurious"
     if gold[1:] == found[1:]:
         return None if gold == found else "type"
     return "boundary" if gold[0] == found[0] else "type and boundary"

@@ -5,15 +5,17 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas
 import yaml
 from datasets import DatasetDict
+from numpy.typing import NDArray
 
 from workbench import metrics as m
 from workbench import paths
 from workbench.data.ner import NerData
 from workbench.result import ITEM_COLUMNS, Metric
-from workbench.statistics import MIN_CLUSTERS, Counts, Statistic, measure
+from workbench.statistics import MIN_CLUSTERS, Counts, Statistic, difference, measure
 
 Predicted = Sequence[Sequence[str]]
 PREDICTED, GOLD = 1, 2
@@ -23,16 +25,22 @@ REFERENCES = paths.PACKAGE / "tasks" / "ner_references.yaml"
 
 
 def metrics(
-    data: NerData, split: str, predicted: Predicted, argmax: Predicted | None = None
+    data: NerData,
+    split: str,
+    predicted: Predicted,
+    argmax: Predicted | None = None,
+    unplaced: Predicted | None = None,
 ) -> dict[str, Metric]:
     """All metrics of a split, each with an interval.
 
     `predicted` are valid IOB2 tags. `argmax` are a classifier's best tag of each word by itself,
-    which need not be valid: they are read strictly and leniently.
+    which need not be valid: they are read strictly and leniently. `unplaced` are of each sentence
+    the types of entities that were named but have no place in it: each is a false positive.
     """
     gold = list(data.splits[split]["ner_tags"])
     clusters, unit = drawn(data, split)
     entities = m.entity_counts(gold, predicted, clusters, data.types)
+    entities[..., PREDICTED] += _counted(unplaced or [[]] * len(gold), clusters, data.types)
     tokens = m.token_counts(gold, predicted, clusters, data.labels)
     found = {
         "entity_f1": _metric(entities.sum(axis=1), m.f1, unit),
@@ -47,6 +55,42 @@ def metrics(
         found[f"entity_f1_argmax_{reading}"] = _metric(counts.sum(axis=1), m.f1, unit)
     for column, kind in enumerate(data.types):
         found[f"entity_f1/{kind}"] = _metric(entities[:, column], m.f1, unit)
+    return {f"{split}/{name}": metric for name, metric in found.items() if metric}
+
+
+def _counted(
+    named: Predicted, clusters: Sequence[int], types: Sequence[str]
+) -> NDArray[np.float64]:
+    """How often each type is named in each cluster: [clusters, types]."""
+    rows = {cluster: row for row, cluster in enumerate(dict.fromkeys(clusters))}
+    counts = np.zeros((len(rows), len(types)))
+    for cluster, kinds in zip(clusters, named, strict=True):
+        for kind in kinds:
+            counts[rows[cluster], types.index(kind)] += 1
+    return counts
+
+
+def alone(data: NerData, split: str, predicted: Predicted, alone: Predicted) -> dict[str, Metric]:
+    """Entity F1 where each sentence is read alone, and what the rest of the split adds to it.
+
+    `predicted` are read among their document's other sentences, which are test sentences too:
+    that is transductive. The difference is paired, over the same clusters.
+    """
+    gold = list(data.splits[split]["ner_tags"])
+    clusters, unit = drawn(data, split)
+    both = np.stack(
+        [
+            m.entity_counts(gold, tags, clusters, data.types).sum(axis=1)
+            for tags in (predicted, alone)
+        ],
+        axis=1,
+    )
+    found = {
+        "entity_f1_sentence_alone": _metric(both[:, 1], m.f1, unit),
+        "entity_f1_gain_of_document": difference(
+            both, m.f1, n=int(both[:, 0, GOLD].sum()), clusters=unit
+        ),
+    }
     return {f"{split}/{name}": metric for name, metric in found.items() if metric}
 
 

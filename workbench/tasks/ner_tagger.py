@@ -65,6 +65,24 @@ def scored(
     )
 
 
+def tags_alone(tagger: TokenClassifier, data: NerData, split: str, config: Config) -> Tags:
+    """Return the best valid tags of a split where each sentence is read by itself, in one pass.
+
+    No neighbours, no other window sizes, no document for predictions to agree over: what the
+    tagger says where a sentence is all that it is given.
+    """
+    sentences = list(data.splits[split]["tokens"])
+    scores = tag_scores(
+        tagger,
+        sentences,
+        range(len(sentences)),
+        window_pieces=config.window_pieces,
+        dtype=dtype(config, tagger.encoder),
+        progress=f"scoring {split} of {data.source.name}, each sentence alone",
+    )
+    return [iob.decode(score, tagger.labels) for score in scores]
+
+
 def _logs(
     scores: Sequence[NDArray[np.float32]], tags: Tags, labels: Sequence[str]
 ) -> list[NDArray[np.float32]]:

@@ -4,7 +4,6 @@ Nothing is cut: a long text is read in windows.
 """
 
 import itertools
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from workbench import iob, machine
 from workbench.config import names
+from workbench.data.words import words as cut
 from workbench.errors import ParameterError
 from workbench.machine import autocast
 from workbench.models.encoder import TokenClassifier
@@ -24,18 +24,26 @@ from workbench.result import Result
 from workbench.tasks import exported
 from workbench.tasks.tagging import EVALUATION_PIECES, tag_scores
 
-WORD = re.compile(r"(?:[^\W\d_]\.){2,}|\d+(?:[.,:/-]\d+)*|\w+(?:-\w+)*|'s\b|\S")
-"""A word as CoNLL parts them: initials with their stops, numbers, hyphenated words, else signs."""
+Places = Sequence[tuple[int, int]]
+"""Start and end of each word of a text, in characters, the end not included."""
 
 
 def predict(
-    directory: Path, texts: Sequence[str], *, consecutive: bool = True
+    directory: Path,
+    texts: Sequence[str],
+    *,
+    consecutive: bool = True,
+    words: Sequence[Sequence[str]] | None = None,
+    documents: Sequence[int] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """What the model kept in a run's directory says of each text, in order.
 
     Of a tagger: `entities`, each with `start` and `end` (characters, end not included), `type`,
-    `text` and `probability`, the least of its words'. Consecutive texts are one document,
-    until one without a word ends it: its sentences are each other's context.
+    `text` and `probability`, the least of its words'. Raw text is cut into words by
+    `workbench.data.words`; words that are given are taken as they are, joined by spaces in
+    `texts`, and come back as `words` with their IOB2 `tags`. Consecutive texts are one document,
+    until one without a word ends it: its sentences are each other's context. `documents` are the
+    numbers of other documents.
     Of a classifier: `label` and `probabilities`; None of a text without any word piece. Raises
     ParameterError for a run that kept no model, IntegrityError for a damaged one.
     """
@@ -49,44 +57,72 @@ def predict(
         )
     model, settings = exported.load(directory / exported.FOLDER, files)
     model.to(machine.device())
-    if isinstance(model, TokenClassifier):
-        return _entities(model, texts, settings, consecutive=consecutive)
-    return _labels(model, texts, settings)
+    if isinstance(model, TextClassifier):
+        return _labels(model, texts, settings)
+    places = [_joined(given) for given in words] if words else [cut(text) for text in texts]
+    full = [row for row, found in enumerate(places) if found]
+    if documents is not None:
+        numbers = [documents[row] for row in full]
+    else:
+        numbers = _documents(places) if consecutive else full
+    tagged = _tagged(model, texts, places, settings, numbers)
+    return _with_words(tagged, words) if words else (answer for _, answer in tagged)
 
 
-def _entities(
-    model: TokenClassifier, texts: Sequence[str], settings: dict[str, Any], *, consecutive: bool
+def _joined(words: Sequence[str]) -> list[tuple[int, int]]:
+    """The places of words in the text that they make, joined by spaces."""
+    ends = list(itertools.accumulate((len(word) + 1 for word in words), initial=0))
+    return [(end, end + len(word)) for end, word in zip(ends, words, strict=False)]
+
+
+def _with_words(
+    tagged: Iterator[tuple[list[str], dict[str, Any]]], words: Sequence[Sequence[str]]
 ) -> Iterator[dict[str, Any]]:
-    found = [list(WORD.finditer(text)) for text in texts]
-    full = [row for row, words in enumerate(found) if words]
+    for given, (tags, answer) in zip(words, tagged, strict=True):
+        yield {"text": answer["text"], "words": list(given), "tags": tags, **answer}
+
+
+def _tagged(
+    model: TokenClassifier,
+    texts: Sequence[str],
+    places: Sequence[Places],
+    settings: dict[str, Any],
+    documents: Sequence[int],
+) -> Iterator[tuple[list[str], dict[str, Any]]]:
+    """IOB2 tags of each text, and what is answered; `documents` of the texts that have words."""
+    full = [row for row, found in enumerate(places) if found]
     scores = tag_scores(
         model,
-        [[word.group() for word in found[row]] for row in full],
-        _documents(found) if consecutive else full,
+        [[texts[row][start:end] for start, end in places[row]] for row in full],
+        documents,
         window_pieces=settings["window_pieces"],
         dtype=machine.precision("auto", model.encoder.device),
         extras=names(settings.get("extras", "")),
     )
     by_row = dict(zip(full, scores, strict=True))
     for row, text in enumerate(texts):
-        entities = _spans(model.labels, text, found[row], by_row[row]) if row in by_row else []
-        yield {"text": text, "entities": entities}
+        tags = iob.decode(by_row[row], model.labels) if row in by_row else []
+        entities = _spans(model.labels, text, places[row], tags, by_row[row]) if tags else []
+        yield tags, {"text": text, "entities": entities}
 
 
-def _documents(found: Sequence[Sequence[re.Match[str]]]) -> list[int]:
+def _documents(places: Sequence[Places]) -> list[int]:
     """The document of each text that has words, from 0: texts without any lie between them."""
-    ends = itertools.accumulate(not words for words in found)
-    return [ended for ended, words in zip(ends, found, strict=True) if words]
+    ends = itertools.accumulate(not words for words in places)
+    return [ended for ended, words in zip(ends, places, strict=True) if words]
 
 
 def _spans(
-    labels: Sequence[str], text: str, words: Sequence[re.Match[str]], scores: NDArray[np.float32]
+    labels: Sequence[str],
+    text: str,
+    places: Places,
+    tags: Sequence[str],
+    scores: NDArray[np.float32],
 ) -> list[dict[str, Any]]:
-    tags = iob.decode(scores, labels)
     chosen = np.exp([row[labels.index(tag)] for row, tag in zip(scores, tags, strict=True)])
     entities = []
     for kind, first, end in sorted(iob.spans(tags), key=lambda span: span[1]):
-        start, stop = words[first].start(), words[end - 1].end()
+        start, stop = places[first][0], places[end - 1][1]
         place = {"start": start, "end": stop, "type": kind, "text": text[start:stop]}
         entities.append(place | {"probability": round(float(chosen[first:end].min()), 4)})
     return entities

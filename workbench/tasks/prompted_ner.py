@@ -108,7 +108,7 @@ def run(config: Config, model: Models, data: "NerData") -> Result:
     read = prompted_ner_scores.read(model.decoder, asked, answers, sample)
     names = ner_scores.names(sample, "test", places)
     prompted_ner_scores.keep(config.directory, names, asked, read)
-    tags = [reading.tags for reading in read]
+    tags, unplaced = [each.tags for each in read], [each.unplaced for each in read]
     scored = prompted_ner_scores.scores(sample, asked, read)
     lost = prompted_ner_scores.losses(config, model.decoder, data, sample, asked, read)
     sources = {"model": model.decoder.source, "dataset": data.source}
@@ -119,8 +119,8 @@ def run(config: Config, model: Models, data: "NerData") -> Result:
         parameters=config.model_dump(mode="json"),
         sources={kind: source.record() for kind, source in sources.items()},
         method=METHOD,
-        metrics=ner_scores.metrics(sample, "test", tags) | scored.metrics,
-        headline=("test/entity_f1", "test/token_accuracy", "test/unparsed"),
+        metrics=ner_scores.metrics(sample, "test", tags, unplaced=unplaced) | scored.metrics,
+        headline=("test/entity_f1", "test/entity_f1_placed_only", "test/unparsed"),
         baselines=scored.baselines,
         comparisons=scored.comparisons,
         losses={**data.losses, **lost},
@@ -128,7 +128,7 @@ def run(config: Config, model: Models, data: "NerData") -> Result:
         environment=machine.environment(),
         tables={
             **ner_scores.tables(sample, tags, reference=False),
-            **ner_errors.study(sample, tags),
+            **ner_errors.study(sample, tags, unplaced=unplaced),
             **prompted_ner_scores.tables(names, asked, read),
             "asking": prompted_ner_scores.asking(model.decoder, asked, read, times),
         },

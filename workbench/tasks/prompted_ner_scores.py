@@ -50,6 +50,11 @@ class Read:
     """Of all that was written."""
 
     @property
+    def unplaced(self) -> list[str]:
+        """Types of the written entities that have no place in the sentence."""
+        return [fate.written.kind for fate in self.fates if fate.span is None]
+
+    @property
     def tags(self) -> list[str]:
         """IOB2 tags of the sentence."""
         return ner_answers.tags_of(self.fates, len(self.words))
@@ -90,25 +95,26 @@ def read(model: CausalLM, asked: Asked, answers: Sequence[Written], data: NerDat
 
 
 def scores(data: NerData, asked: Asked, read: Sequence[Read]) -> Scored:
-    """Views of the same answers, and paired differences from the baselines.
+    """Other views of the same answers, and paired differences from the baselines.
 
-    `any_type` leaves the types aside; `dropped_wrong` counts each string that could not be placed
-    as a wrong entity, as precision otherwise knows nothing of it.
+    Entity F1 counts each string that could not be placed as a wrong entity; `placed_only` leaves
+    such strings out, as if they had not been written. `any_type` leaves the types aside.
     """
     gold, tags = list(data.splits["test"]["ner_tags"]), [each.tags for each in read]
     clusters, unit = ner_scores.drawn(data, "test")
-    own = _entities(data, tags)
+    placed = _entities(data, tags)
     untyped = m.entity_counts(_untyped(gold), _untyped(tags), clusters, [ANY])[:, 0]
-    dropped = own.copy()
+    dropped = np.zeros_like(placed)
     places = {cluster: row for row, cluster in enumerate(dict.fromkeys(clusters))}
     answered = np.zeros((len(places), 2))
     for cluster, each in zip(clusters, read, strict=True):
-        dropped[places[cluster], 1] += sum(fate.span is None for fate in each.fates)
+        dropped[places[cluster], 1] += len(each.unplaced)
         answered[places[cluster]] += [bool(each.problem), 1]
+    own = placed + dropped
     n = int(own[:, 2].sum())
     found = {
-        "entity_f1_any_type": measure(untyped, m.f1, n=n, clusters=unit),
-        "entity_f1_dropped_wrong": measure(dropped, m.f1, n=n, clusters=unit),
+        "entity_f1_placed_only": measure(placed, m.f1, n=n, clusters=unit),
+        "entity_f1_any_type": measure(untyped + dropped, m.f1, n=n, clusters=unit),
         "unparsed": measure(
             answered, lambda sums: sums[..., 0] / sums[..., 1], n=len(read), clusters=unit
         ),

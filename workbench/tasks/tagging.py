@@ -30,8 +30,9 @@ def tag_scores(
     """Log-probabilities [words, labels] of each sentence, read among its document's neighbours.
 
     Of the extras, "views" reads in windows of several sizes and takes the mean, and "consistency"
-    draws the readings of a word within a document together. `progress` names on screen what is
-    scored. Raises RuntimeError if any word was left without.
+    draws the readings of a word within a document together. Both, and any window of more than one
+    sentence, are transductive: a sentence's scores depend on the others given. `progress` names on
+    screen what is scored. Raises RuntimeError if any word was left without.
     """
     segments = tagger.encoder.segments(list(sentences), list(documents))
     thirds = VIEWS if "views" in extras else (3,)
