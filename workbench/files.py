@@ -24,9 +24,9 @@ def strict_json(text: str) -> Any:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text in one step."""
+    r"""Write UTF-8 text in one step; half a character, which it can't hold, as `\ud800`."""
     with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 @contextlib.contextmanager

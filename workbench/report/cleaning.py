@@ -1,6 +1,9 @@
 """What may stand in a page: markup that can neither run nor fetch, text that can't steer it."""
 
+import os
 import re
+from functools import cache
+from pathlib import Path
 
 import nh3
 
@@ -61,3 +64,19 @@ def visible(text: str) -> str:
     a\u001b[2J\u202e b
     """
     return STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def without_home(text: str) -> str:
+    """The text with `~` in place of the user's home, which tells who that is."""
+    pattern = _home(str(Path.home()), os.path.realpath(Path.home()))
+    return pattern.sub("~", text) if pattern else text
+
+
+@cache
+def _home(*folders: str) -> re.Pattern[str] | None:
+    """A pattern for any of the folders as a whole path or as its beginning; None for `/`."""
+    names = {re.escape(folder) for folder in folders if len(folder) > 1}
+    if not names:
+        return None
+    before = r"(?<![\w.~-])(?<![\w.~-]/)"  # it is no part of another path, but of file:///home/x
+    return re.compile(f"{before}(?:{'|'.join(sorted(names, reverse=True))})(?![\\w-]|\\.\\w)")
