@@ -2,7 +2,9 @@
 
 import os
 import re
+from collections import Counter
 from functools import cache
+from html import escape
 from pathlib import Path
 
 import nh3
@@ -21,6 +23,16 @@ ATTRIBUTES = {
     "ol": {"start"},
 }
 WITH_ANCHORS = ATTRIBUTES | {heading: {"id"} for heading in HEADINGS}
+MAX_SOURCE = 20_000
+"""Characters shown of markup that is shown as its source."""
+MAX_OPEN = 500
+"""Elements that may be open at once: the time that a parser needs grows with their square."""
+OPTIONAL_END = set(
+    "area base br col colgroup dd dt embed hr img input li link meta option p param rb rp rt source"
+    " tbody td tfoot th thead tr track wbr".split()
+)
+"""Elements that need no end tag, so that they are not open for long."""
+EDGE = re.compile(r"<(/?)([A-Za-z][^\s/>]*)")
 # Control characters, changes of direction, and halves of a character that no file can hold.
 STEERING = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -31,10 +43,14 @@ def clean(html: str, *, anchors: bool = False) -> str:
     """Keep headings, text, tables, links and embedded PNG images; drop everything that can run.
 
     A wide table gets a box to scroll in. With `anchors`, headings keep the ids that links lead to.
+    Markup with more than MAX_OPEN elements open at once is shown as its source.
 
     >>> clean('<p onclick="x()">a<script>x()</script><a href="javascript:x()">b</a></p>')
     '<p>a<a rel="noopener noreferrer">b</a></p>'
     """
+    if most_open(html) > MAX_OPEN:
+        note = f"Shown as its source, as more than {MAX_OPEN} elements are open at once:"
+        return f"<p>{note}</p><pre>{escape(visible(html[:MAX_SOURCE]))}</pre>"
     cleaned = nh3.clean(
         visible(html),
         tags=TAGS,
@@ -45,6 +61,28 @@ def clean(html: str, *, anchors: bool = False) -> str:
     )
     boxed = cleaned.replace("<table", '<div class="scroll"><table')
     return boxed.replace("</table>", "</table></div>")
+
+
+def most_open(html: str) -> int:
+    """How many elements of a markup are open at once, at most.
+
+    >>> most_open("<p><b>a</b><i>b</i><ul><li><b>c</b></ul>")
+    2
+    """
+    count = most = 0
+    each: Counter[str] = Counter()
+    for end, tag in EDGE.findall(html):
+        name = tag.lower()
+        if name in OPTIONAL_END:
+            continue
+        if not end:
+            each[name] += 1
+            count += 1
+            most = max(most, count)
+        elif each[name]:
+            each[name] -= 1
+            count -= 1
+    return most
 
 
 def _allowed(_tag: str, attribute: str, value: str) -> str | None:
