@@ -50,13 +50,11 @@ def join(model: "nn.Module") -> None:
         place = next(model.parameters()).device
         if place.type == "cuda":
             torch.cuda.set_device(place)
-        path = os.environ.get(STORE)
-        distributed.init_process_group(
-            "nccl" if place.type == "cuda" else "gloo",
-            store=distributed.FileStore(path, count()) if path else None,
-            rank=rank(),
-            world_size=count(),
-        )
+        meeting: dict[str, Any] = {}
+        if path := os.environ.get(STORE):
+            store = distributed.FileStore(path, count())
+            meeting = {"store": store, "rank": rank(), "world_size": count()}
+        distributed.init_process_group("nccl" if place.type == "cuda" else "gloo", **meeting)
         atexit.register(distributed.destroy_process_group)
     with torch.no_grad():
         for tensor in model.state_dict().values():
