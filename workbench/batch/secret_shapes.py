@@ -70,7 +70,8 @@ KEY_EDGE = re.compile(
 )
 KEY_BODY = re.compile(
     r"(?:(?:\s|\\[nrt])*+[A-Z][\w-]{2,30}: [^\n\\]{0,100}){0,8}+"  # headers
-    r"(?:(?:\s|\\[nrt])*+[A-Za-z0-9+/=]{16,}+)*+(?:(?:\s|\\[nrt])*+[A-Za-z0-9+/]{1,15}={0,2})?"
+    r"(?:(?:(?:\s|\\[nrt])*+[A-Za-z0-9+/=]{16,}+)++"
+    r"(?:(?:\s|\\[nrt])*+[A-Za-z0-9+/]{1,15}={1,2})?)?"
 )
 """Lines of a key whose end is missing or too far away."""
 MAX_KEY = 65_536
