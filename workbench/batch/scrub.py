@@ -57,12 +57,14 @@ class Scrubber:
 
     def parts(self, texts: Sequence[str]) -> list[str]:
         """Texts that follow each other without secrets, also those that lie across two of them."""
-        whole, cleaned, stop = "".join(texts), [], 0
+        whole = "".join(texts)
         spans = self._spans(whole)
-        number = 0
+        cleaned: list[str] = []
+        number = stop = 0
         for text in texts:
             start, stop = stop, stop + len(text)
-            kept, place = [], start
+            kept: list[str] = []
+            place = start
             while number < len(spans) and spans[number][0] < stop:
                 begin, end = spans[number]
                 if begin >= start:

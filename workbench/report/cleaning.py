@@ -49,7 +49,8 @@ def clean(html: str, *, anchors: bool = False) -> str:
     '<p>a<a rel="noopener noreferrer">b</a></p>'
     """
     if most_open(html) > MAX_OPEN:
-        note = f"Shown as its source, as more than {MAX_OPEN} elements are open at once:"
+        note = f"Its source, up to {MAX_SOURCE:,} characters, as"
+        note += f" more than {MAX_OPEN} elements are open at once:"
         return f"<p>{note}</p><pre>{escape(visible(html[:MAX_SOURCE]))}</pre>"
     cleaned = nh3.clean(
         visible(html),

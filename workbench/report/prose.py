@@ -53,7 +53,7 @@ def markdown(text: str, *, anchors: bool = False) -> str:
     '<p>It costs $5 and $6, or <code>$x$</code>.</p>\n'
     """
     if len(text) > MAX_MARKDOWN:
-        note = f"Shown as its source, being longer than {MAX_MARKDOWN:,} characters:"
+        note = f"Its source, up to {MAX_MARKDOWN:,} characters, being longer than that:"
         return f"<p>{note}</p><pre>{escape(visible(text[:MAX_MARKDOWN]))}</pre>"
     renderer = _Renderer()
     html = MarkdownWithMath(
