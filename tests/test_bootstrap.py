@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -109,8 +110,9 @@ def index(project, monkeypatch):
         f"torch==2.13.0 ; python_full_version >= '3.11' \\\n    --hash=sha256:{'0' * 64} \\\n"
         f"    --hash=sha256:{torch}\n"
     )
-    for name in ("PIP_CONFIG_FILE", "PIP_CONSTRAINT", "PIP_EXTRA_INDEX_URL"):
+    for name in ("PIP_CONSTRAINT", "PIP_EXTRA_INDEX_URL"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     subprocess.run([sys.executable, "-m", "venv", str(project / ".venv")], check=True)
