@@ -236,6 +236,13 @@ def long_run(reports, tmp_path, until_training):
     return process, until_training(process, 1)
 
 
+def listening(processes) -> set[str]:
+    """Addresses on which they, and what they have started, listen."""
+    tree = {each for one in processes for each in (one, *one.children(recursive=True))}
+    sockets = [socket for one in tree for socket in one.net_connections()]
+    return {socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN}
+
+
 @pytest.mark.long
 def test_process_that_dies_ends_the_others(long_run, reports):
     process, started = long_run
@@ -253,8 +260,14 @@ def test_process_that_dies_ends_the_others(long_run, reports):
 @pytest.mark.parametrize(
     "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL]
 )
-def test_no_process_outlives_the_one_that_started_them(long_run, reports, number):
+def test_processes_listen_on_loopback_only_and_none_outlives_the_one_that_started_them(
+    long_run, reports, number
+):
     process, started = long_run
+    assert {address.removeprefix("::ffff:") for address in listening(started)} == {"127.0.0.1"}
+    for kernel in (one for one in started if "batch.application" in " ".join(one.cmdline())):
+        interface = psutil.net_if_addrs()[kernel.environ()["GLOO_SOCKET_IFNAME"]]
+        assert "127.0.0.1" in {each.address for each in interface}
     process.send_signal(number)
     process.communicate(timeout=90)
     assert process.returncode == (8 if number == signal.SIGTERM else -number)

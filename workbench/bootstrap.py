@@ -1,7 +1,12 @@
 """Create the project's virtual environment in `.venv`; needs nothing but Python itself.
 
 `python3 -m workbench.bootstrap` does nothing when the environment is already that of the lock
-file. An environment without its mark was interrupted: it is removed and made anew.
+files. An environment without its mark was interrupted: it is removed and rebuilt.
+
+The packages of `requirements.lock` come first, each checked against its hash, so that nothing else
+can bring one in unchecked. torch follows without its dependencies: which build of it a machine gets
+depends on the machine's index, so its wheel is compared with the builds that `torch.lock` knows. Of
+a known build the GPU libraries are checked too; of any other nothing is, and the set-up says so.
 """
 
 from __future__ import annotations  # an older Python has to get as far as the error message
@@ -15,12 +20,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 BEFORE = ROOT / ".venv.before"
 MARK = VENV / ".complete"
 LOCK = ROOT / "requirements.lock"
+TORCH_LOCK = ROOT / "torch.lock"
+TORCH_RECORD = VENV / "torch.json"
+DIST_INFOS = "lib/*/site-packages/*.dist-info"
 VERSIONS = ((3, 13), (3, 12), (3, 11))
 SHOW_EVERY_S = 1.0 if sys.stderr.isatty() else 10.0
 
@@ -79,37 +88,90 @@ def _fingerprint() -> str:
     digest = hashlib.sha256(f"{sys.version_info[:2]} {VENV}".encode())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = {name: project[name] for name in ("build-system", "project")}
-    digest.update(json.dumps(wanted, sort_keys=True).encode() + LOCK.read_bytes())
+    digest.update(json.dumps(wanted, sort_keys=True).encode())
+    digest.update(LOCK.read_bytes() + TORCH_LOCK.read_bytes())
     return digest.hexdigest()
 
 
 def _build(lock: int) -> None:
     shutil.rmtree(VENV, ignore_errors=True)
     began = time.monotonic()
-    torch = torch_pin()
-    locked = len(re.findall(r"(?m)^[a-z0-9._-]+==", LOCK.read_text()))
+    count = len(pins(LOCK))
     say(f"[1/4] making {VENV}")
     subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
-    say(f"[2/4] installing {torch}: on Linux several GB with its GPU libraries")
-    _pip([torch], lock)
-    say(f"[3/4] installing {locked} packages from {LOCK.name}, each checked against its hash")
-    _pip(["--no-deps", "--require-hashes", "--requirement", str(LOCK)], lock, total=locked)
+    say(f"[2/4] installing {count} packages from {LOCK.name}, each checked against its hash")
+    _pip("install", ["--no-deps", "--require-hashes", "--requirement", str(LOCK)], lock, count)
+    say(f"[3/4] installing {torch_pin()}: on Linux several GB with its GPU libraries")
+    _install_torch(lock)
     say("[4/4] installing this project, editable")
-    _pip(["--no-deps", "--no-build-isolation", "--editable", str(ROOT)], lock)
+    _pip("install", ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)], lock)
     MARK.write_text(_fingerprint())
     say(f"environment ready after {time.monotonic() - began:.0f} s")
 
 
+def _install_torch(lock: int) -> None:
+    """Install torch from a wheel whose hash is known or at least told, then what only it needs."""
+    folder = VENV / "wheels"
+    _pip("download", ["--no-deps", f"--dest={folder}", torch_pin()], lock)
+    (wheel,) = folder.glob("torch-*.whl")
+    build = torch_build(wheel)
+    say(f"      {build['wheel']}: {build['check']}")
+    exactly, before = folder / "torch.txt", installed()
+    exactly.write_text(f"{torch_pin()} --hash=sha256:{build['sha256']}\n")
+    _pip(
+        "install",
+        ["--no-deps", "--require-hashes", "--no-index", f"--find-links={folder}",
+         f"--requirement={exactly}"],
+        lock,
+    )  # fmt: skip
+    if build["known"]:
+        needed = ["--no-deps", "--require-hashes", f"--requirement={TORCH_LOCK}"]
+    else:
+        constraints = folder / "constraints.txt"
+        constraints.write_text("\n".join(pins(LOCK)) + "\n")
+        needed = [f"--constraint={constraints}", torch_pin()]
+    _pip("install", needed, lock)
+    build["brought"] = sorted(installed() - before - {f"torch-{wheel.name.split('-')[1]}"})
+    checked = "checked against their hashes" if build["known"] else "not checked against any hash"
+    if build["brought"]:
+        say(f"      with {len(build['brought'])} packages that only torch needs, {checked}")
+    TORCH_RECORD.write_text(json.dumps(build))
+    shutil.rmtree(folder)
+
+
+def torch_build(wheel: Path) -> dict[str, Any]:
+    """Name and sha256 of a wheel of torch; whether `torch.lock` knows it, also in words."""
+    with wheel.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    pin = re.search(r"(?m)^torch==(\S+)((?:.*\\\n)+.*)", TORCH_LOCK.read_text())
+    assert pin is not None, "torch.lock has no torch"
+    known = found in re.findall(r"sha256:(\w{64})", pin[2])
+    check = "its hash is that of torch.lock" if known else (
+        f"not one of the builds in torch.lock, so not checked (its sha256 is {found})"
+    )  # fmt: skip
+    return {"wheel": wheel.name, "sha256": found, "known": known, "check": check}
+
+
+def installed() -> set[str]:
+    """Names and versions of what the environment holds, as `name-version`."""
+    return {path.name.removesuffix(".dist-info") for path in VENV.glob(DIST_INFOS)}
+
+
+def pins(lock: Path) -> list[str]:
+    """The requirements of a lock, without hashes."""
+    return re.findall(r"(?m)^([a-z0-9][^\\\n]*?) \\$", lock.read_text(encoding="utf-8"))
+
+
 def torch_pin() -> str:
-    """The requirement `torch==...` of pyproject.toml: the one package outside the lock."""
+    """The requirement `torch==...` of pyproject.toml: which build it is differs by machine."""
     found = re.search(r'"(torch==[0-9.]+)"', (ROOT / "pyproject.toml").read_text())
     assert found is not None
     return found[1]
 
 
-def _pip(arguments: list[str], lock: int, total: int = 0) -> None:
-    """Run `pip install` with a bar over its packages; what it says goes to `.venv/setup-N.log`."""
-    command = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--only-binary=:all:"]
+def _pip(action: str, arguments: list[str], lock: int, total: int = 0) -> None:
+    """Run pip with a bar over its packages; what it says goes to `.venv/setup-N.log`."""
+    command = [str(VENV / "bin" / "python"), "-m", "pip", action, "--only-binary=:all:"]
     command += ["--no-input", "--disable-pip-version-check", "--progress-bar=off", *arguments]
     log = VENV / f"setup-{len(list(VENV.glob('setup-*.log')))}.log"
     with log.open("w") as sink:
@@ -135,7 +197,7 @@ def show(log: str, total: int, seconds: float) -> None:
     taken = re.findall(r"(?m)^(Collecting|Processing|Ignoring|Requirement)", log)
     step, done = "fetching", len(taken)
     if "\nInstalling collected" in log:
-        step, done = "installing", len(list(VENV.glob("lib/*/site-packages/*.dist-info")))
+        step, done = "installing", len(list(VENV.glob(DIST_INFOS)))
     text = f"{done} packages"
     if total:
         share = min(20, 20 * done // total)

@@ -1,8 +1,8 @@
 """The same environment for everyone: `environment.yml` is made from the lock file.
 
 `python -m workbench.environment` writes it; `--check` exits 1 where it would change; `--lock`
-first chooses versions anew with uv, torch and its GPU libraries left out of the lock; `--add`
-chooses only those of packages that are new in pyproject.toml.
+first chooses versions anew with uv, those of torch and its GPU libraries for a lock of their own;
+`--add` chooses only those of packages that are new in pyproject.toml.
 """
 
 import json
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench.bootstrap import LOCK, ROOT, torch_pin
+from workbench.bootstrap import LOCK, ROOT, TORCH_LOCK, pins, torch_pin
 
 TARGET = ROOT / "environment.yml"
 GPU_LIBRARIES = (
@@ -27,8 +27,13 @@ WHEELS = re.compile(
     r"-(py3(11|12|13)?|py2\.py3|cp3\d+-abi3|cp3(11|12|13)-cp3(11|12|13))(-none)?"
     r"-(any|.*manylinux.*_(x86_64|aarch64)|macosx.*_(arm64|universal2))\.whl$"
 )
+LOCK_HEAD = "# Made by `make lock`. Hashes are of the wheels that Linux and macOS can use."
+TORCH_HEAD = """\
+# Made by `make lock`: torch as the public index has it, and what only torch needs. Hashes are of
+# the wheels that Linux and macOS can use."""
 HEAD = """\
-# Made by `make fmt` from pyproject.toml and requirements.lock: the same versions, for conda.
+# Made by `make fmt` from pyproject.toml and requirements.lock: the same versions, for conda. A
+# file for conda can't hold hashes, so none is checked here; `make setup` checks them.
 #   conda env create --file environment.yml && conda activate llm-workbench
 #   pip install --no-deps --editable .
 name: llm-workbench
@@ -42,31 +47,41 @@ dependencies:
 
 def text() -> str:
     """What `environment.yml` has to say: torch and every pin of the lock, without hashes."""
-    return HEAD + "".join(f"      - {json.dumps(pin)}\n" for pin in [torch_pin(), *pins()])
-
-
-def pins() -> list[str]:
-    """The requirements of the lock, without hashes."""
-    return re.findall(r"(?m)^([a-z0-9][^\\\n]*?) \\$", LOCK.read_text(encoding="utf-8"))
+    return HEAD + "".join(f"      - {json.dumps(pin)}\n" for pin in [torch_pin(), *pins(LOCK)])
 
 
 def lock(kept: Sequence[str] = ()) -> None:
-    """Write `requirements.lock`: versions for Python 3.11 to 3.13, with hashes of wheels only.
+    """Write both locks: versions for Python 3.11 to 3.13, with hashes of wheels only.
 
-    `kept` are pins that stay as they are.
+    `requirements.lock` is for every machine; `torch.lock` has torch and what only torch needs, the
+    GPU libraries. `kept` are pins that stay as they are.
     """
+    packages = _resolve(kept, excluded=GPU_LIBRARIES)
+    common = [package for package in packages if package["name"] != "torch"]
+    LOCK.write_text(_pinned(LOCK_HEAD, common), encoding="utf-8")
+    names = {package["name"] for package in common}
+    others = [one for one in _resolve([*kept, *pins(LOCK)]) if one["name"] not in names]
+    TORCH_LOCK.write_text(_pinned(TORCH_HEAD, others), encoding="utf-8")
+
+
+def _resolve(kept: Sequence[str], *, excluded: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The packages that uv chooses, as a `pylock.toml` describes them."""
     with tempfile.TemporaryDirectory() as folder:
-        excluded, found = Path(folder) / "excluded.txt", Path(folder) / "pylock.toml"
+        left_out, found = Path(folder) / "excluded.txt", Path(folder) / "pylock.toml"
         constraints = Path(folder) / "constraints.txt"
-        excluded.write_text("\n".join(GPU_LIBRARIES))
+        left_out.write_text("\n".join(excluded))
         constraints.write_text("\n".join(kept))
         command = ["uv", "pip", "compile", "pyproject.toml", "--extra=dev", "--universal"]
-        command += ["--python-version=3.11", "--upgrade", "--no-emit-package=torch", "--quiet"]
-        command += [f"--excludes={excluded}", f"--constraints={constraints}"]
+        command += ["--python-version=3.11", "--upgrade", "--quiet"]
+        command += [f"--excludes={left_out}", f"--constraints={constraints}"]
         command += ["--format=pylock.toml", f"--output-file={found}"]
         subprocess.run(command, check=True, cwd=ROOT)
-        packages = tomllib.loads(found.read_text(encoding="utf-8"))["packages"]
-    lines = ["# Made by `make lock`. Hashes are of the wheels that Linux and macOS can use."]
+        return tomllib.loads(found.read_text(encoding="utf-8"))["packages"]
+
+
+def _pinned(head: str, packages: Sequence[dict[str, Any]]) -> str:
+    """The text of a lock: each package with its version, marker and hashes."""
+    lines = [head]
     for package in packages:
         wheels = sorted(_hashes(package))
         if not wheels and "os_name == 'nt'" in package.get("marker", ""):
@@ -76,7 +91,7 @@ def lock(kept: Sequence[str] = ()) -> None:
         marker = f" ; {package['marker']}" if "marker" in package else ""
         pin = f"{package['name']}=={package['version']}{marker}"
         lines.append(" \\\n    ".join([pin, *(f"--hash=sha256:{wheel}" for wheel in wheels)]))
-    LOCK.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "\n".join(lines) + "\n"
 
 
 def _hashes(package: dict[str, Any]) -> Iterator[str]:
@@ -89,7 +104,7 @@ def _hashes(package: dict[str, Any]) -> Iterator[str]:
 def main(arguments: list[str]) -> int:
     """Write or check; return an exit code."""
     if "--lock" in arguments or "--add" in arguments:
-        lock(kept=pins() if "--add" in arguments else ())
+        lock(kept=[*pins(LOCK), *pins(TORCH_LOCK)] if "--add" in arguments else ())
     if TARGET.exists() and TARGET.read_text(encoding="utf-8") == text():
         return 0
     if "--check" in arguments:

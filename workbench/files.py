@@ -68,9 +68,9 @@ def read_json(path: Path, limit: int = MAX_JSON) -> Any:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text in one step."""
+    r"""Write UTF-8 text in one step; half a character, which it can't hold, as `\ud800`."""
     with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import platform
 import random
@@ -207,9 +208,19 @@ def environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name(place) if place.type == "cuda" else None,
         "packages": {name: metadata.version(name) for name in PACKAGES},
+        "torch_build": _torch_build(),
         "commit": _commit(),
         "lock": hashlib.sha256(lock.read_bytes()).hexdigest()[:12] if lock.exists() else None,
     }
+
+
+def _torch_build() -> str:
+    """Which wheel of torch `make setup` installed, and whether its hash was a known one."""
+    try:
+        record = json.loads((Path(sys.prefix) / "torch.json").read_text(encoding="utf-8"))
+        return f"{record['wheel']}: {record['check']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "not installed by make setup: its hash is not known"
 
 
 def _commit() -> str | None:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 PLACE = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """Variables that must all be set for a process to be one of several."""
 
+STORE = "WORKBENCH_STORE"
+"""Variable with the file by which the processes of one machine find each other: it opens no port.
+Without it they meet at MASTER_ADDR:MASTER_PORT, where torch listens on every interface."""
+
 
 def count() -> int:
     """How many processes train this run; 1 unless somebody started several."""
@@ -46,7 +50,11 @@ def join(model: "nn.Module") -> None:
         place = next(model.parameters()).device
         if place.type == "cuda":
             torch.cuda.set_device(place)
-        distributed.init_process_group("nccl" if place.type == "cuda" else "gloo")
+        meeting: dict[str, Any] = {}
+        if path := os.environ.get(STORE):
+            store = distributed.FileStore(path, count())
+            meeting = {"store": store, "rank": rank(), "world_size": count()}
+        distributed.init_process_group("nccl" if place.type == "cuda" else "gloo", **meeting)
         atexit.register(distributed.destroy_process_group)
     with torch.no_grad():
         for tensor in model.state_dict().values():

@@ -14,7 +14,7 @@ from traitlets.config import Config as Traits
 
 from workbench.batch import client, forked
 from workbench.batch.plan import DEFAULT_TIMEOUT_S, Run
-from workbench.batch.scrub import NAMES, Scrubber
+from workbench.batch.scrub import NAMES, Scrubber, without_logins
 from workbench.files import write_text
 from workbench.result import LOG, NOTEBOOK
 from workbench.sources import HUB
@@ -102,9 +102,12 @@ def _environment(run: Run) -> Iterator[None]:
 
 
 def passed_on(environment: Mapping[str, str], *, hub: bool = False) -> dict[str, str]:
-    """What a kernel gets of an environment, and what every kernel gets; tokens for the `hub`."""
+    """What a kernel gets of an environment, and what every kernel gets.
+
+    Tokens, and the logins in a proxy's address, are for runs that name something on the `hub`.
+    """
     kept = {
-        name: value
+        name: value if hub else without_logins(value)
         for name, value in environment.items()
         if PASSED_ON.fullmatch(name) and (hub if name in TOKENS else not NAMES.search(name))
     }

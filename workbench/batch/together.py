@@ -6,8 +6,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import psutil
 
@@ -29,24 +30,20 @@ SUPERVISOR = "WORKBENCH_SUPERVISOR"
 def launch(
     run: Run, processes: int, name: str, settings: Sequence[str], *, again: bool = False
 ) -> Outcome:
-    """Execute a run in so many processes of this machine, by `accelerate launch`.
+    """Execute a run in so many processes of this machine, by torch's launcher.
 
-    Each has a GPU, or its share of the cores. Raises MachineError where they could not be started,
-    InterruptedRunError where the run goes on elsewhere.
+    Each has a GPU, or its share of the cores. They listen on the loopback interface only. Raises
+    MachineError where they could not be started, InterruptedRunError where the run goes on
+    elsewhere.
     """
-    command = [sys.executable, "-m", "accelerate.commands.launch", f"--num_processes={processes}"]
-    command += ["--num_machines=1", "--main_process_port=0", "--mixed_precision=no"]
-    # Its name for several processes on a machine, with GPUs or without; with --cpu it starts one.
-    command += ["--dynamo_backend=no", "--multi_gpu"]
-    command += ["-m", "workbench", "run", name]
-    command += ["--force"] if again else []
-    command += [word for text in settings for word in ("--set", text)]
-    threads = str(max(1, (os.cpu_count() or 1) // processes))
-    environment = {"OMP_NUM_THREADS": threads, **os.environ, SUPERVISOR: str(os.getpid())}
+    arguments = ["-m", "workbench", "run", name, *(["--force"] if again else [])]
+    arguments += [word for text in settings for word in ("--set", text)]
     before = state.read(run.directory)
     if before.get("status") == "running":
         raise InterruptedRunError(f"{run.run_id} is already running, since {before.get('started')}")
-    said, code = _supervise(command, environment)
+    with tempfile.TemporaryDirectory(prefix="wb-ranks-") as folder:
+        command = [*_launcher(processes, Path(folder)), *arguments]
+        said, code = _supervise(command, _environment(processes, Path(folder)))
     facts = state.read(run.directory)
     if facts == before or "status" not in facts:
         unchanged.require(run, notebook=True)  # else they may have done other work
@@ -60,7 +57,39 @@ def launch(
     return Outcome(status, code, message, facts.get("seconds", 0.0))
 
 
-def _supervise(command: Sequence[str], environment: dict[str, str]) -> tuple[str, int]:
+def _launcher(processes: int, folder: Path) -> list[str]:
+    """The command of torch's launcher; it meets its processes by a file.
+
+    Its usual meeting point, a TCPStore, listens on every interface, whatever address it is given.
+    """
+    return [
+        *(sys.executable, "-m", "torch.distributed.run"),
+        *("--nnodes=1", f"--nproc-per-node={processes}", "--max-restarts=0"),
+        *("--rdzv-backend=c10d", f"--rdzv-endpoint={folder / 'rendezvous'}"),
+        *("--rdzv-conf=store_type=file", "--local-addr=127.0.0.1"),
+    ]
+
+
+def _environment(processes: int, folder: Path) -> Mapping[str, str]:
+    """Variables of the launcher: threads, and where its processes meet and listen."""
+    threads = str(max(1, (os.cpu_count() or 1) // processes))
+    loopback = next(
+        name
+        for name, addresses in psutil.net_if_addrs().items()
+        if any(each.address == "127.0.0.1" for each in addresses)
+    )
+    return {
+        "OMP_NUM_THREADS": threads,
+        **os.environ,
+        SUPERVISOR: str(os.getpid()),
+        ranks.STORE: str(folder / "store"),
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+        "GLOO_SOCKET_IFNAME": loopback,
+        "NCCL_SOCKET_IFNAME": loopback,
+    }
+
+
+def _supervise(command: Sequence[str], environment: Mapping[str, str]) -> tuple[str, int]:
     """Run a launcher; what it said and its code. It is asked to end its processes if we are."""
     with (
         terminated_as_interrupted(),

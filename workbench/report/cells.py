@@ -4,6 +4,7 @@ import ast
 import re
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from workbench.report.prose import latex, markdown
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_STREAM = 20_000
 """Characters shown of one cell's printed output; the rest is in run.log."""
+MAX_CODE_LINE = 1_000
+"""Characters of a line of code that gets colours."""
 
 KINDS = ("image/png", "text/html", "text/markdown", "text/latex", "text/plain")
 """Kinds of output that a page shows, the best first; nothing else gets in."""
@@ -148,7 +151,9 @@ def _exporter() -> TemplateExporter:
     exporter = TemplateExporter(
         file_extension=".html", template_name="workbench", extra_template_basedirs=[str(TEMPLATES)]
     )
-    exporter.register_filter("highlight", Highlight2HTML(pygments_lexer="ipython3"))
+    exporter.register_filter("highlight", _highlighted)
+    exporter.register_filter("capped", capped)
+    exporter.register_filter("traceback", lambda lines: capped("\n".join(lines), end=True))
     exporter.register_filter("clean", clean)
     exporter.register_filter("markdown", markdown)
     exporter.register_filter("prose", lambda text: markdown(text, anchors=True))
@@ -166,7 +171,26 @@ def last_lines(text: str) -> str:
     '2 of 2\ndone'
     """
     lines = (line.rstrip("\r").rsplit("\r", 1)[-1].rstrip() for line in text.split("\n"))
-    kept = "\n".join(lines)
-    if len(kept) > MAX_STREAM:
-        return f"{kept[:MAX_STREAM]}\n... {len(kept) - MAX_STREAM:,} more characters in run.log"
-    return kept
+    return capped("\n".join(lines), where="run.log")
+
+
+def capped(text: str, *, end: bool = False, where: str = "notebook.ipynb") -> str:
+    """The beginning of a long text, or its `end`, and where the rest is.
+
+    Colours take nbconvert a time that grows with the square of their number.
+    """
+    if len(text) <= MAX_STREAM:
+        return text
+    rest = f"... {len(text) - MAX_STREAM:,} more characters in {where}"
+    return f"{rest}\n{text[-MAX_STREAM:]}" if end else f"{text[:MAX_STREAM]}\n{rest}"
+
+
+def _highlighted(source: str) -> str:
+    """Code in colours, its beginning where it is long; without them where a line is long.
+
+    The lexer needs minutes for some lines of a few thousand characters.
+    """
+    code = capped(source)
+    if max(map(len, code.split("\n"))) > MAX_CODE_LINE:
+        return f'<div class="highlight"><pre>{escape(code)}</pre></div>'
+    return Highlight2HTML(pygments_lexer="ipython3")(code)

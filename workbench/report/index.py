@@ -42,8 +42,7 @@ def write(reports: Path) -> Path:
         run_data=embed(_run_data(begun)),
         pair_data=embed(pairs.embedded(reports, begun)),
     )
-    # A record may hold half a character, which UTF-8 can't.
-    write_text(reports / INDEX, text.encode("utf-8", "backslashreplace").decode("utf-8"))
+    write_text(reports / INDEX, text)
     return reports / INDEX
 
 

@@ -16,7 +16,7 @@ from workbench import paths, state
 from workbench.files import strict_json, write_text
 from workbench.report import cells, ending
 from workbench.report.cells import TEMPLATES
-from workbench.report.cleaning import visible
+from workbench.report.cleaning import visible, without_home
 from workbench.result import (
     ITEMS,
     LOG,
@@ -144,16 +144,17 @@ def shell(
 
     `scripts` and `styles` name files beside the templates. The scripts run when the page is read to
     its end; the page's policy allows these and the theme's by their hash, no other, and no request
-    at all. `values` are what the template shows, escaped.
+    at all. `values` are what the template shows, escaped; the user's home is `~` in them.
     """
     first, *texts = [_text(name) for name in (THEME, *scripts)]
     hashes = (hashlib.sha256(text.encode()).digest() for text in (first, *texts))
     allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes)
     css = "\n".join([style(), *map(_text, styles)])
     page = environment().get_template(template)
-    return visible(
-        page.render(**values, style=css, theme_script=first, scripts=texts, script_policy=allowed)
+    made = page.render(
+        **values, style=css, theme_script=first, scripts=texts, script_policy=allowed
     )
+    return without_home(visible(made))
 
 
 def _text(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Mapping
 from html import escape, unescape
 from xml.etree.ElementTree import Element
 
@@ -9,13 +10,16 @@ from latex2mathml.converter import convert_to_element
 from nbconvert.filters.markdown_mistune import (
     IPythonRenderer,
     MarkdownWithMath,
+    MathBlockParser,
     MathInlineParser,
 )
 
-from workbench.report.cleaning import TAGS, clean
+from workbench.report.cleaning import TAGS, clean, visible
 
 MAX_FORMULA = 4_000
 """Characters of a formula; a longer one is shown as its source."""
+MAX_MARKDOWN = 50_000
+"""Characters of a text that is rendered; of a longer one, so many are shown as their source."""
 ELEMENTS = set(
     "math menclose mfrac mi mn mo mover mpadded mphantom mroot mrow mspace msqrt mstyle msub"
     " msubsup msup mtable mtd mtext mtr munder munderover".split()
@@ -29,6 +33,8 @@ ATTRIBUTES = set(
 VALUE = re.compile(r"[a-z -]*|-?\d{0,2}(\.\d+)?[a-z%]*")
 UNREAD = re.compile(r"\\[A-Za-z].*|&")
 """What the converter leaves of a command or an alignment that it doesn't know."""
+QUOTES = re.compile(r"(?m)^((?: {0,3}>){20})[ >]+")
+"""A quotation in more than twenty others; the parser needs minutes for one in thousands."""
 ALIGNED = re.compile(r"\\(begin|end)\{(?:aligned|align\*?|split)\}")
 """Environments that it doesn't know, and that an array stands in for."""
 ARRAY = {"begin": r"\begin{array}{rl}", "end": r"\end{array}"}
@@ -46,8 +52,13 @@ def markdown(text: str, *, anchors: bool = False) -> str:
     >>> markdown("It costs $5 and $6, or `$x$`.")
     '<p>It costs $5 and $6, or <code>$x$</code>.</p>\n'
     """
+    if len(text) > MAX_MARKDOWN:
+        note = f"Its source, up to {MAX_MARKDOWN:,} characters, being longer than that:"
+        return f"<p>{note}</p><pre>{escape(visible(text[:MAX_MARKDOWN]))}</pre>"
     renderer = _Renderer()
-    html = MarkdownWithMath(renderer=renderer, inline=_Formulas(hard_wrap=False)).render(text)
+    html = MarkdownWithMath(
+        renderer=renderer, block=_Blocks(), inline=_Formulas(hard_wrap=False)
+    ).render(QUOTES.sub(r"\1 ", text))
     place = re.compile(rf'<span class="{renderer.mark}-(\d+)">.*?</span>', re.DOTALL)
     return place.sub(lambda match: renderer.formulas[int(match[1])], clean(html, anchors=anchors))
 
@@ -95,10 +106,23 @@ def _markup(node: Element) -> str:
     return f"<{node.tag}{given}>{inside}</{node.tag}>"
 
 
+def _bounded(patterns: Mapping[str, str]) -> dict[str, str]:
+    """The same patterns, but none looks for an end farther away than a formula may be long."""
+    return {name: text.replace(".*?", f".{{0,{MAX_FORMULA}}}?") for name, text in patterns.items()}
+
+
+class _Blocks(MathBlockParser):
+    """Finds formulas that are paragraphs by themselves."""
+
+    SPECIFICATION = MathBlockParser.SPECIFICATION | _bounded(
+        {"multiline_math": MathBlockParser.MULTILINE_MATH}
+    )
+
+
 class _Formulas(MathInlineParser):
     """Finds formulas by pandoc's rule: no space inside the dollars, no digit behind them."""
 
-    SPECIFICATION = MathInlineParser.SPECIFICATION | {
+    SPECIFICATION = _bounded(MathInlineParser.SPECIFICATION) | {
         "inline_math_tex": (
             r"(?s:(?<![$\\])\$(?=[^\s$])(?P<math_inline_tex>(?:[^$\\`]|\\.)+?)(?<!\s)\$(?![\d$]))"
         )
