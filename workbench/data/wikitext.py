@@ -46,8 +46,8 @@ SOURCES = frozenset(
     "references,see also,sources".split(",")
 )
 """Sections that name other pages and books."""
-LEFT_OVER = re.compile(r"\{\||\|[}\-]|[|!]|</?\w[^>\n]{0,200}>\s*$")
-"""How a line begins that is markup: of a table, or one tag, which lacks its other end."""
+LEFT_OVER = re.compile(r"\[\[(?:File|Image):|\{\||\|[}\-]|[|!]|</?\w[^>\n]{0,200}>\s*$")
+"""How a line begins that is markup: a picture, a table, or one tag that lacks its other end."""
 
 
 def plain(wikitext: str) -> str:
