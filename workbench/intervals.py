@@ -46,7 +46,8 @@ def few_on_one_side(share: float, variance: float, clusters: float) -> float | N
     """The effective number of items where under 10 of them are right, or wrong; else None.
 
     So many independent items would give the share the same variance (Kish 1965, "Survey Sampling",
-    section 8.2). Where all clusters agree, the variance is 0 and each counts as one item.
+    section 8.2), but no more than there are clusters: of so few errors, none may show that those of
+    a cluster come together. Where all clusters agree, the variance is 0 and each counts as one.
     """
     size = share * (1 - share) / variance if variance > 0 else clusters
-    return size if size * min(share, 1 - share) < FEW else None
+    return min(size, clusters) if size * min(share, 1 - share) < FEW else None

@@ -197,8 +197,9 @@ function measured(sums, drawn, unit, what, rules) {
   if (defined < rules.min_clusters) return { value, how: tooFew(defined, sums[1].length, what) };
   const samples = drawn.filter((each) => !Number.isNaN(each));
   const spread = variance(samples);
-  const size = spread > 0 ? value * (1 - value) / spread : defined;
-  if (unit === "share" && size * Math.min(value, 1 - value) < rules.few) {
+  const effective = spread > 0 ? value * (1 - value) / spread : defined;
+  if (unit === "share" && effective * Math.min(value, 1 - value) < rules.few) {
+    const size = Math.min(effective, defined);
     const squared = rules.normal_95 ** 2 / size;
     const centre = (value + squared / 2) / (1 + squared);
     const half = rules.normal_95 * Math.sqrt(value * (1 - value) / size + squared / (4 * size))
