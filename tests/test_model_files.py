@@ -463,7 +463,7 @@ def test_code_of_a_model_is_not_run_and_nobody_is_asked(role, stdin, tiny_bert, 
     given = {"stdin": subprocess.DEVNULL} if stdin == "closed" else {"input": "y\ny\ny\n"}
     done = subprocess.run(
         [sys.executable, "-c", LOAD, role, str(folder)],
-        capture_output=True, text=True, check=False, timeout=120, **given,
+        capture_output=True, text=True, check=False, timeout=300, **given,
     )  # fmt: skip
     assert done.returncode == 4, done.stderr
     assert "code that comes with a model is never run" in done.stdout

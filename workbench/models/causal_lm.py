@@ -126,7 +126,7 @@ class CausalLM(nn.Module):
             return head(states.to(weight.dtype)).float()
         states = states.to(weight.device, torch.float32)
         with torch.autocast(weight.device.type, enabled=False):
-            parts = [linear(states, rows.float()) for rows in weight.split(HEAD_ROWS)]
+            parts = [linear(states, rows.float()) for rows in torch.split(weight, HEAD_ROWS)]
         found = torch.cat(parts, dim=-1)
         return found if head.bias is None else found + head.bias.float()
 
