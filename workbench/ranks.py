@@ -52,7 +52,7 @@ def join(model: "nn.Module") -> None:
             torch.cuda.set_device(place)
         meeting: dict[str, Any] = {}
         if path := os.environ.get(STORE):
-            store = distributed.FileStore(path, count())
+            store = distributed.FileStore(path, count())  # type: ignore[attr-defined]
             meeting = {"store": store, "rank": rank(), "world_size": count()}
         distributed.init_process_group("nccl" if place.type == "cuda" else "gloo", **meeting)
         atexit.register(distributed.destroy_process_group)

@@ -159,10 +159,11 @@ def _earlier() -> list[_Earlier]:
     found = []
     for directory in (paths.reports() / "runs").glob("*/"):
         facts = state.read(directory)
-        wanted = [facts.get(name) for name in ("started", "notebook", "identity")]
-        if facts.get("status") == "succeeded" and all(wanted):
-            started, *kept = wanted
-            found.append((started, _Earlier(directory.name, *kept, facts.get("seconds"))))
+        started, notebook = (str(facts.get(name) or "") for name in ("started", "notebook"))
+        identity = facts.get("identity")
+        if facts.get("status") == "succeeded" and started and notebook and identity:
+            run = _Earlier(directory.name, notebook, identity, facts.get("seconds"))
+            found.append((started, run))
     return [run for _, run in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 

@@ -36,29 +36,32 @@ def measures(
     ones = np.ones(len(right))
     found: dict[str, Measure | None] = {}
     if main == "bits_per_byte":
-        sides = [ratios.bits_per_byte(frame["loss"].to_numpy(), frame["input"]) for frame in rows]
-        found[main] = paired(*sides, clusters, KINDS[main], n=len(right))
+        a, b = (
+            ratios.bits_per_byte(frame["loss"].to_numpy(), frame["input"].tolist())
+            for frame in rows
+        )
+        found[main] = paired(a, b, clusters, KINDS[main], n=len(right))
         return {name: made for name, made in found.items() if made}
     if main == "entity_f1":
         gold = Labels.of(rows[0]["gold"].tolist())
         counts = [ratios.entities(gold, Labels.of(frame["predicted"].tolist())) for frame in rows]
-        sides = [ratios.f1_parts(each) for each in counts]
-        found[main] = paired(*sides, clusters, KINDS[main], n=int(counts[0][:, 2].sum()))
-    sides = [np.column_stack([side, ones]) for side in right.T.astype(float)]
-    found["accuracy"] = paired(*sides, clusters, KINDS["accuracy"], n=len(right))
+        a, b = (ratios.f1_parts(each) for each in counts)
+        found[main] = paired(a, b, clusters, KINDS[main], n=int(counts[0][:, 2].sum()))
+    a, b = (np.column_stack([side, ones]) for side in right.T.astype(float))
+    found["accuracy"] = paired(a, b, clusters, KINDS["accuracy"], n=len(right))
     lengths = rows[0]["gold"].map(len).to_numpy(dtype=float)
     if lengths.max() > 1:
         hits = [list(map(_hits, frame["gold"], frame["predicted"])) for frame in rows]
-        sides = [np.column_stack([side, lengths]) for side in hits]
+        a, b = (np.column_stack([side, lengths]) for side in hits)
         n = int(lengths.sum())
-        found["token_accuracy"] = paired(*sides, clusters, KINDS["accuracy"], n=n)
+        found["token_accuracy"] = paired(a, b, clusters, KINDS["accuracy"], n=n)
     elif lengths.min() == 1:
         found["macro_f1"] = _macro_f1(rows, clusters)
     losses = finite_losses(rows)
     kept = ~np.isnan(losses[:, 0])
     if kept.any():
-        sides = [np.column_stack([side, ones[kept]]) for side in losses[kept].T]
-        found["loss"] = paired(*sides, clusters[kept], NATS, n=int(kept.sum()))
+        a, b = (np.column_stack([side, ones[kept]]) for side in losses[kept].T)
+        found["loss"] = paired(a, b, clusters[kept], NATS, n=int(kept.sum()))
     return {name: made for name, made in found.items() if made}
 
 

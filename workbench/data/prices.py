@@ -100,8 +100,7 @@ def numbers(given: pandas.Series, where: str) -> tuple[pandas.Series, str]:
     DataError where no way of reading fits all rows, or two do and give other moves.
     """
     if not given.map(lambda cell: isinstance(cell, str)).any():
-        values = pandas.to_numeric(given, errors="coerce")
-        return _above_zero(values, given, where), ""
+        return _above_zero(pandas.to_numeric(given, errors="coerce"), given, where), ""
     texts = given.astype(str).str.strip()
     parts = texts.str.extract(rf"^{MARKED.pattern}$")
     signs = (parts[0] + parts[2]).fillna("")

@@ -126,7 +126,8 @@ class CausalLM(nn.Module):
             return head(states.to(weight.dtype)).float()
         states = states.to(weight.device, torch.float32)
         with torch.autocast(weight.device.type, enabled=False):
-            parts = [linear(states, rows.float()) for rows in torch.split(weight, HEAD_ROWS)]
+            rows = torch.split(weight, HEAD_ROWS)  # type: ignore[no-untyped-call]
+            parts = [linear(states, part.float()) for part in rows]
         found = torch.cat(parts, dim=-1)
         return found if head.bias is None else found + head.bias.float()
 

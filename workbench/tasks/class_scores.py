@@ -96,11 +96,7 @@ def metrics(
     samples = resample(counts)
     each, drawn = by_label(counts), by_label(samples)
     n = len(gold)
-    found = {
-        name: measure(counts, statistic, n=n, clusters=of, unit=unit, samples=samples)
-        for name, (statistic, unit) in SIMPLE.items()
-    }
-    found["macro_f1"] = m.measure_macro_f1(each, n=n, clusters=of, samples=drawn)
+    found: dict[str, Metric | None] = {**headline(counts, samples, n=n, of=of)}
     for place, label in enumerate(labels):
         found[f"f1/{label}"] = measure(
             each[:, place],
@@ -111,8 +107,31 @@ def metrics(
         )
     if any(label == UNPARSED for label in predicted):
         found[UNPARSED] = measure(counts, unparsed, n=n, clusters=of, samples=samples)
-    order = dict.fromkeys([*HEADLINE, *found])
-    return {f"{split}/{name}": metric for name in order if (metric := found[name])}
+    return {f"{split}/{name}": metric for name, metric in found.items() if metric}
+
+
+def headline(counts: Counts, samples: Counts, *, n: int, of: str) -> dict[str, Metric]:
+    """Accuracy, macro F1 and MCC of counts [clusters, L, L + 1], from their sums [samples, ...]."""
+    found = {
+        name: measure(counts, statistic, n=n, clusters=of, unit=unit, samples=samples)
+        for name, (statistic, unit) in SIMPLE.items()
+    }
+    found["macro_f1"] = m.measure_macro_f1(
+        by_label(counts), n=n, clusters=of, samples=by_label(samples)
+    )
+    return {name: metric for name in HEADLINE if (metric := found[name])}
+
+
+def headline_differences(pairs: Counts, samples: Counts, *, n: int, of: str) -> dict[str, Metric]:
+    """The first's minus the second's, of counts [clusters, 2, L, L + 1], paired."""
+    found = {
+        name: difference(pairs, statistic, n=n, clusters=of, unit=unit, samples=samples)
+        for name, (statistic, unit) in SIMPLE.items()
+    }
+    found["macro_f1"] = m.macro_f1_difference(
+        by_label(pairs), n=n, clusters=of, samples=by_label(samples)
+    )
+    return {name: metric for name in HEADLINE if (metric := found[name])}
 
 
 def differences(
@@ -129,15 +148,8 @@ def differences(
     both = np.stack(
         [confusion(gold, predicted, labels, clusters) for predicted in (ours, theirs)], axis=1
     )
-    samples, n = resample(both), len(gold)
-    found = {
-        name: difference(both, statistic, n=n, clusters=of, unit=unit, samples=samples)
-        for name, (statistic, unit) in SIMPLE.items()
-    }
-    found["macro_f1"] = m.macro_f1_difference(
-        by_label(both), n=n, clusters=of, samples=by_label(samples)
-    )
-    return {f"{split}/{name}": metric for name in HEADLINE if (metric := found[name])}
+    found = headline_differences(both, resample(both), n=len(gold), of=of)
+    return {f"{split}/{name}": metric for name, metric in found.items()}
 
 
 def accuracy_metric(

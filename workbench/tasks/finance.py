@@ -62,7 +62,7 @@ class Config(BaseConfig):
     price_column: str = "price"
     """Column of the prices, in files of your own: adjusted for splits, where there is one."""
     date_order: Literal["auto", "DMY", "MDY", "YMD"] = "auto"
-    """Order of day, month and year in dates such as 1/2/2026; auto: as all rows of a file fit."""
+    """Order in dates such as 1/2/2026; auto: as all rows of a file fit."""
     history: Annotated[int, Field(ge=2, le=20)] = 3
     """Last daily moves that a text tells of."""
     folds: Annotated[int, Field(ge=1, le=50)] = 4

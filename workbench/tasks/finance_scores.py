@@ -237,7 +237,9 @@ def _gain(examples: Examples, rows: Days, guess: Sequence[str]) -> Metric:
     _, block = np.unique(block, return_inverse=True)
     parts = (np.ones(len(gains)), gains, gains**2)
     counts = np.stack([np.bincount(block, weights=part) for part in parts], axis=1)
-    found = measure(counts, _sharpe, n=len(rows), clusters=OF, unit="yearly Sharpe ratio")
+    found = measure(
+        counts.astype(np.float64), _sharpe, n=len(rows), clusters=OF, unit="yearly Sharpe ratio"
+    )
     assert found is not None, "markets whose next move has a direction do move"
     return found
 

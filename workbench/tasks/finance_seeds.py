@@ -8,14 +8,12 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping
-from functools import partial
 
 import numpy as np
 
 from workbench.result import Metric
-from workbench.statistics import Counts, Statistic, measure, resample
+from workbench.statistics import Counts, resample
 from workbench.tasks import class_scores, walk_forward
-from workbench.tasks.class_scores import HEADLINE
 from workbench.tasks.finance_methods import OWN, Answer
 from workbench.tasks.walk_forward import BLOCK_DAYS, LABELS, Days, Examples
 
@@ -31,30 +29,14 @@ def scores(
         return {}, {}
     drawn = {method: resampled(examples, rows, found) for method, found in answers.items()}
     counts, samples = drawn.pop(OWN)
-    metrics: dict[str, Metric] = {}
-    differences: dict[str, dict[str, Metric]] = {method: {} for method in drawn}
-    for name, statistic in HEADLINE.items():
-        as_metric = partial(
-            measure,
-            n=len(rows),
-            clusters=f"{OF} and {seeds} training seeds",
-            unit="correlation" if name == "mcc" else "share",
-        )
-        if found := as_metric(counts, statistic, samples=samples):
-            metrics[f"test/{name}"] = found
-        for method, (theirs, their_samples) in drawn.items():
-            found = as_metric(
-                np.stack([counts, theirs], axis=1),
-                partial(_difference, statistic),
-                samples=np.stack([samples, their_samples], axis=1),
-            )
-            if found:
-                differences[method][f"test/{name}"] = found
-    return metrics, differences
-
-
-def _difference(statistic: Statistic, pairs: Counts) -> Counts:
-    return statistic(pairs[..., 0, :, :]) - statistic(pairs[..., 1, :, :])
+    of, n = f"{OF} and {seeds} training seeds", len(rows)
+    metrics = class_scores.headline(counts, samples, n=n, of=of)
+    differences = {}
+    for method, (theirs, their_samples) in drawn.items():
+        both = np.stack([counts, theirs], axis=1), np.stack([samples, their_samples], axis=1)
+        found = class_scores.headline_differences(*both, n=n, of=of)
+        differences[method] = {f"test/{name}": metric for name, metric in found.items()}
+    return {f"test/{name}": metric for name, metric in metrics.items()}, differences
 
 
 def resampled(examples: Examples, rows: Days, answer: Answer) -> tuple[Counts, Counts]:
