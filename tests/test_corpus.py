@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from workbench.data import corpus, text, wikitext
+from workbench.data import corpus, repairs, text, wikitext
 from workbench.errors import DataError
 
 
@@ -99,7 +99,7 @@ def test_bad_encodings_are_repaired_and_counted(tmp_path):
     ],
 )
 def test_literal_escapes_become_what_they_stand_for(tmp_path, given, wanted):
-    assert text.unescape(given) == wanted
+    assert repairs.unescape(given) == wanted
     found = corpus.load(write(tmp_path / "a.csv", f'text\n"{given}"\nplain\n'))
     assert wanted in found.documents or "\r" in given
     assert counts(found) == ({"escaped": 1} if given != wanted else {})

@@ -32,11 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"error: {shown(str(error))}")
         return error.exit_code
     except OSError as error:
-        code, do = 9, "look at the disk and its permissions"
-        if error.errno == errno.ENAMETOOLONG:
-            code, do = 2, "give a shorter name"
+        long = error.errno == errno.ENAMETOOLONG
+        do = "give a shorter name" if long else "look at the disk and its permissions"
         _say(f"error: {shown(str(error))}\ndo: {do}")
-        return code
+        return 2 if long else 9
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 8
@@ -68,9 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         "--processes", type=int, default=1, metavar="N", help="train in N, a GPU each; default: one"
     )
     _add_run_all(add("run-all", run_all, "Run a suite; do only what is not done yet."))
-    planned = add(
-        "plan", plan, "Show what a suite would run and why; fetch models and data for it."
-    )
+    planned = add("plan", plan, "Show what a suite would run and why; fetch what it needs.")
     planned.add_argument("suite", nargs="?", default="default", help="name in suites/, or a file")
     both = add("compare", compare, "Compare two runs on the items they share, with a verdict.")
     both.add_argument("runs", nargs=2, metavar="RUN", help="id, beginning of one, or directory")
@@ -101,11 +98,8 @@ def _parser() -> argparse.ArgumentParser:
 def _add_predict(asked: argparse.ArgumentParser) -> None:
     """The arguments of `predict`."""
     asked.add_argument("run", metavar="RUN", help="id, beginning of one, or directory")
-    asked.add_argument(
-        "file",
-        metavar="FILE",
-        help="text, a line each; .conll; .csv, .jsonl or .parquet; - reads stdin",
-    )
+    known = "text, a line each; .conll; .csv, .jsonl or .parquet; - reads stdin"
+    asked.add_argument("file", metavar="FILE", help=known)
     asked.add_argument("--column", default="text", help="of a table; default: text")
 
 

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pandas
 
 from workbench.data import tables, text, wikitext
+from workbench.data.repairs import repair
 from workbench.errors import DataError
 from workbench.result import Loss
 from workbench.sources import Source, resolve
@@ -46,7 +47,7 @@ def load(name: str, *, text_column: str = "text") -> Corpus:
     raw = _read(source, text.KNOWN.get(name, (text_column, ""))[0], counts)
     counts["rows"] = len(raw)
     unique: dict[str, str] = {}
-    for document in text.repair(raw, counts):
+    for document in repair(raw, counts):
         if document:
             unique.setdefault(text.digest(document), document)
     if not unique:

@@ -17,6 +17,7 @@ from datasets import Dataset, DatasetDict
 
 from workbench.data import choices, text
 from workbench.data.choices import answer_form
+from workbench.data.repairs import repair
 from workbench.data.tables import SPLITS
 from workbench.errors import DataError, ParameterError
 from workbench.result import Loss
@@ -149,11 +150,11 @@ def _repaired(rows: pandas.DataFrame, counts: Counter[str]) -> pandas.DataFrame:
     counts["empty"] = len(rows) - len(whole)
     texts = [*whole["question"], *whole["answer"]]
     counts["texts"] = len(texts)
-    found = text.repair(texts, counts)
+    found = repair(texts, counts)
     return whole.assign(
         question=found[: len(whole)],
         answer=found[len(whole) :],
-        choices=whole["choices"].map(lambda given: text.repair(given, Counter())),
+        choices=whole["choices"].map(lambda given: repair(given, Counter())),
     )
 
 

@@ -6,19 +6,17 @@ text with its near copies), `text`, `label`. Where the data has its own splits, 
 of the row in its file, from 1.
 """
 
-import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import ftfy
 import pandas
 from datasets import Dataset, DatasetDict
-from ftfy.badness import is_bad
 
 from workbench.data import classes, near, tables
 from workbench.data.near import sha256
+from workbench.data.repairs import repair
 from workbench.data.tables import SPLITS
 from workbench.errors import DataError
 from workbench.result import Loss
@@ -31,9 +29,6 @@ UNPARSED = "unparsed"
 """What an answer that can't be read as a label counts as; so no label may be called that."""
 NOISE = near.NOISE
 HELD_OUT = "validation is the tenth of the training texts that the hash of each text gives"
-REPAIR = ftfy.TextFixerConfig(uncurl_quotes=False)
-ESCAPED = re.compile(r"(?:\\[nrt]){2,}|\\[nrt](?![a-z\"'])|\\(?=\$)")
-"""Line breaks, tabs and dollar signs written as in program code: see `unescape`."""
 
 
 @dataclass(frozen=True)
@@ -150,43 +145,6 @@ def _splits(rows: pandas.DataFrame, columns: list[str]) -> DatasetDict:
             for split, part in found.items()
         }
     )
-
-
-def repair(texts: Iterable[str], counts: Counter[str]) -> list[str]:
-    """Texts with encoding, HTML entities and literal escapes repaired where that can be done.
-
-    Counts `escaped` texts (see `unescape`), `repaired` ones and those that still look `garbled`.
-    """
-    repaired = []
-    for text in texts:
-        if text.isascii() and text.isprintable() and not {"&", "\\"} & {*text}:
-            repaired.append(text.strip())  # ftfy would leave it as it is, and take its time
-            continue
-        plain = unescape(text)
-        fixed = ftfy.fix_text(plain, REPAIR).strip()
-        counts["escaped"] += plain != text
-        counts["repaired"] += fixed != plain.strip()
-        counts["garbled"] += is_bad(fixed)
-        repaired.append(fixed)
-    return repaired
-
-
-def unescape(text: str) -> str:
-    r"""Turn a literal `\n`, `\r` or `\t` into white space and `\$` into `$`.
-
-    One such pair directly before a small letter or a quotation mark stays, as it may be part of a
-    path, a formula or program code; of two or more in a row all are turned.
-
-    >>> unescape(r"I'm sick.\nShe wants \$5")
-    "I'm sick.\nShe wants $5"
-    >>> print(unescape(r"C:\new, \nu and print('x\n')"))
-    C:\new, \nu and print('x\n')
-    """
-    return ESCAPED.sub(lambda found: re.sub(r"\\(.?)", _unescaped, found[0]), text)
-
-
-def _unescaped(pair: re.Match[str]) -> str:
-    return {"n": "\n", "r": "\n", "t": "\t"}.get(pair[1], "")
 
 
 def digest(text: str) -> str:

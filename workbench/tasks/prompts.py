@@ -108,11 +108,7 @@ def load(
         written = tuple(one if one.chat else one.spoken(chat, listed) for one in templates)
     new_tokens = max(NEW_TOKENS, longest + 4)
     prompts = Prompts(templates, words, typing, max_tokens, new_tokens, written)
-    nothing = prompts.same("")
-    forms = [template.fill([], nothing) for template in (*templates, *written)]
-    forms += ["".join(each.turn([], nothing, "")) for each in templates if each.channel]
-    empty = max(len(model.encode(form)) for form in forms)
-    taken = empty + prompts.new_tokens + SPARE_TOKENS
+    taken = _empty(prompts, model) + new_tokens + SPARE_TOKENS
     room = (model.capacity - taken) // (2 if typing else 1)
     if room < 1:
         raise ParameterError(
@@ -120,6 +116,14 @@ def load(
             expected=f"more than {taken:,}, for the question and its answer",
         )
     return replace(prompts, max_tokens=min(max_tokens, room))
+
+
+def _empty(prompts: Prompts, model: CausalLM) -> int:
+    """Tokens of the longest prompt without a text."""
+    nothing = prompts.same("")
+    forms = [each.fill([], nothing) for each in (*prompts.templates, *prompts.written)]
+    forms += ["".join(each.turn([], nothing, "")) for each in prompts.templates if each.channel]
+    return max(len(model.encode(form)) for form in forms)
 
 
 def draw(texts: Sequence[str], labels: Sequence[str], count: int, seed: str) -> list[int]:
