@@ -27,7 +27,6 @@ KNOWN = {"brand_tweets": ("text", "sentiment"), "tiny_reviews": ("text", "label"
 COLUMNS = ["item", "cluster", "text", "label"]
 UNPARSED = "unparsed"
 """What an answer that can't be read as a label counts as; so no label may be called that."""
-NOISE = near.NOISE
 HELD_OUT = "validation is the tenth of the training texts that the hash of each text gives"
 
 

@@ -60,7 +60,7 @@ class Config(BaseConfig):
     date_column: str = "date"
     """Column of the dates, in files of your own."""
     price_column: str = "price"
-    """Column of the prices, in files of your own: adjusted for splits, where there is one."""
+    """Column of the prices, in files of your own; adjusted for splits."""
     date_order: Literal["auto", "DMY", "MDY", "YMD"] = "auto"
     """Order in dates such as 1/2/2026; auto: as all rows of a file fit."""
     history: Annotated[int, Field(ge=2, le=20)] = 3

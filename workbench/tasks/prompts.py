@@ -97,15 +97,12 @@ def load(
     begin = model.tokenizer.bos_token if first_token(model, needed=False) else ""
     chat = wordings.Chat(model.tokenizer, model.source.name, begin)
     fields = ["text", "entity"] if typing else ["text"]
+    listed = wordings.listing(words)
     templates = tuple(
-        wordings.template(name, wording, fields, wordings.listing(words), chat)
-        for name, wording in chosen
+        wordings.template(name, wording, fields, listed, chat) for name, wording in chosen
     )
     longest = max(len(model.encode(f" {word}")) for word in words.values())
-    written = templates
-    if chat.known:
-        listed = wordings.listing(words)
-        written = tuple(one if one.chat else one.spoken(chat, listed) for one in templates)
+    written = tuple(one.spoken(chat, listed) for one in templates) if chat.known else templates
     new_tokens = max(NEW_TOKENS, longest + 4)
     prompts = Prompts(templates, words, typing, max_tokens, new_tokens, written)
     taken = _empty(prompts, model) + new_tokens + SPARE_TOKENS

@@ -78,6 +78,8 @@ class Template:
         Where the chat has no system's turn, the instruction stands in the user's. ParameterError
         where the chat takes no turns at all.
         """
+        if self.chat:
+            return self
         instruction = self.instruction
         if listed not in f"{instruction} {self.question}":
             instruction = f"{instruction} {ANSWER_WITH.format(labels=listed)}".strip()
