@@ -449,7 +449,17 @@ def test_figures_and_tables_say_what_the_numbers_say(ran):
     assert figures.edges(shown).caption.startswith(f"Intervals that lie above 0: {OWN}; around 0:")
     bare = sure.model_copy(update={"low": None, "high": None})
     shown = ran.model_copy(update={"metrics": {**ran.metrics, "test/mcc": bare}})
-    assert "too few blocks" in figures.edges(shown).caption
+    said = figures.edges(shown).caption
+    assert "Without interval, so nothing can be told: fine-tuned encoder, majority." in said
+    assert "Intervals that lie around 0: last move, opposite of the last move" in said
+
+
+def test_a_method_that_says_the_same_of_every_day_is_not_judged_for_too_few_blocks():
+    """Its MCC is 0 in every resample, and so has no interval, however many the blocks are."""
+    examples, cuts = walked(0, 0, days=2000, train_days=500)
+    found = judged(examples, cuts, lambda *_: lambda asked: np.tile([0.4, 0.6], (len(asked), 1)))
+    assert found.answer == "cannot tell"
+    assert found.reason == "Every day got the same answer, so nothing can be told."
 
 
 def write(path, days: int, *, seed: int = 0, columns: str = "date,price") -> str:

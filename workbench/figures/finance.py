@@ -47,13 +47,16 @@ def _corrected(judged: dict[str, dict], rows: dict[str, Metric]) -> str:
 def _against_chance(rows: dict[str, Metric]) -> str:
     """Which methods' intervals lie above 0, below it, or hold it."""
     groups: dict[str, list[str]] = {"above 0": [], "below 0": [], "around 0": []}
+    bare = [name for name, row in rows.items() if row.low is None or row.high is None]
     for name, row in rows.items():
-        if row.low is None or row.high is None:
-            return "There are too few blocks of days for intervals, so nothing can be told."
-        place = "above 0" if row.low > 0 else "below 0" if row.high < 0 else "around 0"
-        groups[place].append(name)
+        if row.low is not None and row.high is not None:
+            place = "above 0" if row.low > 0 else "below 0" if row.high < 0 else "around 0"
+            groups[place].append(name)
     clauses = [f"{place}: {', '.join(names)}" for place, names in groups.items() if names]
-    return f"Intervals that lie {'; '.join(clauses)}."
+    without = f"Without interval, so nothing can be told: {', '.join(bare)}." if bare else ""
+    if not clauses:
+        return without
+    return f"Intervals that lie {'; '.join(clauses)}. {without}".strip()
 
 
 @styled

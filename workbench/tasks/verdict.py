@@ -83,12 +83,13 @@ def judge(
     >>> judge(found(0, 0), nothing, blocks=99).reason
     'Every day got the same answer, so nothing can be told.'
     """
-    leak = placebo.low if placebo else -1.0
-    if blocks < MIN_BLOCKS or own.low is None or own.high is None or leak is None:
+    if blocks < MIN_BLOCKS:
         reason = f"{blocks} blocks of days are too few to decide by; {MIN_BLOCKS} are needed."
         return Verdict(CANNOT_TELL, reason, None)
-    if own.low == own.high:
+    if own.low is None or own.high is None or own.low == own.high:
         return Verdict(CANNOT_TELL, "Every day got the same answer, so nothing can be told.", None)
+    # A placebo that says the same of every day has no interval, and no edge.
+    leak = placebo.low if placebo and placebo.low is not None else -1.0
     if leak > 0:
         reason = (
             f"On shuffled texts the same method has an MCC of {placebo}, above 0: something leaks,"
