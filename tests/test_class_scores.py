@@ -280,7 +280,7 @@ def test_the_methods_figure_says_what_the_numbers_say():
     figure = figures.methods(result, "test/accuracy")
     assert figure.png.startswith(b"\x89PNG")
     assert f"ours is better than simple ({gap:+.3f})" in figure.caption
-    assert "can't be told apart from same (+0.000)" in figure.caption
+    assert "shows no clear difference from same (+0.000)" in figure.caption
     worse = {name: metric.model_copy(update={"low": -0.5, "high": -0.1, "value": -0.3})
              for name, metric in result.comparisons["simple"].items()}  # fmt: skip
     turned = recorded(compared(), comparisons={"simple": worse})
@@ -294,7 +294,7 @@ def test_the_confusion_figure_names_the_most_frequent_error():
     wrong = counted[counted.map(lambda pair: pair[0] != pair[1])]
     (gold, predicted), count = wrong.value_counts().index[0], wrong.value_counts().iloc[0]
     caption = figures.label_confusion(recorded(found)).caption
-    assert f"is {gold} taken for {predicted}: {count} of {len(wrong)} errors" in caption
+    assert f"is {gold} predicted as {predicted}: {count} of {len(wrong)} errors" in caption
     right = found.items.assign(predicted=found.items["gold"])
     perfect = recorded(found).with_details(directory=None, items=right, history=[])
     assert figures.label_confusion(perfect).caption == "No item has a wrong label."
@@ -330,7 +330,7 @@ def test_labels_beyond_the_most_frequent_are_one_in_the_confusion():
     ("pairs", "says"),
     [
         ([("a", "b")] * 2 + [("b", "a")],
-         "The most frequent error is a taken for b: 2 of 3 errors (67%)."),
+         "The most frequent error is a predicted as b: 2 of 3 errors (67%)."),
         ([("a", "b"), ("b", "a")],
          "No error is the most frequent: 2 occur once each, of 2 errors."),
         ([("a", "unparsed")],
@@ -338,7 +338,7 @@ def test_labels_beyond_the_most_frequent_are_one_in_the_confusion():
         # Eleven labels with two items each, then rare ones, confused among themselves.
         ([(f"common {n:02d}", f"common {n:02d}") for n in range(12)] * 3
          + [("rare a", "rare b"), ("rare c", "rare d"), ("rare a", "rare b")],
-         "The most frequent error is rare a taken for rare b: 2 of 3 errors (67%). 3 errors are "
+         "The most frequent error is rare a predicted as rare b: 2 of 3 errors (67%). 3 errors are "
          "between (other labels), and so lie on the diagonal."),
     ],
 )  # fmt: skip

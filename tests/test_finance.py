@@ -450,7 +450,7 @@ def test_figures_and_tables_say_what_the_numbers_say(ran):
     bare = sure.model_copy(update={"low": None, "high": None})
     shown = ran.model_copy(update={"metrics": {**ran.metrics, "test/mcc": bare}})
     said = figures.edges(shown).caption
-    assert "Without interval, so nothing can be told: fine-tuned encoder, majority." in said
+    assert "Without an interval, as it says the same on all days: fine-tuned encoder" in said
     assert "Intervals that lie around 0: last move, opposite of the last move" in said
 
 

@@ -135,6 +135,7 @@ EARLY = [
         ("%y.%m.%d", "can be read in two ways", {"YMD": True}),
     ],
 )
+@pytest.mark.fault(47, "prices that can be misread", "exit 3 in one sentence")
 def test_dates_that_fit_two_readings_are_asked_about(tmp_path, form, says, orders):
     rows = [(day, str(100 + number % 7)) for number, day in enumerate(EARLY)]
     plain = load(tmp_path, csv(rows))
@@ -368,6 +369,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.fault(47, "prices that can be misread", "exit 3 in one sentence")
 def test_price_files_that_can_be_misread_are_refused_in_one_sentence(tmp_path, name):
     content, says = REFUSED[name]
     with pytest.raises(DataError, match=says) as caught:

@@ -185,6 +185,9 @@ def huge(folder, elements):
 
 
 @pytest.mark.parametrize(("precision", "needed"), [("auto", "8,19"), ("bfloat16", "4,09")])
+@pytest.mark.fault(
+    51, "weights that don't fit the memory", "exit 9 with the numbers, nothing is read"
+)
 def test_a_model_too_large_for_the_memory_is_refused_before_it_is_read(decoder, precision, needed):
     huge(decoder, 2 * 10**12)
     with pytest.raises(MachineError, match="doesn't fit") as error:
@@ -339,6 +342,7 @@ WRONG = {
 
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize("role", ["decoder", "encoder"])
+@pytest.mark.fault(52, "folders of models that can't be read", "exit 4 with what to do")
 def test_what_is_wrong_with_a_folder_is_said_in_one_error(role, wrong, tiny_bert, tmp_path):
     change, says = WRONG[wrong]
     folder = tmp_path / "model"
@@ -409,6 +413,9 @@ INDEXES = {
 
 
 @pytest.mark.parametrize("wrong", INDEXES)
+@pytest.mark.fault(
+    49, "an index that names pickled weights, or files elsewhere", "exit 4, nothing is loaded"
+)
 def test_an_index_is_checked_before_anything_is_loaded(sharded, wrong, monkeypatch):
     change, says = INDEXES[wrong]
     torch.save({}, sharded / "pytorch_model.bin")
@@ -452,6 +459,7 @@ def with_own_code(folder, marker, **config):
 
 @pytest.mark.parametrize("stdin", ["closed", "open"])
 @pytest.mark.parametrize("role", ["decoder", "encoder"])
+@pytest.mark.fault(50, "a model with code of its own", "exit 4, no question, the code is not run")
 def test_code_of_a_model_is_not_run_and_nobody_is_asked(role, stdin, tiny_bert, tmp_path):
     folder, marker = tmp_path / "model", tmp_path / "marker"
     if role == "decoder":

@@ -343,6 +343,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("layout", REFUSED)
+@pytest.mark.fault(48, "choices in a layout that is not known", "exit 3 in one sentence")
 def test_choices_that_cannot_be_read_are_refused_not_taken_for_open_questions(tmp_path, layout):
     lines, message = REFUSED[layout]
     with pytest.raises(DataError, match=message):

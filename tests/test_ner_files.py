@@ -184,6 +184,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("layout", REFUSED)
+@pytest.mark.fault(
+    46, "files of tagged words that can be read in two ways", "exit 3 in one sentence"
+)
 def test_what_can_be_read_in_two_ways_is_refused_in_one_sentence(tmp_path, layout):
     name, content, says = REFUSED[layout]
     with pytest.raises(DataError, match=says):
@@ -258,6 +261,7 @@ def test_rows_that_name_their_split_are_left_in_it(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+@pytest.mark.fault(43, "a data file replaced, its time stamp kept", "the new rows")
 def test_a_file_replaced_with_its_time_kept_is_read_anew(tmp_path, ending):
     def save(word):
         for split in ("train", "validation", "test"):
@@ -274,6 +278,7 @@ def test_a_file_replaced_with_its_time_kept_is_read_anew(tmp_path, ending):
         assert ner.load(str(tmp_path)).splits["test"]["tokens"][0] == [word]
 
 
+@pytest.mark.fault(44, "a data folder whose README names other files", "they are not read")
 def test_a_readme_chooses_no_files(tmp_path):
     secret = write(
         tmp_path / "elsewhere" / "secret.jsonl", lines({"tokens": ["X"], "ner_tags": ["O"]})

@@ -137,7 +137,8 @@ class Result(_Record):
 
         `input`, `gold` and `predicted` are lists of str; a classification has one of each. `item`
         is the same in any run over the same data; `cluster` says what belongs together when
-        intervals are made; `loss` is the mean cross-entropy in nats, or missing.
+        intervals are made; `loss` is the mean cross-entropy in nats, of running text the nats of
+        the whole passage, or missing.
         """
         if self._items is None:
             raise DataError("this result was read without its items", do="Result.read(directory)")

@@ -68,7 +68,7 @@ def measure(
         return Metric(value=value, n=n, unit=unit, how=how)
     with np.errstate(invalid="ignore", divide="ignore"):
         found = statistic(resample(counts) if samples is None else samples)
-    spread = float(np.nanvar(found))
+    spread = _variance(found)
     few = few_on_one_side(value, spread, size or defined) if unit == "share" else None
     if few is not None:
         low, high = wilson(value, few)
@@ -113,7 +113,7 @@ def difference(
         found = _minus(statistic, resample(pairs) if samples is None else samples)
     apart = int((pairs[:, 0] != pairs[:, 1]).reshape(len(pairs), -1).any(axis=1).sum())
     facts = {"value": value, "n": n, "unit": unit}
-    spread = float(np.nanvar(found))
+    spread = _variance(found)
     if apart >= MIN_CLUSTERS and spread > 0:
         low, high, p = debiased(value, found) if biased else interval(found)
         how = bootstrapped(defined, clusters, biased=biased)
@@ -228,6 +228,12 @@ def _corrected(differences: Mapping[str, Metric]) -> bool:
     """Whether there are several intervals, all with a p-value."""
     compared = [each for each in differences.values() if each.low is not None]
     return len(compared) > 1 and all(each.p is not None for each in compared)
+
+
+def _variance(values: Counts) -> float:
+    """Variance of resampled values, NaN left out; exactly 0 where they differ by rounding only."""
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    return float(np.nanvar(values)) if high - low > 1e-12 * max(1.0, abs(high)) else 0.0
 
 
 def _too_few(defined: int, all_of_them: int, clusters: str) -> str | None:

@@ -14,14 +14,13 @@ import numpy as np
 import pandas
 import pyarrow
 import pyarrow.parquet
-from datasets import Dataset, DatasetDict, concatenate_datasets
 
 from workbench import sources
 from workbench.data import formats
 from workbench.data.formats import decode, from_csv
 from workbench.errors import DataError
 
-__all__ = ["column", "decode", "from_csv", "load", "only_file", "read_file", "read_splits"]
+__all__ = ["column", "decode", "from_csv", "only_file", "read_file", "read_splits"]
 
 SPLITS = {
     "train": ("train", "training"),
@@ -36,22 +35,6 @@ PHRASES = "Sentences_*Agree.txt"
 DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "state.json"}
 """Files that `datasets` writes beside data and that hold none."""
 LAYOUT = "train, validation and test as " + ", ".join(SUFFIXES)
-
-
-def load(name: str, **options: str) -> Any:
-    """A file's rows as a `datasets.Dataset`, or a folder's splits as a `DatasetDict`.
-
-    The option `data_files` is the file; without it `name` is the folder. DataError for what can't
-    be read.
-    """
-    if "data_files" in options:
-        return _dataset(Path(options["data_files"]))
-    return DatasetDict(
-        {
-            split: concatenate_datasets([_dataset(file) for file in files])
-            for split, files in split_files(Path(name)).items()
-        }
-    )
 
 
 def only_file(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> Path | None:
@@ -234,17 +217,6 @@ def _unreadable(path: Path, error: Exception) -> DataError:
 def _json_rows(path: Path) -> list[dict[str, Any]]:
     text = path.read_text(encoding="utf-8-sig")
     return formats.json_rows(text, lines=path.suffix.lower() == ".jsonl")
-
-
-def _dataset(path: Path) -> Dataset:
-    try:
-        if path.suffix.lower() == ".parquet":
-            return Dataset(pyarrow.parquet.read_table(path))
-        rows = _json_rows(path)
-        names = dict.fromkeys(name for row in rows for name in row)
-        return Dataset.from_dict({name: [row.get(name) for row in rows] for name in names})
-    except (ValueError, TypeError, pyarrow.ArrowException) as error:
-        raise _unreadable(path, error) from None
 
 
 def _named(table: pyarrow.Table) -> pandas.DataFrame:

@@ -239,7 +239,7 @@ def _unique(rows: pandas.DataFrame, counts: Counter[str], *, whole: bool) -> pan
 
 
 def _losses(counts: Counter[str]) -> dict[str, Loss]:
-    copies = "near copies (links, @names, RT and signs don't count, nor a fifth of the rest)"
+    copies = "near copies (same words but for links, @names, RT; or 4/5 of word triples)"
     notes = {
         "recoded": ("lines", "lines that are no UTF-8, read as Latin-1"),
         "empty": ("rows", "rows without text or label, dropped"),

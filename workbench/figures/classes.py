@@ -49,7 +49,7 @@ def _beside(result: Result, metric: str, name: str) -> str:
     words = {
         "better": "is better than",
         "worse": "is worse than",
-        "cannot tell": "can't be told apart from",
+        "cannot tell": "shows no clear difference from",
     }
     clauses = [f"{words[verdict]} {', '.join(who)}" for verdict, who in groups.items() if who]
     own = f"By {name}, on the same items, {result.method} "
@@ -92,7 +92,7 @@ def _worst(pairs: Counter[tuple[str, str]]) -> str:
     named = {
         (gold, found): f"no readable answer for {gold}"
         if found == UNPARSED
-        else f"{gold} taken for {found}"
+        else f"{gold} predicted as {found}"
         for gold, found in wrong
     }
     return most_frequent(Counter({named[pair]: count for pair, count in wrong.items()}))

@@ -40,23 +40,25 @@ def _corrected(judged: dict[str, dict], rows: dict[str, Metric]) -> str:
         return f"{counted}."
     if lost := [name for name in alone if told[name] > LEVEL]:
         return f"{counted}, and with Holm's correction these are borderline: {', '.join(lost)}."
-    kept = "those above 0 stay so" if alone else "none is above 0"
+    kept = "the edges above 0 remain" if alone else "none of these is above 0"
     return f"{counted}, and with Holm's correction {kept}."
 
 
 def _against_chance(rows: dict[str, Metric]) -> str:
     """Which methods' intervals lie above 0, below it, or hold it."""
     groups: dict[str, list[str]] = {"above 0": [], "below 0": [], "around 0": []}
-    bare = [name for name, row in rows.items() if row.low is None or row.high is None]
+    without = []
     for name, row in rows.items():
-        if row.low is not None and row.high is not None:
-            place = "above 0" if row.low > 0 else "below 0" if row.high < 0 else "around 0"
-            groups[place].append(name)
+        if row.low is None or row.high is None:
+            without.append(name)
+            continue
+        place = "above 0" if row.low > 0 else "below 0" if row.high < 0 else "around 0"
+        groups[place].append(name)
+    if len(without) == len(rows):
+        return "There are too few blocks of days for intervals, so nothing can be told."
     clauses = [f"{place}: {', '.join(names)}" for place, names in groups.items() if names]
-    without = f"Without interval, so nothing can be told: {', '.join(bare)}." if bare else ""
-    if not clauses:
-        return without
-    return f"Intervals that lie {'; '.join(clauses)}. {without}".strip()
+    same = f" Without an interval, as it says the same on all days: {', '.join(without)}."
+    return f"Intervals that lie {'; '.join(clauses)}.{same if without else ''}"
 
 
 @styled
@@ -83,9 +85,10 @@ def folds(result: Result) -> Figure:
         for fold in found
     )
     caption = (
-        f"The {result.method} is ahead of the majority in {ahead} of {len(found)} folds; it says "
+        f"The {result.method} has a higher accuracy than the majority in {ahead} of {len(found)} "
+        "folds, whatever the intervals; it says "
         f"up on {_span([fold['said_up'] for fold in found])} of a fold's days. "
-        f"Each fold's encoder learned from the days before it: the first from "
+        f"Each fold's encoders learned from the days before it: the first from "
         f"{found[0]['trained_from']} to {found[0]['trained_to']} "
         f"({found[0]['trained']:,} examples)."
     )
@@ -149,6 +152,7 @@ def _habit(found: list[dict]) -> str:
         f"The next day rose most often after a day that {high['word']} "
         f"({high['rose']['value']:.1%}) and least often after one that {low['word']} "
         f"({low['rose']['value']:.1%}); their intervals {sure}, "
-        f"and these are the extremes of {len(told)} words. The share that the model calls up "
-        f"differs by {spread:.0%} between last words."
+        f"and these are the extremes of {len(told)} words, so chance widens "
+        f"their gap. The fraction of days that the model calls up varies by {100 * spread:.0f} "
+        "percentage points between last words."
     )

@@ -53,7 +53,7 @@ def _said(gold: str, predicted: str) -> str:
     """An error of type in words."""
     if gold == NONE:
         return f"{predicted} where there is no entity"
-    return f"{gold} that is missed" if predicted == NONE else f"{gold} taken for {predicted}"
+    return f"{gold} that is missed" if predicted == NONE else f"{gold} predicted as {predicted}"
 
 
 @styled
@@ -102,7 +102,7 @@ def errors(result: Result) -> Figure:
     canvas = Canvas(figsize=(6.4, 0.55 * len(rows) + 1.2))
     axes = canvas.subplots()
     forest(axes, rows)
-    axes.set(xlabel=f"gain in entity F1, were all of them mended{with_intervals(rows.values())}")
+    axes.set(xlabel=f"gain in entity F1 if all were corrected{with_intervals(rows.values())}")
     axes.set_title("Errors by kind")
     return Figure(canvas, "What each kind of error costs in entity F1", _costliest(ordered, total))
 
@@ -116,7 +116,7 @@ def _costliest(rows: list[dict], total: int) -> str:
     worst = rows[0]
     return (
         f"Of {total:,} errors {worst['count']:,} ({worst['count'] / total:.0%}) are of the kind "
-        f"{worst['kind']}; mending all of them would add {worst['gain']['value']:.3f} to entity F1."
+        f"{worst['kind']}; fixing all of them would add {worst['gain']['value']:.3f} to entity F1."
     )
 
 

@@ -148,7 +148,7 @@ def _finer(result: Result, encoder: str) -> str:
         if metric.low is None:
             what = "there is no interval to judge by"
         elif metric.verdict == "cannot tell":
-            what = "the two can't be told apart"
+            what = "no clear difference"
         else:
             what = f"{own} makes {'more' if metric.value > 0 else 'fewer'} pieces"
         parts.append(f"{name}: {what} ({metric.value:+.3f})")
@@ -200,13 +200,13 @@ def _best(result: Result, kinds: Sequence[str]) -> str:
         selective.append(f"{KINDS[kind]}: layer {chosen} ({gap:+})")
     return (
         f"Best layer, chosen on validation, beside what word, ending and shape tell without a "
-        f"model: {'; '.join(parts)}. In brackets: paired difference. Selectivity, the score minus "
-        f"that of the control task, is highest on validation at {'; '.join(selective)}, in "
-        "brackets on test."
+        f"model: {'; '.join(parts)}. In brackets: paired difference, each interval alone. "
+        "Selectivity, the score minus that of the control task, is highest on validation at "
+        f"{'; '.join(selective)}, in brackets on test."
     )
 
 
 def _beside(difference: Metric) -> str:
     if difference.low is None:
         return "without an interval to judge by"
-    return {"better": "above", "worse": "below"}.get(difference.verdict, "not to be told apart")
+    return {"better": "above", "worse": "below"}.get(difference.verdict, "no clear difference")

@@ -126,7 +126,7 @@ class CausalLM(nn.Module):
             return head(states.to(weight.dtype)).float()
         states = states.to(weight.device, torch.float32)
         with torch.autocast(weight.device.type, enabled=False):
-            rows = torch.split(weight, HEAD_ROWS)  # type: ignore[no-untyped-call]
+            rows = torch.split(weight, HEAD_ROWS)
             parts = [linear(states, part.float()) for part in rows]
         found = torch.cat(parts, dim=-1)
         return found if head.bias is None else found + head.bias.float()

@@ -115,8 +115,8 @@ def disputed(result: Result) -> Html:
         parts.append(f"<li>probability {row['sure']:.4f}<br>{'<br>'.join(lines)}</li>")
     text = (
         f"Of {found['errors']:,} errors the model is sure of {found['count']:,}: it gives each of "
-        f"its tags a probability of {found['least']:.0%} or more. Here are the surest "
-        f"{len(found['rows'])}; only the entity in dispute is marked."
+        f"its tags a probability of {found['least']:.0%} or more. Here are the "
+        f"{len(found['rows'])} most confident; only the entity in dispute is marked."
     )
     return Html(f'{note(text)}<ol class="wb-sentences">{"".join(parts)}</ol>')
 

@@ -121,6 +121,7 @@ def probes(result: Result) -> Html:
         "is the probe's selectivity. Untrained encoder: random weights, its own best layer. Most "
         "frequent tag: that of each word in the training sentences. Word, ending and shape: the "
         "same, but a word not seen there gets the tag of rare words with the same ending, letter "
-        "case and digits. Majority: the most frequent tag of all."
+        "case and digits. Majority: the most frequent tag of all. Each verdict is of "
+        "its interval alone, not corrected for their number."
     )
     return Html("".join(blocks) + note(text))

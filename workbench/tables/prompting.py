@@ -55,7 +55,7 @@ def exact_prompt(result: Result) -> Html:
     if scores := asked.get("scores"):
         answer = max(scores, key=lambda word: scores[word])
         shares = ", ".join(f"{word.strip()} {share:.0%}" for word, share in scores.items())
-        text = f"marked is the likeliest of the answers, of which it takes {shares}."
+        text = f"marked is the most probable answer; probabilities of all: {shares}."
     else:
         answer, text = asked["answer"], "marked what was written after it and is read."
     marked = f'<mark class="wb-entity">{escape(answer) or "(nothing)"}</mark>'

@@ -94,21 +94,25 @@ def _accuracy(counts: Counts) -> Counts:
         return counts[..., 0] / counts[..., -1]
 
 
-def _counts(right: NDArray[Any]) -> Counts:
-    """Counts [N, 2] of items: right, and all."""
-    return np.stack([right, np.ones(len(right))], axis=1).astype(float)
+def _counts(right: NDArray[Any], questions: Sequence[str]) -> Counts:
+    """Counts [questions, 2] of items, those of one question together: right, and all."""
+    names, rows = np.unique(np.asarray(questions), return_inverse=True)
+    counts = np.zeros((len(names), 2))
+    np.add.at(counts, rows, np.stack([right, np.ones(len(right))], axis=1))
+    return counts
 
 
-def accuracy(right: NDArray[Any]) -> Metric:
-    """Share of right picks, of `right` [N] of 0 and 1, with its interval over questions."""
-    found = measure(_counts(right), _accuracy, n=len(right), clusters=QUESTIONS)
+def accuracy(right: NDArray[Any], questions: Sequence[str]) -> Metric:
+    """Share of right picks, of `right` [N] of 0 and 1, with its interval over questions [N]."""
+    counts = _counts(right, questions)
+    found = measure(counts, _accuracy, n=len(right), clusters=QUESTIONS)
     assert found is not None, "an accuracy is defined wherever there is an item"
     return found
 
 
-def difference(ours: NDArray[Any], theirs: NDArray[Any]) -> Metric:
-    """Our share of right picks minus theirs on the same items, paired by question."""
-    pairs = np.stack([_counts(ours), _counts(theirs)], axis=1)
+def difference(ours: NDArray[Any], theirs: NDArray[Any], questions: Sequence[str]) -> Metric:
+    """Our share of right picks minus theirs on the same items [N], paired by question."""
+    pairs = np.stack([_counts(ours, questions), _counts(theirs, questions)], axis=1)
     found = statistics.difference(pairs, _accuracy, n=len(ours), clusters=QUESTIONS)
     assert found is not None, "a difference is defined wherever there is an item"
     return found
@@ -152,15 +156,16 @@ def compare(own: str, scored: Mapping[str, Scores], items: Sequence[Item]) -> Co
     frame = pandas.concat(parts, ignore_index=True)
     frame["input"] = [[item.question, *item.choices] for item in items] * len(scored)
     lot = np.full(len(items), known.value)
+    asked = [item.cluster for item in items]
     return Compared(
         method=own,
-        metrics={"test/accuracy": accuracy(right[own])},
-        baselines={name: {"test/accuracy": accuracy(right[name])} for name in others}
+        metrics={"test/accuracy": accuracy(right[own], asked)},
+        baselines={name: {"test/accuracy": accuracy(right[name], asked)} for name in others}
         | {CHANCE: {"test/accuracy": known}},
         comparisons={
-            name: {"test/accuracy": difference(right[own], right[name])} for name in others
+            name: {"test/accuracy": difference(right[own], right[name], asked)} for name in others
         }
-        | {CHANCE: {"test/accuracy": difference(right[own], lot)}},
+        | {CHANCE: {"test/accuracy": difference(right[own], lot, asked)}},
         items=frame,
     )
 
@@ -169,11 +174,14 @@ def by_part(scored: Mapping[str, Scores], items: Sequence[Item]) -> list[dict[st
     """Accuracy of each method where the right answer is the longest, the shortest, or neither."""
     places = np.array([item.right for item in items])
     kinds = np.array([part(item) for item in items])
+    asked = np.array([item.cluster for item in items])
     return [
         {
             "method": name,
             "part": kind,
-            "accuracy": accuracy((picks(found) == places)[kinds == kind]).model_dump(mode="json"),
+            "accuracy": accuracy(
+                (picks(found) == places)[kinds == kind], asked[kinds == kind].tolist()
+            ).model_dump(mode="json"),
         }
         for name, found in scored.items()
         for kind in PARTS
@@ -184,13 +192,14 @@ def by_part(scored: Mapping[str, Scores], items: Sequence[Item]) -> list[dict[st
 def by_prompt(read: Sequence[Read], items: Sequence[Item]) -> list[dict[str, Any]]:
     """Accuracy of each template by each rule."""
     places = np.array([item.right for item in items])
+    asked = [item.cluster for item in items]
     return [
         {
             "condition": one.condition,
             "variant": rule,
             "template": one.template,
             "shot_seed": 0,
-            "accuracy": accuracy(picks(one.scores(rule)) == places).model_dump(mode="json"),
+            "accuracy": accuracy(picks(one.scores(rule)) == places, asked).model_dump(mode="json"),
         }
         for one in read
         for rule in RULES

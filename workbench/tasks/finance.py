@@ -51,12 +51,13 @@ class Config(BaseConfig):
         "embargo_days",
         "date_column",
         "price_column",
+        "date_order",
     )
 
     model: str = "minilm"
     """Encoder: catalogue name, folder or hf:<id>."""
     dataset: str = "sp500, nasdaq"
-    """Markets: catalogue names or files of prices, parted by commas."""
+    """Markets: catalogue names or files of prices, comma-separated."""
     date_column: str = "date"
     """Column of the dates, in files of your own."""
     price_column: str = "price"

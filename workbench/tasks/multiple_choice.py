@@ -29,7 +29,7 @@ class Config(BaseConfig):
 
     task: ClassVar[str] = "multiple_choice"
     right: ClassVar[str] = "a question whose right answer was picked"
-    test: ClassVar[tuple[str, ...]] = ("distractors", "choices", "categories", "items", "encoder")
+    test: ClassVar[tuple[str, ...]] = ("distractors", "choices", "categories", "items", "seed")
     sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {
         "model": "model",
         "encoder": "model",

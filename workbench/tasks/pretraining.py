@@ -40,8 +40,8 @@ class Config(BaseConfig):
     task: ClassVar[str] = "pretraining"
     main_measure: ClassVar[MainMeasure] = "bits_per_byte"
     test: ClassVar[tuple[str, ...]] = (
-        "documents",
-        "document_tokens",
+        "passages",
+        "passage_bytes",
         "probe_sentences",
         "text_column",
     )

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from workbench import machine
-from workbench.data.text import NOISE
+from workbench.data.near import NOISE
 from workbench.errors import ParameterError
 from workbench.models.causal_lm import CausalLM
 from workbench.models.windows import group_by_length, pad

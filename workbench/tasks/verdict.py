@@ -80,17 +80,19 @@ def judge(
     'Alone it is above 0, but not among 4 methods judged (p = 0.070): borderline.'
     >>> judge(edges[0], placebo=edges[0], blocks=99).answer
     'withheld'
-    >>> judge(found(0, 0), nothing, blocks=99).reason
+    >>> constant = Metric(value=0, n=900, how="no interval: the same in every resample")
+    >>> judge(constant, nothing, blocks=99).reason
     'Every day got the same answer, so nothing can be told.'
+    >>> judge(edges[0], placebo=constant, blocks=99).answer
+    'yes'
     """
     if blocks < MIN_BLOCKS:
         reason = f"{blocks} blocks of days are too few to decide by; {MIN_BLOCKS} are needed."
         return Verdict(CANNOT_TELL, reason, None)
-    if own.low is None or own.high is None or own.low == own.high:
+    if own.low is None or own.high is None:
         return Verdict(CANNOT_TELL, "Every day got the same answer, so nothing can be told.", None)
-    # A placebo that says the same of every day has no interval, and no edge.
-    leak = placebo.low if placebo and placebo.low is not None else -1.0
-    if leak > 0:
+    # A placebo without an interval says the same on all days: it leaks nothing.
+    if placebo and placebo.low is not None and placebo.low > 0:
         reason = (
             f"On shuffled texts the same method has an MCC of {placebo}, above 0: something leaks,"
             " so the number on the right texts can't be believed either."

@@ -172,6 +172,9 @@ const total = (values) => values.reduce((x, y) => x + y, 0);
 
 function variance(values) {
   const mean = total(values) / values.length;
+  const [low, high] = values.reduce(([least, most], value) =>
+    [Math.min(least, value), Math.max(most, value)], [Infinity, -Infinity]);
+  if (high - low <= 1e-12 * Math.max(1, Math.abs(high))) return 0; // but for rounding
   return total(values.map((value) => (value - mean) ** 2)) / values.length;
 }
 
