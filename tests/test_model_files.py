@@ -145,9 +145,11 @@ from workbench.models.causal_lm import CausalLM
 def mib(name):
     status = Path("/proc/self/status").read_text()
     return int(status.partition(f"{name}:")[2].split()[0]) / 1024
-source = sources.Source(sys.argv[1], Path(sys.argv[1]), "0" * 64, "")
+def source(folder):
+    return sources.Source(folder, Path(folder), "0" * 64, "")
+CausalLM(source(sys.argv[3]), sys.argv[2])  # what is imported and set up at first use
 before, anonymous = mib("VmRSS"), mib("RssAnon")
-model = CausalLM(source, sys.argv[2])
+model = CausalLM(source(sys.argv[1]), sys.argv[2])
 weights = sum(w.numel() * w.element_size() for w in model.parameters()) / 2**20
 for w in model.parameters():
     float(w.reshape(-1)[:: 512].sum())  # touch each page
@@ -161,9 +163,10 @@ def test_loading_a_sharded_model_makes_no_second_copy_of_it(tmp_path):
         tmp_path / "large", dtype=torch.bfloat16, shard="40MB",
         hidden_size=1024, intermediate_size=4096, num_hidden_layers=6, num_attention_heads=8,
     )  # fmt: skip
+    small = decoder_in(tmp_path / "small", dtype=torch.bfloat16, shard="40MB")
     for precision in ("bfloat16", "float32"):
         done = subprocess.run(
-            [sys.executable, "-c", PEAK, str(folder), precision],
+            [sys.executable, "-c", PEAK, str(folder), precision, str(small)],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         peak, anonymous, weights = map(float, done.stdout.split())

@@ -53,7 +53,10 @@ def test_every_accuracy_follows_from_the_items(result, method):
     if method != OWN:
         difference = result.comparisons[method]["test/accuracy"]
         assert difference.value == pytest.approx((right(result, OWN) * 1.0 - picks).mean())
-        assert difference.low <= difference.value <= difference.high
+        if method.startswith("1 shot"):
+            assert difference.low is None, "one draw of examples tells nothing of others"
+        else:
+            assert difference.low <= difference.value <= difference.high
     shares = [Counter() for _ in range(2)]
     for row in result.tables["lengths"]:
         if row["method"] == method:
