@@ -400,7 +400,7 @@ def test_folds_choose_a_penalty_where_there_is_no_validation(data):
     assert right > max(test.labels.count(label) for label in data.labels) / len(test.labels)
 
 
-def test_every_number_follows_from_what_is_saved(result, config, tmp_path):
+def test_every_number_follows_from_what_is_saved(result, config, data):
     items = result.items[result.items["method"] == SETFIT]
     largest, first = config.counts[-1], 0
     for method in config.methods.split(", "):
@@ -420,7 +420,7 @@ def test_every_number_follows_from_what_is_saved(result, config, tmp_path):
         for name, bits in result.tables["right"].items()
         if isinstance(bits[0], str)
     }
-    again = Answered(config.counts, parsed, levels, items["cluster"].tolist(), "texts")
+    again = Answered(config.counts, parsed, levels, items["cluster"].tolist(), data.unit)
     assert contest_scores.curve(again) == result.tables["curve"]
     assert contest_scores.levels(again) == result.tables["levels"]
     references = contest_methods.references(config)
