@@ -10,12 +10,14 @@ from bs4 import BeautifulSoup
 from sklearn.metrics import accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from workbench import figures, machine, sources, tables
+from workbench import figures, intervals, machine, sources, tables
 from workbench.comparison import compare
 from workbench.data import text
 from workbench.errors import ParameterError
 from workbench.models.embedder import Embedder
 from workbench.models.encoder import Encoder
+from workbench.result import Metric
+from workbench.statistics import verdicts
 from workbench.tasks import (
     adaptation,
     classifiers,
@@ -79,9 +81,8 @@ def test_a_curve_far_from_the_level_is_an_outcome_and_no_number(steps, at, low, 
     point = found.crossing("curve", "level")
     assert (point["at"], point["low"], point["high"]) == (at, low, high)
     assert point["shares"][at] == 1
-    last = found.metric("curve", size=3, minus="level")
-    first = found.metric("curve", size=0, minus="level")
-    said = contest_scores.tell(point, first, last, SIZES)
+    (row,) = contest_scores.crossings(found, ["level"])
+    said = row["said"]
     assert ("already" in said) == (at == "already")
     assert ("within n = 512" in said) == (at == "not reached")
     assert ("≤ 8" if at == "already" else "> 512") in said
@@ -90,10 +91,11 @@ def test_a_curve_far_from_the_level_is_an_outcome_and_no_number(steps, at, low, 
 def test_half_an_item_ahead_at_the_smallest_size_is_not_called_ahead():
     found = answered(np.array([0.53, 0.55, 0.6, 0.9]), 0.5, items=60, draws=2, seed=1)
     point = found.crossing("curve", "level")
-    first, last = (found.metric("curve", size=size, minus="level") for size in (0, 3))
+    first = found.metric("curve", size=0, minus="level")
     assert point["at"] == "already"
     assert first.low < 0 < first.value
-    said = contest_scores.tell(point, first, last, SIZES)
+    (row,) = contest_scores.crossings(found, ["level"])
+    said = row["said"]
     assert "can't be told apart from level with 8 labelled examples" in said
     assert f"(in {point['shares']['already']:.0%} of the resamples)" in said
     assert "is ahead" not in said
@@ -153,7 +155,38 @@ def test_differences_are_paired_by_item_and_by_draw():
     found = answered([0.4, 0.5, 0.6, 0.7], 0.5, items=200, draws=3, seed=2)
     twin = dataclasses.replace(found, levels={"level": found.curves["curve"][2]})
     difference = twin.metric("curve", size=2, minus="level")
-    assert (difference.value, difference.low, difference.high) == (0, 0, 0)
+    assert difference.value == 0
+    assert (difference.low, difference.high) == pytest.approx((-0.0137, 0.0137), abs=1e-4)
+    assert difference.how == "Agresti-Min interval: the two differ in 0 of 200 texts"
+
+
+def test_accuracies_near_1_have_wilsons_interval():
+    found = answered([1.0, 1.0, 1.0, 0.6], 0.5, items=200, draws=3, seed=3)
+    certain, other = found.metric("curve", size=0), found.metric("curve", size=3)
+    assert (certain.value, certain.high) == (1, 1)
+    assert certain.low == pytest.approx(intervals.wilson(1.0, 200)[0])
+    assert certain.how.startswith("Wilson interval")
+    assert other.how.startswith("percentile bootstrap over 200 texts and 3 draws of examples")
+
+
+def test_a_sentence_says_what_the_table_says_corrected_for_the_number_of_methods():
+    level = np.zeros((1, 200), bool)
+    weak, strong = level.copy(), level.copy()
+    level[0, :100], strong[0, 50:] = True, True
+    weak[0, 34:156] = True  # 56 items better and 34 worse: p = .02
+    curves = {f"weak {place}": np.stack([weak] * 4) for place in range(6)}
+    found = Answered(SIZES, {**curves, "strong": np.stack([strong] * 4)}, {"level": level},
+                     list(range(200)), "texts")  # fmt: skip
+    rows = contest_scores.crossings(found, ["level"])
+    apart = {row["method"]: Metric(**row["difference"]) for row in rows}
+    assert apart["weak 0"].verdict == "better"
+    for row in rows:
+        said = verdicts(apart)[row["method"]]
+        better = row["method"] == "strong"
+        assert str(said) == ("better" if better else "cannot tell")
+        assert ("it is better" in row["said"]) == better
+        assert ("can't be told apart: accuracy" in row["said"]) != better
+        assert ("is ahead" in row["said"]) == better
 
 
 def test_too_few_items_have_no_interval():
@@ -367,7 +400,7 @@ def test_folds_choose_a_penalty_where_there_is_no_validation(data):
     assert right > max(test.labels.count(label) for label in data.labels) / len(test.labels)
 
 
-def test_every_number_follows_from_what_is_saved(result, config, tmp_path):
+def test_every_number_follows_from_what_is_saved(result, config, data):
     items = result.items[result.items["method"] == SETFIT]
     largest, first = config.counts[-1], 0
     for method in config.methods.split(", "):
@@ -387,7 +420,7 @@ def test_every_number_follows_from_what_is_saved(result, config, tmp_path):
         for name, bits in result.tables["right"].items()
         if isinstance(bits[0], str)
     }
-    again = Answered(config.counts, parsed, levels, items["cluster"].tolist(), "texts")
+    again = Answered(config.counts, parsed, levels, items["cluster"].tolist(), data.unit)
     assert contest_scores.curve(again) == result.tables["curve"]
     assert contest_scores.levels(again) == result.tables["levels"]
     references = contest_methods.references(config)

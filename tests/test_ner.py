@@ -271,6 +271,19 @@ def test_drop_draws_its_two_sides_apart():
     assert found.low < 0 < found.high, "drawn together the difference would always be 0"
 
 
+def test_drop_counts_texts_with_entities_and_never_has_an_interval_without_width():
+    right = np.ones((40, 3))
+    found = ner_transfer._drop(*[ner_transfer._Counted(right, "documents")] * 2)
+    assert found.value == 0
+    assert found.low < 0 < found.high
+    few = right * (np.arange(40) < 5)[:, None]
+    found = ner_transfer._drop(
+        ner_transfer._Counted(right, "documents"), ner_transfer._Counted(few, "tweets")
+    )
+    assert found.low is None
+    assert found.how == "no interval: only 5 of 40 tweets count"
+
+
 def test_same_sentences_with_other_tags_are_a_second_gold(tmp_path, learned):
     _, loaded = learned
     for split in ("train", "validation", "test"):

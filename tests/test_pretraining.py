@@ -21,8 +21,10 @@ from workbench.models import anatomy, lens
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
 from workbench.result import Metric, Result
+from workbench.statistics import Verdict
 from workbench.tasks import (
     compressors,
+    corpus_scores,
     lens_scores,
     passages,
     pretraining,
@@ -198,6 +200,20 @@ def test_compressors_gain_from_what_they_are_given():
     assert compressors.lzma_bits(text, given) < 0.7 * alone
     ngrams = [compressors.Ngrams(part).nats(text).sum() for part in (given, given[:500])]
     assert ngrams[0] < 0.7 * ngrams[1]
+
+
+def test_lzma_looks_back_over_all_it_is_given():
+    text = np.random.default_rng(0).bytes(20_000)
+    assert compressors.lzma_bits(text, text + bytes(17 << 20)) < 0.01 * 8 * len(text)
+
+
+def test_compressors_are_given_no_more_than_they_can_hold(monkeypatch):
+    monkeypatch.setattr(corpus_scores, "GIVEN_BYTES", 12)
+    texts = ["read", "\u00e9\u00e9", "abcd", "e"]
+    read = corpus.Corpus(None, texts)
+    found = corpus_scores.Domain("few", read, [], [], [], used=1)
+    assert found.rest == "\u00e9\u00e9\n\nabcd\n\n"
+    assert found.size["given"] == len(found.rest.encode()) == 12
 
 
 def test_surprisal_in_batches_equals_one_token_at_a_time(decoder):
@@ -514,7 +530,24 @@ def test_captions_say_only_what_the_numbers_carry():
     one = decoder_figures._heads(np.array([[[1.0, 0.0], [0.5, 0.5]]]), 1)
     assert one.startswith("Layer 1 has 1 head. On average 50% ")
     assert "just before" not in one, "the only token before is the one before the text"
-    assert figures_of_pretraining._beside(rows(0.1)[0]) == "without an interval to judge by"
+    unsure = Verdict("cannot tell", borderline=False)
+    assert figures_of_pretraining._beside(rows(0.1)[0], unsure) == "without an interval to judge by"
+
+
+def test_verdicts_on_probes_are_corrected_for_all_that_stand_beside_each_other(inspected):
+    """Each difference alone would be called better: p = .03."""
+    near = Metric(value=0.1, low=0.01, high=0.2, n=50, how="bootstrap", p=0.03)
+    comparisons = {
+        method: dict.fromkeys(found, near) for method, found in inspected.comparisons.items()
+    }
+    record = inspected.model_copy(update={"comparisons": comparisons})
+    body = tables.probes(record).body
+    assert ">better<" not in body
+    assert body.count("cannot tell") == 15
+    assert "corrected for 15 comparisons by Holm" in body
+    caption = figures_of_pretraining._best(record, list(figures_of_pretraining.KINDS))
+    assert caption.count("no clear difference") == 3
+    assert "corrected for 15 comparisons by Holm" in caption
 
 
 def test_no_surprising_span_is_said(inspected):

@@ -162,6 +162,17 @@ def test_several_verdicts_are_corrected_together():
     assert str(near) == "cannot tell, borderline"
 
 
+def test_a_large_difference_is_told_however_many_are_shown_beside_it():
+    large = stats.difference(paired(20, 150, 10, 20), ratio, n=200, clusters="texts")
+    small = stats.difference(paired(80, 22, 20, 78), ratio, n=200, clusters="texts")
+    assert 0 < large.p < 1e-30, "17 standard errors"
+    said = stats.verdicts({"large": large} | {f"small {place}": small for place in range(99)})
+    assert str(said["large"]) == "better"
+    assert {each.word for each in said.values()} == {"better", "cannot tell"}
+    nought = stats.verdicts({"a": apart(0.0), "b": apart(0.9)})["a"]
+    assert str(nought) == "better"
+
+
 def test_old_records_without_p_values_are_judged_each_by_itself_and_that_is_said():
     found = {"a": apart(None), "b": apart(0.9)}
     assert [each.word for each in stats.verdicts(found).values()] == ["better", "better"]

@@ -1,5 +1,7 @@
 """A number with its interval, and what a difference says."""
 
+import math
+
 from pydantic import BaseModel, ConfigDict
 
 MONTE_CARLO = 0.015
@@ -40,6 +42,24 @@ class Metric(BaseModel):
         if self.low is None or self.high is None:
             return f"{self.value:{sign}.3f}"
         return f"{self.value:{sign}.3f} [{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
+
+    def less(self, other: "Metric", *, n: int, how: str) -> "Metric":
+        """Difference from another, measured on other items; an interval if both have one.
+
+        Newcombe's square-and-add of the two intervals (1998, "Interval estimation for the
+        difference between independent proportions", method 10), which holds for other values too
+        (Zou and Donner 2008, "Construction of confidence limits about effect measures").
+
+        >>> one = Metric(value=0.9, low=0.8, high=0.95, n=50, how="Wilson")
+        >>> f"{one.less(one, n=50, how='Newcombe'):+}"
+        '+0.000 [-0.112, +0.112]'
+        """
+        value = self.value - other.value
+        if self.low is None or self.high is None or other.low is None or other.high is None:
+            return Metric(value=value, n=n, how=how)
+        below = math.hypot(self.value - self.low, other.high - other.value)
+        above = math.hypot(self.high - self.value, other.value - other.low)
+        return Metric(value=value, low=value - below, high=value + above, n=n, how=how)
 
     @property
     def verdict(self) -> str:

@@ -130,11 +130,15 @@ def interval(samples: Counts) -> tuple[float, float, float]:
     """The middle 95 % of resampled values, NaN left out, and the p-value of 0.
 
     The percentile interval of Efron and Tibshirani 1993, "An Introduction to the Bootstrap",
-    section 13.3.
+    section 13.3. Where no resample is on the other side of 0, so few resamples can't say how small
+    the p-value is: it is then that of a normal distribution (`debiased`), if smaller.
     """
     tail = (1 - LEVEL) / 2
     low, high = np.nanquantile(samples, [tail, 1 - tail])
-    return float(low), float(high), p_value(samples)
+    p = p_value(samples)
+    if np.nanmin(samples) > 0 or np.nanmax(samples) < 0:
+        p = min(p, debiased(float(np.nanmean(samples)), samples)[2])
+    return float(low), float(high), p
 
 
 def debiased(value: float, samples: Counts) -> tuple[float, float, float]:
@@ -193,17 +197,17 @@ def verdicts(differences: Mapping[str, Metric]) -> dict[str, Verdict]:
     """What differences that are shown together say, corrected by Holm for how many they are.
 
     One alone, and differences of old records, which have no p-values, are each judged by their
-    interval. Borderline is a p-value within two Monte Carlo standard errors of its limit.
+    interval. Borderline is a p-value within two of its Monte Carlo standard errors of its limit.
     """
     metrics = {name: each for name, each in differences.items() if each.low is not None}
-    p_values = [each.p for each in metrics.values() if each.p is not None]
+    p_values = [max(each.p, 1e-300) for each in metrics.values() if each.p is not None]
     found = {n: Verdict(each.verdict, each.borderline) for n, each in differences.items()}
     if _corrected(differences):
         for (name, each), p, adjusted in zip(
             metrics.items(), p_values, holm(p_values), strict=True
         ):
             limit = (1 - LEVEL) * p / adjusted
-            near = abs(p - limit) <= 2 * math.sqrt(2 * limit / RESAMPLES)
+            near = abs(p - limit) <= 2 * math.sqrt(2 * min(p, limit) / RESAMPLES)
             significant = adjusted <= 1 - LEVEL
             word = ("better" if each.value > 0 else "worse") if significant else "cannot tell"
             found[name] = Verdict(word, borderline=near)

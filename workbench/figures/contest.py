@@ -89,10 +89,13 @@ def _crosses(
 def _caption(result: Result, crossings: list[dict[str, Any]]) -> str:
     """The crossings in words, and how bars, bands and crosses are to be read."""
     said = " ".join(found["said"] for found in crossings)
-    how = crossings[0]["difference"]["how"]
+    how = crossings[0]["how"]
+    shown = [*result.tables["curve"], *result.tables["levels"]]
+    few = any(point["how"].startswith("Wilson") for point in shown)
     draws = result.parameters["draws"]
     lines = f"Lines: the mean of {draws} draws of examples" if draws > 1 else "Lines: one draw"
-    reading = f"{lines}. Bars and bands: 95 % intervals, {how}."
+    reading = f"{lines}. Bars and bands: 95 % intervals, {how}"
+    reading += "; Wilson's where few items are right or wrong." if few else "."
     if "no interval" in how:
         reading = f"{lines}; {how}."
     return f"{said} {reading} A cross is where a curve passes the line of {crossings[0]['level']}."

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure as Canvas
 from workbench.figures.canvas import ACCENT, COLOURS, SECOND, Figure, styled, with_intervals
 from workbench.figures.decoder import by_layer, line
 from workbench.result import Metric, Result
+from workbench.statistics import Verdict, correction, verdicts
 
 KINDS = {"pos": "part of speech", "chunk": "chunk", "ner": "named entity"}
 WORDS = "word, ending and shape"
@@ -74,7 +75,7 @@ def _predicted(
         lzma = rows[name].value - others["lzma"][name].value
         against.append(f"{name}: n-gram {_signed(difference)}, lzma {lzma:+.2f}")
     parts.append(
-        "The model minus each of the two, which are given the corpus's other documents; below 0 "
+        "The model minus each of the two, which are given other documents of the corpus; below 0 "
         f"the model needs fewer bits: {'; '.join(against)}."
     )
     return " ".join(parts)
@@ -188,25 +189,34 @@ def _name(result: Result, kind: str) -> str:
 def _best(result: Result, kinds: Sequence[str]) -> str:
     """The best layer of each tag set beside words alone, and the most selective layer."""
     parts, selective = [], []
+    names = [_name(result, kind) for kind in result.tables["best_layers"]]
+    # All that the table of probes shows, so that both say the same.
+    differences = {
+        f"{method}: {name}": found[name]
+        for method, found in result.comparisons.items()
+        for name in names
+        if name in found
+    }
+    said = verdicts(differences)
     for kind in kinds:
         layer, name = result.tables["best_layers"][kind], _name(result, kind)
         against = result.comparisons[WORDS][name]
         parts.append(
-            f"{KINDS[kind]}: layer {layer}, {result.metrics[name].value:.3f}, {_beside(against)} "
-            f"({against:+})"
+            f"{KINDS[kind]}: layer {layer}, {result.metrics[name].value:.3f}, "
+            f"{_beside(against, said[f'{WORDS}: {name}'])} ({against:+})"
         )
         chosen = result.tables["selective_layers"][kind]
         gap = result.comparisons["control task"][f"{name}/layer_{chosen}"]
         selective.append(f"{KINDS[kind]}: layer {chosen} ({gap:+})")
     return (
         f"Best layer, chosen on validation, beside what word, ending and shape tell without a "
-        f"model: {'; '.join(parts)}. In brackets: paired difference, each interval alone. "
+        f"model: {'; '.join(parts)}. In brackets: paired difference. {correction(differences)} "
         "Selectivity, the score minus that of the control task, is highest on validation at "
         f"{'; '.join(selective)}, in brackets on test."
     )
 
 
-def _beside(difference: Metric) -> str:
+def _beside(difference: Metric, said: Verdict) -> str:
     if difference.low is None:
         return "without an interval to judge by"
-    return {"better": "above", "worse": "below"}.get(difference.verdict, "no clear difference")
+    return {"better": "above", "worse": "below"}.get(said.word, "no clear difference")

@@ -40,7 +40,8 @@ def contest(result: Result) -> Html:
         f"Accuracy{', ' + spread if spread else ', one draw of examples'}, on the same "
         f"{curve[0]['n']:,} test items. Prompts stand in the first column of numbers: they use no "
         f"more than {sizes[0]:,} labels. The difference is paired, in brackets its 95 % interval: "
-        f"{curve[0]['how']}. {correction(differences)} Times are of the largest number of examples "
+        f"{'; '.join(sorted({each.how for each in differences.values()}))}. "
+        f"{correction(differences)} Times are of the largest number of examples "
         "and of this machine; a prompt's is that of all its templates."
     )
     levels = result.tables["levels"]
@@ -59,11 +60,15 @@ def crossings(result: Result) -> Html:
         rows.append([row["method"], row["level"], at, row["span"], *given])
     own = found[0]["level"]
     said = " ".join(row["said"] for row in found if row["level"] == own)
+    differences = {
+        row["method"]: Metric(**row["difference"]) for row in found if row["level"] == own
+    }
     text = (
         "The smallest number of examples at which the mean accuracy is above the prompt's, taken "
         "as linear in the logarithm of the number between those tried. The last columns are shares "
-        f"of resamples: {found[0]['difference']['how']}. Resamples in which a curve is nowhere "
-        "ahead, or ahead from the start, are outcomes of their own, not numbers."
+        f"of resamples: {found[0]['how']}. Resamples in which a curve is nowhere "
+        "ahead, or ahead from the start, are outcomes of their own, not numbers. "
+        f"{correction(differences)}"
     )
     count = found[0]["difference"]["n"]
     return Html(note(f"On these {count:,} items: {said}") + table(heads, rows) + note(text))

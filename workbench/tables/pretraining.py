@@ -3,6 +3,7 @@
 from html import escape
 
 from workbench.result import Result
+from workbench.statistics import correction, verdicts
 from workbench.tables.html import Html, note, table
 
 MIB = 1 << 20
@@ -72,7 +73,7 @@ def domains(result: Result) -> Html:
              "next token right", "passages", "tokens", "bytes", "bytes given"]  # fmt: skip
     text = (
         f"In brackets 95 % intervals: {'; '.join(sorted(made))}; the difference is paired. N-gram "
-        "and lzma are given the corpus's other documents, so many bytes, and then the passages; "
+        "and lzma are given other documents of the corpus, so many bytes, and then the passages; "
         "the model is given none of them. Given text that repeats itself, such as retweets, helps "
         "the two. Lzma writes one stream, so no interval. Uniform: each token as probable as any "
         "other."
@@ -100,18 +101,27 @@ def surprising(result: Result) -> Html:
 def probes(result: Result) -> Html:
     """Each tag set's best layer beside other methods, with the paired differences."""
     blocks, made = [], set()
-    for kind, layer in result.tables["best_layers"].items():
-        name = next(
-            name for name in result.metrics if name.startswith(f"{kind}/") and "/layer_" not in name
-        )
+    layers = result.tables["best_layers"]
+    names = [
+        next(name for name in result.metrics if name.startswith(kind) and "/layer_" not in name)
+        for kind in (f"{kind}/" for kind in layers)
+    ]
+    differences = {
+        f"{method}: {name}": found[name]
+        for method, found in result.comparisons.items()
+        for name in names
+        if name in found
+    }
+    said = verdicts(differences)
+    for name, layer in zip(names, layers.values(), strict=True):
         own = result.metrics[name]
         made.add(own.how)
         rows = [[f"probe, layer {layer}", str(own), "", ""]]
         for method, found in result.baselines.items():
             if name in found:
                 against = result.comparisons[method][name]
-                verdict = against.verdict
-                rows.append([method, str(found[name]), f"{against:+}", verdict])
+                verdict = said[f"{method}: {name}"]
+                rows.append([method, str(found[name]), f"{against:+}", str(verdict)])
         heads = [name, f"n = {own.n:,} words", "probe minus this", "the probe is"]
         blocks.append(table(heads, rows))
     text = (
@@ -121,7 +131,6 @@ def probes(result: Result) -> Html:
         "is the probe's selectivity. Untrained encoder: random weights, its own best layer. Most "
         "frequent tag: that of each word in the training sentences. Word, ending and shape: the "
         "same, but a word not seen there gets the tag of rare words with the same ending, letter "
-        "case and digits. Majority: the most frequent tag of all. Each verdict is of "
-        "its interval alone, not corrected for their number."
+        f"case and digits. Majority: the most frequent tag of all. {correction(differences)}"
     )
     return Html("".join(blocks) + note(text))

@@ -16,8 +16,9 @@ def lzma_bits(text: bytes, given: bytes) -> int:
     The difference of two compressed sizes, as in Benedetto, Caglioti and Loreto 2002, "Language
     trees and zipping".
     """
-    # The format is the one with the fewest bytes around the data.
-    filters = [{"id": lzma.FILTER_LZMA1, "preset": 6, "dict_size": 1 << 24}]
+    # The format is the one with the fewest bytes around the data; the window holds all of them.
+    window = max(1 << 12, len(given) + len(text))
+    filters = [{"id": lzma.FILTER_LZMA1, "preset": 6, "dict_size": window}]
     before, after = (
         len(lzma.compress(data, format=lzma.FORMAT_ALONE, filters=filters))
         for data in (given, given + text)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench import statistics
 from workbench.result import Metric
-from workbench.statistics import LEVEL, MIN_CLUSTERS, RESAMPLES, p_value, resample
+from workbench.statistics import LEVEL, MIN_CLUSTERS, Verdict, bootstrapped, resample, verdicts
 
 ALREADY, NEVER = -math.inf, math.inf
 """Of a curve above the level at its smallest size, and of one that is nowhere above it."""
@@ -87,13 +88,8 @@ class Answered:
         if len(set(self.clusters)) < MIN_CLUSTERS:
             return None
         columns = [right.reshape(-1, self.draws, self.items) for right in self._all.values()]
-        rows = {cluster: row for row, cluster in enumerate(dict.fromkeys(self.clusters))}
-        places = [rows[cluster] for cluster in self.clusters]
         stacked = np.concatenate(columns)
-        counts = np.zeros((len(rows), stacked.shape[0] * self.draws + 1))
-        flat = stacked.reshape(-1, self.items).T
-        np.add.at(counts, places, np.column_stack([flat, np.ones(self.items)]))
-        sums = resample(counts)
+        sums = resample(self._counts(stacked))
         found = (sums[:, :-1] / sums[:, -1:]).reshape(len(sums), *stacked.shape[:2])
         if self.draws > 1:
             shape = (len(sums), 1, self.draws - 1)
@@ -108,35 +104,44 @@ class Answered:
 
     @property
     def how(self) -> str:
-        """How the intervals were made, or why there are none."""
+        """How the resamples were made that crossings are from, or why there are none."""
         clusters = len(set(self.clusters))
         if clusters < MIN_CLUSTERS:
             return f"no interval: only {clusters} {self.unit}"
         draws = f" and {self.draws} draws of examples" if self.draws > 1 else ", one draw"
-        return f"percentile bootstrap over {clusters:,} {self.unit}{draws}, {RESAMPLES:,} resamples"
+        return bootstrapped(clusters, f"{self.unit}{draws}")
 
     @property
     def _all(self) -> dict[str, Right]:
         return {**self.curves, **self.levels}
 
+    def _counts(self, right: Right) -> Values:
+        """Right items of each cluster in each column of right [..., N], and all its items, last."""
+        rows = {cluster: row for row, cluster in enumerate(dict.fromkeys(self.clusters))}
+        places = [rows[cluster] for cluster in self.clusters]
+        columns = [*right.reshape(-1, self.items), np.ones(self.items)]
+        return np.stack([np.bincount(places, column) for column in columns], axis=1)
+
     def metric(self, name: str, *, size: int | None = None, minus: str = "") -> Metric:
         """Mean accuracy over the draws, of a curve at one size; or what it is more than a level's.
 
-        `size` is a place among the sizes; None for a level.
+        `size` is a place among the sizes; None for a level. Intervals as `measure` and `difference`
+        make them, from `samples`.
         """
 
-        def accuracy(of: Mapping[str, Values]) -> Values:
-            found = of[name] if size is None else of[name][..., size]
-            return found - of[minus] if minus else found
+        def sides(of: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+            first = of[name] if size is None else of[name][size]
+            return [first, of[minus]] if minus else [first]
 
-        means = {key: value.mean(axis=-1) for key, value in self.by_draw.items()}
-        value = float(accuracy(means))
-        if self.samples is None:
-            return Metric(value=value, n=self.items, how=self.how)
-        samples = accuracy(self.samples)
-        low, high = np.quantile(samples, tails())
-        p = p_value(samples) if minus else None
-        return Metric(value=value, low=low, high=high, n=self.items, how=self.how, p=p)
+        counts, samples = np.stack([*map(self._counts, sides(self._all))], axis=1), None
+        if self.samples is not None:
+            means = np.stack(sides({key: drawn.T for key, drawn in self.samples.items()}), axis=1)
+            samples = np.stack([means, np.ones_like(means)], axis=-1)
+        made = statistics.difference if minus else statistics.measure
+        metric = made(counts, _accuracy, n=self.items, clusters=self.unit, samples=samples)
+        assert metric is not None, "every cluster has items"
+        plain = metric.how == bootstrapped(len(counts), self.unit)
+        return metric.model_copy(update={"how": self.how}) if plain else metric
 
     def crossing(self, method: str, level: str) -> dict[str, Any]:
         """Where a curve passes a level: `at`, `low`, `high`, each a number or an outcome in words.
@@ -145,15 +150,22 @@ class Answered:
         """
         mean = {key: value.mean(axis=-1) for key, value in self.by_draw.items()}
         at = float(crossing(self.sizes, mean[method], mean[level]))
-        found = {"method": method, "level": level, "at": named(at)}
+        found = {"method": method, "level": level, "at": named(at), "how": self.how}
         if self.samples is None:
             return found | {"low": None, "high": None, "shares": {}}
         points = crossing(self.sizes, self.samples[method], self.samples[level])
         # No interpolation: between an infinite and a finite point there is nothing.
-        low, high = np.quantile(points, tails(), method="inverted_cdf")
+        ends = (1 - LEVEL) / 2, (1 + LEVEL) / 2
+        low, high = np.quantile(points, ends, method="inverted_cdf")
         shares = {word: float((points == value).mean()) for value, word in OUTCOMES.items()}
         shares[PASSES] = float(np.isfinite(points).mean())
         return found | {"low": named(float(low)), "high": named(float(high)), "shares": shares}
+
+
+def _accuracy(sums: Values) -> Values:
+    """Mean over the draws [X] of right items [X, D] or [X, 1, D] by all items, the last column."""
+    found = sums[..., :-1].mean(axis=-1) / sums[..., -1]
+    return np.asarray(found.reshape(len(found)))
 
 
 def curve(answered: Answered) -> list[dict[str, Any]]:
@@ -196,17 +208,21 @@ def _spread(by_draw: Values) -> dict[str, Any]:
 def crossings(answered: Answered, references: Sequence[str]) -> list[dict[str, Any]]:
     """Where each method passes each reference, the last reference first, and that in words.
 
-    `difference` is that in accuracy at the largest size, method minus reference.
+    `difference` is that in accuracy at the largest size, method minus reference. What is said of
+    the methods beside one reference is corrected for how many they are, as in the table of them.
     """
     found = []
     for level in reversed(references):
-        for method in answered.curves:
-            last = answered.metric(method, size=len(answered.sizes) - 1, minus=level)
+        first, last = (
+            {method: answered.metric(method, size=size, minus=level) for method in answered.curves}
+            for size in (0, len(answered.sizes) - 1)
+        )
+        at_first, at_last = verdicts(first), verdicts(last)
+        for method, apart in last.items():
             point = answered.crossing(method, level)
-            first = answered.metric(method, size=0, minus=level)
-            said = tell(point, first, last, answered.sizes)
+            said = tell(point, apart, at_first[method], at_last[method], answered.sizes)
             words = {"span": span(point, answered.sizes), "said": said}
-            found.append(point | words | {"difference": last.model_dump(mode="json")})
+            found.append(point | words | {"difference": apart.model_dump(mode="json")})
     return found
 
 
@@ -217,11 +233,6 @@ def bits(answered: Answered) -> dict[str, list[list[str]] | list[str]]:
         return [text(part) for part in right] if right.ndim > 1 else "".join("01"[x] for x in right)
 
     return {name: text(right.astype(int)) for name, right in answered._all.items()}
-
-
-def tails() -> tuple[float, float]:
-    """The quantiles that a 95 % interval lies between."""
-    return (1 - LEVEL) / 2, (1 + LEVEL) / 2
 
 
 def named(point: float) -> float | str:
@@ -249,20 +260,23 @@ def span(found: Mapping[str, Any], sizes: Sequence[int]) -> str:
     return f"[{low}, {high}]"
 
 
-def tell(found: Mapping[str, Any], first: Metric, last: Metric, sizes: Sequence[int]) -> str:
+def tell(
+    found: Mapping[str, Any], apart: Metric, first: Verdict, last: Verdict, sizes: Sequence[int]
+) -> str:
     """A crossing in a sentence or two, with what the largest size gives.
 
-    `first` and `last` are the differences in accuracy at the smallest and the largest size, method
-    minus level. A method is called ahead at the smallest size only where the interval of that
-    difference lies above 0.
+    `apart` is the difference in accuracy at the largest size, method minus level; `first` and
+    `last` are what is to be said of it at the smallest and the largest. A method is called ahead at
+    the smallest size only where it is better there.
 
-    >>> last = Metric(value=0.2, low=0.1, high=0.3, n=200, how="bootstrap")
+    >>> apart = Metric(value=0.2, low=0.1, high=0.3, n=200, how="bootstrap")
     >>> found = {"method": "SetFit", "level": "4 shots", "at": 70.2, "low": 31.9, "high": 190.0}
-    >>> tell(found, last, last, (8, 512)).split(". ")[0]
+    >>> better = Verdict("better", borderline=False)
+    >>> tell(found, apart, better, better, (8, 512)).split(". ")[0]
     'Learning by SetFit overtakes 4 shots at about n = 70 labelled examples [32, 190]'
     """
     method, level, at = found["method"], found["level"], found["at"]
-    if at == "already" and first.verdict == "better":
+    if at == "already" and first.word == "better":
         said = f"is ahead of {level} with {sizes[0]:,} labelled examples already, the fewest tried"
     elif at == "already":
         said = (
@@ -274,9 +288,8 @@ def tell(found: Mapping[str, Any], first: Metric, last: Metric, sizes: Sequence[
     else:
         said = f"overtakes {level} at about n = {at:,.0f} labelled examples"
     told = " ".join(filter(None, [f"Learning by {method}", said, span(found, sizes)]))
-    verdict = {"better": "better", "worse": "worse"}.get(last.verdict)
-    rest = f"it is {verdict}" if verdict else "the two can't be told apart"
-    return f"{told}. With {sizes[-1]:,} {rest}: accuracy {last:+}."
+    rest = "the two can't be told apart" if last.word == "cannot tell" else f"it is {last.word}"
+    return f"{told}. With {sizes[-1]:,} {rest}: accuracy {apart:+}."
 
 
 def _ahead(found: Mapping[str, Any]) -> str:

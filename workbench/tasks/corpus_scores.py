@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, takewhile
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from workbench.tasks.surprisal import Document, Scored
 
 UNIFORM, LZMA, NGRAM = "uniform", "lzma", "n-gram"
 SPANS = 5
+GIVEN_BYTES = 64 << 20
+"""Most bytes that compressors are given: n-grams take tens of bytes of memory for each."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,14 @@ class Domain:
 
     @cached_property
     def rest(self) -> str:
-        """The documents that no passage touches: what compressors are given."""
-        return SEPARATOR.join([*self.corpus.documents[self.used :], ""])
+        """The first documents that no passage touches: what compressors are given.
+
+        As many as there are, or as fit in GIVEN_BYTES of UTF-8, each with a separator behind it.
+        """
+        documents = self.corpus.documents[self.used :]
+        sizes = accumulate(len((text + SEPARATOR).encode()) for text in documents)
+        kept = sum(1 for _ in takewhile(lambda size: size <= GIVEN_BYTES, sizes))
+        return "".join(text + SEPARATOR for text in documents[:kept])
 
     @cached_property
     def ngram_nats(self) -> Counts:
@@ -60,7 +69,7 @@ class Domain:
 
     @property
     def size(self) -> dict[str, int]:
-        """Bytes and tokens of all passages, their documents, and bytes of the rest."""
+        """Bytes and tokens of all passages, their documents, and bytes of `rest`."""
         return {
             "bytes": int(self.bytes.sum()),
             "tokens": int(self.tokens.sum()),
@@ -156,7 +165,8 @@ def losses(domain: Domain, model: CausalLM, encoder: Encoder) -> dict[str, Loss]
         "unread": Loss(
             count=whole - domain.used,
             of=whole,
-            note="documents not scored; lzma and the n-gram model are given them",
+            note="documents not scored; lzma and the n-gram model are given the first "
+            f"{GIVEN_BYTES >> 20} MiB of them",
         ),
         "cut": Loss(
             count=max(0, read - int(domain.bytes.sum())),

@@ -14,7 +14,7 @@ from workbench.iob import Span, spans
 from workbench.metrics import Tags
 from workbench.models.encoder import TokenClassifier
 from workbench.result import Loss, Metric
-from workbench.statistics import LEVEL, MIN_CLUSTERS, Counts, difference, measure, resample
+from workbench.statistics import Counts, difference, measure
 from workbench.tasks.ner import Config
 from workbench.tasks.ner_scores import drawn
 from workbench.tasks.ner_tagger import scored
@@ -186,18 +186,9 @@ def _f1(found: _Counted) -> Metric | None:
 
 def _drop(inside: _Counted, outside: _Counted) -> Metric | None:
     """F1 on the text learned from less that on the other; both are drawn by themselves."""
-    sides = (inside.counts, outside.counts)
-    values = [float(m.f1(counts.sum(axis=0))) for counts in sides]
-    if not np.isfinite(values).all():
+    here, there = _f1(inside), _f1(outside)
+    if here is None or there is None:
         return None
-    n = int(outside.counts[:, 2].sum())
-    value = values[0] - values[1]
-    if min(map(len, sides)) < MIN_CLUSTERS:
-        return Metric(
-            value=value, n=n, how=f"no interval: fewer than {MIN_CLUSTERS} {outside.unit}"
-        )
-    draws = [m.f1(resample(counts, seed=seed)) for seed, counts in enumerate(sides)]
-    tail = (1 - LEVEL) / 2
-    low, high = np.nanquantile(draws[0] - draws[1], [tail, 1 - tail])
-    how = f"percentile bootstrap over {len(sides[0]):,} and {len(sides[1]):,} {outside.unit}"
-    return Metric(value=value, low=float(low), high=float(high), n=n, how=how)
+    missing = [side.how for side in (here, there) if side.low is None]
+    how = missing[0] if missing else f"Newcombe interval of a {here.how}; and a {there.how}"
+    return here.less(there, n=there.n, how=how)

@@ -1,7 +1,6 @@
 """Whether a classifier errs more on some texts than on others, and what swapping a name changes."""
 
 import itertools
-import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -163,12 +162,5 @@ def _share(hits: Mask) -> Metric:
 
 def _difference(one: Metric, other: Metric) -> Metric:
     """Newcombe's interval of the difference of two shares with Wilson's intervals."""
-    assert one.low is not None
-    assert one.high is not None
-    assert other.low is not None
-    assert other.high is not None
-    value = one.value - other.value
-    below = math.hypot(one.value - one.low, other.high - other.value)
-    above = math.hypot(one.high - one.value, other.value - other.low)
     how = f"Newcombe interval over {one.n:,} and {other.n:,} texts"
-    return Metric(value=value, low=value - below, high=value + above, n=one.n, how=how)
+    return one.less(other, n=one.n, how=how)
