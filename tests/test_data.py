@@ -141,8 +141,9 @@ def test_class_label_of_no_class_is_an_error(tmp_path):
 
 
 def test_missing_split_is_an_error(tmp_path):
-    write(tmp_path / "train.txt", GOOD)
-    with pytest.raises(DataError, match="no validation, test file"):
+    for split in ("train", "validation"):
+        write(tmp_path / f"{split}.txt", GOOD)
+    with pytest.raises(DataError, match="has the splits train, validation"):
         ner.load(str(tmp_path))
 
 

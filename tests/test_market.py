@@ -462,7 +462,7 @@ def test_a_folder_holds_one_table(tmp_path):
     (tmp_path / "README.md").write_text("what it is")
     plain = load(tmp_path, csv(ROWS), "prices.csv")
     assert same(market.load(str(tmp_path)), plain)
-    (tmp_path / "more.csv").write_text(csv(ROWS))
+    (tmp_path / "more.CSV").write_text(csv(ROWS))
     with pytest.raises(DataError, match="has 2 tables(.|\n)*one table"):
         market.load(str(tmp_path))
 

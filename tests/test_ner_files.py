@@ -7,7 +7,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from workbench.data import conll, entities, ner, tables
+from workbench.data import conll, entities, ner, tables, text
 from workbench.errors import DataError
 
 WORDS = ["Ada", "Lund", "met", "O'Brien", "in", "Oslo", "."]
@@ -325,6 +325,82 @@ def test_two_columns_of_numbers_are_words_and_tags(tmp_path):
     assert found.tokens[0] == ["1", "2"], "a year does not count words"
 
 
-def test_own_split_names_mean_tagged_sentences_to_prompting_too(tmp_path):
-    write(tmp_path / "x.train.conll", "Oslo B-LOC\n")
-    assert entities.is_tagged(str(tmp_path))
+ONE_ROW = lines({"tokens": ["Oslo"], "ner_tags": ["B-LOC"]})
+
+
+@pytest.mark.parametrize(
+    ("files", "tagged"),
+    [
+        ({"x.train.conll": "Oslo B-LOC\n"}, True),
+        ({"train.CONLL": "Oslo B-LOC\n", "README.txt": "what it is"}, True),
+        ({"data/train.conll": "Oslo B-LOC\n", "notes.csv": "text,label\na,b\n"}, True),
+        ({"eng.train": "Oslo B-LOC\n", "eng.testa": "Oslo B-LOC\n"}, True),
+        ({"mine.jsonl": ONE_ROW}, True),
+        ({"a.JSONL": LAYOUTS["doccano's labels"][1]}, True),
+        ({"a.json": LAYOUTS["spaCy's pairs"][1]}, True),
+        ({"a.csv": a_word_a_row(",")}, True),
+        ({"a.tsv": columns(mark="\t")}, True),
+        ({"train.csv": "text,label\na,b\n", "test.csv": "text,label\na,b\n",
+          "README.txt": "what it is", "notes.txt": "more"}, False),
+        ({"all.csv": "text,label\na,b\n", "notes.txt": "more"}, False),
+        ({"all.tsv": "text\tlabel\na\tb\n"}, False),
+        ({"all.jsonl": lines({"text": "a", "label": "b"})}, False),
+        ({"Sentences_AllAgree.txt": "a@b\n"}, False),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, dict) else "",
+)  # fmt: skip
+def test_files_of_splits_and_their_columns_tell_tagged_sentences_from_texts(
+    tmp_path, files, tagged
+):
+    for name, content in files.items():
+        write(tmp_path / name, content)
+    assert entities.is_tagged(str(tmp_path)) is tagged
+
+
+FOLDERS = {
+    "devel": ["train.{}", "devel.{}", "test.{}"],
+    "development": ["a_train.{}", "a_development.{}", "a_test.{}"],
+    "testa": ["a.train.{}", "a.testa.{}", "a.testb.{}"],
+    "folders": ["train/train.{}", "dev/dev.{}", "test/test.{}"],
+    "another folder beside them": ["train.{}", "dev.{}", "test.{}", "raw/train.{}"],
+    "train alone": ["train.{}"],
+    "numbered parts": ["train_2019.{}", "train_2020.{}", "test.{}"],
+    "numbers without a sign": ["train1.{}", "train2.{}", "test.{}"],
+    "two files": ["train.{}", "train_old.{}", "test.{}"],
+    "no test": ["train.{}", "dev.{}"],
+    "no split": ["one.{}", "two.{}"],
+    "two data sets": ["en/train.{}", "en/test.{}", "de/train.{}", "de/test.{}"],
+    "one split in a column": ["all.{}"],
+    "all splits in a column": ["all.{}"],
+    "some rows without a split": ["all.{}"],
+}
+CELLS = {"one": ["train"], "all": ["Train", "dev", "test"], "some": ["train", "test", ""]}
+
+
+@pytest.mark.parametrize("kind", FOLDERS)
+def test_texts_and_tagged_words_of_files_of_the_same_names_have_the_same_splits(tmp_path, kind):
+    """Compare which files, or cells of the column, each split's rows come from; or the error."""
+    cells = CELLS.get(kind.split()[0])
+
+    def found(load, key, row):
+        for name in FOLDERS[kind]:
+            stem = name.removesuffix(".{}").replace("/", "_")
+            own = cells or [stem]
+            rows = [row(own[at % len(own)], at) for at in range(90)]
+            rows = [each | ({"split": own[at % len(own)]} if cells else {})
+                    for at, each in enumerate(rows)]  # fmt: skip
+            write(tmp_path / key / name.format("jsonl"), "".join(map(lines, rows)))
+        try:
+            splits = load(str(tmp_path / key)).splits
+        except DataError as error:
+            first = str(error).splitlines()[0]
+            return first.replace(f"{tmp_path / key}", "").replace("/all.jsonl", "")
+        words = {name: [r[key] if key == "tokens" else r[key].split() for r in rows]
+                 for name, rows in splits.items()}  # fmt: skip
+        return {name: {each[0] for each in own} for name, own in words.items()}
+
+    of_texts = found(text.load, "text", lambda s, at: {"text": f"{s} {at}", "label": "ab"[at % 2]})
+    of_words = found(
+        ner.load, "tokens", lambda s, at: {"tokens": [s, str(at)], "ner_tags": ["B-X", "O"]}
+    )
+    assert of_texts == of_words

@@ -199,7 +199,11 @@ def test_words_of_a_file_are_taken_as_they_are(tagged, tmp_path):
     table.write_text(
         "".join(json.dumps({"tokens": r["tokens"], "document": r["document"]}) + "\n" for r in rows)
     )
-    for path in (file, table):
+    copies = [tmp_path / "test.CONLL", tmp_path / "test.tsv", tmp_path / "test.JSONL"]
+    copies[0].write_text(file.read_text())
+    copies[1].write_text(file.read_text().replace(" ", "\t"))
+    copies[2].write_text(table.read_text())
+    for path in (file, table, *copies):
         found = [json.loads(line) for line in command(run, path).stdout.splitlines()]
         assert [answer["words"] for answer in found] == [list(w) for w in result.items["input"]]
         assert [answer["tags"] for answer in found] == [list(t) for t in result.items["predicted"]]

@@ -186,8 +186,9 @@ def test_password_in_an_address_is_masked_where_it_stands_alone(monkeypatch, add
     assert scrub.of_environment().secrets(f"it is {secret}.") == f"it is {MASK}."
 
 
-def test_proxy_reaches_every_kernel_and_its_login_only_those_that_use_the_hub():
-    proxy = f"http://me:{WORD}@proxy.example:3128"
+@pytest.mark.parametrize("password", [WORD, f"a/{WORD}", f"a@b/{WORD}"])
+def test_proxy_reaches_every_kernel_and_its_login_only_those_that_use_the_hub(password):
+    proxy = f"http://me:{password}@proxy.example:3128"
     given = {"HTTPS_PROXY": proxy, "NO_PROXY": "localhost", "SMTP_PASS": WORD, "DB_URL": proxy}
     alone, hub = (kernel.passed_on(given, hub=hub) for hub in (False, True))
     assert alone["HTTPS_PROXY"] == "http://proxy.example:3128"

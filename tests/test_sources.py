@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from workbench import assets, paths, sources
+from workbench.data import ner, tables
 from workbench.errors import DataError, ParameterError
 
 COMMIT = "c0ffee" * 6 + "c0ff"
@@ -123,6 +124,11 @@ def test_a_snapshot_of_the_hubs_cache_may_link_to_its_blobs_only(tmp_path):
     (folder / "b.csv").symlink_to("../../secret.csv")
     with pytest.raises(DataError, match="b.csv is a link to .*secret.csv, outside the folder"):
         sources.resolve(str(folder), "dataset")
+
+
+@pytest.mark.parametrize("suffix", [*ner.CONLL_SUFFIXES, *tables.SUFFIXES, ".csv.gz"])
+def test_all_files_that_are_read_are_taken_from_the_hub(suffix):
+    assert any(fnmatch(f"data/a{suffix}", each) for each in sources.HUB_FILES["dataset"])
 
 
 def test_no_readme_is_taken_from_the_hub():

@@ -317,6 +317,7 @@ def test_near_copies_are_kept_in_one_split_and_counted(tmp_path, seed):
     assert len({where[words] for words in copies}) == 1
     assert data.losses["near_copies"].count == data.losses["near_labels"].count == len(copies)
     assert "kept, in one split: 5 of 105" in data.describe()
+    assert "texts of the largest group of near copies, which is one unit: 5 of" in data.describe()
 
 
 def test_near_copies_across_given_splits_are_reported_only(tmp_path):

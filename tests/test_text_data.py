@@ -14,6 +14,7 @@ from workbench.tasks import class_scores
 
 LABELS = ("bad", "good")
 BANK = "financial_phrasebank/Sentences_50Agree.txt"
+TEMPLATE = " ".join(f"word{number}" for number in range(12))
 ROWS = [(f"item number {number} is fine", LABELS[number % 2]) for number in range(100)]
 
 
@@ -170,10 +171,13 @@ def test_harmless_variants_read_the_same(tmp_path, content):
         (csv(ROWS) + "a,row,too long\n", "Expected 2 fields in line 102, saw 3"),
         (csv((words, f"{label},x") for words, label in ROWS), "Length of header"),
         (csv(ROWS[:3]), "its 3 texts leave the .* split empty(.|\n)*some hundred texts"),
+        (csv((f"{TEMPLATE} unit{n}", label) for n, (_, label) in enumerate(ROWS)),
+         "split empty; 100 of them are near copies, kept in one split"),
         (csv((words, label.replace("bad", "unparsed")) for words, label in ROWS), "'unparsed'"),
     ],
     ids=["empty", "blank", "header only", "no text", "no label", "one class", "no class",
          "text as label", "many classes", "open quote", "long row", "long rows", "few texts",
+         "one template",
          "reserved label"],
 )  # fmt: skip
 def test_what_can_not_be_used_is_one_clear_error(tmp_path, content, says):

@@ -18,7 +18,13 @@ HUB_FILES = {
     # Weights as safetensors only: other formats can carry code.
     "model": ["*.json", "*.txt", "*.safetensors", "*.model", "*.jinja"],
     # No README.md: its front matter must not choose what is read.
-    "dataset": ["*.parquet", "*.jsonl", "*.json", "*.csv", "*.tsv", "*.txt", "*.conll"],
+    "dataset": [
+        *("*.parquet", "*.jsonl", "*.json", "*.csv", "*.csv.gz", "*.tsv", "*.txt"),
+        *("*.conll", "*.conllu", "*.iob", "*.iob2", "*.bio"),
+        # such as eng.train, eng.testa and eng.testb
+        *("*.train", "*.training", "*.dev", "*.devel", "*.development", "*.val", "*.valid"),
+        *("*.validation", "*.test", "*.testing", "*.testa", "*.testb"),
+    ],
 }
 
 

@@ -182,7 +182,7 @@ def logins(text: str) -> set[str]:
 def without_logins(text: str) -> str:
     """The text with addresses that name no user and no password.
 
-    >>> without_logins("http://someone:p@ssword@proxy.example:3128")
+    >>> without_logins("http://someone:p@ss/word@proxy.example:3128")
     'http://proxy.example:3128'
     """
-    return LOGIN.sub("://", text)
+    return LOGIN.sub("://", Scrubber().secrets(text))  # which also finds a password with a slash

@@ -77,8 +77,10 @@ def check(
             expected="labels of other names",
         )
     if empty := [split for split in SPLITS if not (rows["split"] == split).any()]:
+        largest = counts["near_largest"]
+        copies = f"; {largest:,} of them are near copies, kept in one split" if largest else ""
         raise DataError(
-            f"{where}: its {len(rows):,} texts leave the {empty[0]} split empty{dropped}",
+            f"{where}: its {len(rows):,} texts leave the {empty[0]} split empty{copies}{dropped}",
             expected="some hundred texts, or a folder with train and test files",
         )
     if absent := sorted(set(labels) - set(rows.loc[rows["split"] == "train", "label"])):

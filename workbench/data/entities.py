@@ -9,7 +9,7 @@ from collections import Counter
 import pandas
 from datasets import Dataset, DatasetDict
 
-from workbench.data import DATASETS, ner, tables
+from workbench.data import DATASETS, ner, split_files, tables, tagged_rows
 from workbench.data.tables import SPLITS
 from workbench.data.text import COLUMNS, TextData
 from workbench.errors import DataError
@@ -23,14 +23,15 @@ OPEN, CLOSE = "«", "»"
 
 
 def is_tagged(name: str) -> bool:
-    """Whether a data set's name or files mean tagged sentences, not labelled texts."""
+    """Whether a data set's name, or its files of splits, mean tagged sentences, not texts."""
     if name in DATASETS:
         return DATASETS[name] is ner
     path = resolve(name, "dataset").path
-    files = [path] if path.is_file() else list(path.iterdir())
-    if any(file.match(tables.PHRASES) for file in files):
-        return False
-    return any(file.suffix in ner.CONLL_SUFFIXES for file in files)
+    files = split_files.of(path, ner.SUFFIXES)
+    splits = [file for file in files if split_files.place(file, path)[1]] or files
+    phrases = any(file.match(tables.PHRASES) for file in files)
+    tagged = (ner.conll_columns(file) or tagged_rows.is_tagged(file) for file in splits)
+    return bool(splits) and not phrases and all(tagged)
 
 
 def load(name: str) -> TextData:

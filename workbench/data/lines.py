@@ -11,14 +11,13 @@ import numpy as np
 import pandas
 
 from workbench.data import conll, tables
-from workbench.data.ner import CONLL_SUFFIXES
+from workbench.data.ner import conll_columns
 from workbench.data.records import column as find_column
 from workbench.data.tagged_rows import DOCUMENTS, TOKENS
 from workbench.errors import DataError
 
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 DEFAULT_COLUMN = "text"
-WORD_SUFFIXES = tuple(suffix for suffix in CONLL_SUFFIXES if suffix != ".txt")
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,9 @@ def read(name: str, column: str) -> Texts:
     """Read the texts in a file, or in what comes over standard input (`-`), in order.
 
     Empty lines and missing cells are empty texts, so that places stay as they are. A file of CoNLL
-    columns (.conll and the like, not .txt) gives words, its tags unread; so does a table whose
-    column holds lists, and `tokens` (or `words`) is that column where the default is not there.
+    columns (.conll and the like, or a .tsv whose first line has a tag, but not .txt) gives words,
+    its tags unread; so does a table whose column holds lists, and `tokens` (or `words`) is that
+    column where the default is not there.
     Half a surrogate pair, which JSON can hold and a tokenizer can't read, becomes a question mark.
     Raises DataError for a file that is not there, is no text or holds none, and for a missing
     column.
@@ -50,10 +50,11 @@ def read(name: str, column: str) -> Texts:
         raise DataError(
             f"there is no file {name[:200]!r}", expected="text, .conll, .csv, .jsonl or .parquet"
         )
-    if path.suffix.lower() in WORD_SUFFIXES:
+    suffix = path.suffix.lower()
+    if name != "-" and suffix != ".txt" and conll_columns(path):
         found = conll.read(path, tagged=False)
         return _of_words(found.tokens, found.documents)
-    if path.suffix in tables.SUFFIXES:
+    if suffix in tables.SUFFIXES:
         frame = tables.read_file(path, counts)
         if column == DEFAULT_COLUMN and column not in frame:
             column = find_column(list(map(str, frame.columns)), TOKENS) or column

@@ -216,11 +216,12 @@ def generated(days: int, *, edge: float, seed: int, rising: float = 0.5) -> Mark
 def _read(path: Path) -> pandas.DataFrame:
     """The table of a file, or of a folder's only one."""
     if path.is_dir():
-        files = [file for file in path.iterdir() if file.suffix in (*tables.SUFFIXES, ".gz")]
+        known = (*tables.SUFFIXES, ".gz")
+        files = [file for file in path.iterdir() if file.suffix.lower() in known]
         if len(files) != 1:
             raise DataError(f"{path} has {len(files)} tables", expected="one table of prices")
         path = files[0]
-    if path.suffix != ".gz":
+    if path.suffix.lower() != ".gz":
         return tables.read_file(path, Counter())
     try:
         frame = tables.from_csv(tables.decode(gzip.decompress(path.read_bytes()), Counter()))

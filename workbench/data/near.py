@@ -62,6 +62,8 @@ def count(rows: pandas.DataFrame, counts: Counter[str], *, own: bool) -> None:
         counts["texts"] = len(rows)
         counts["near_copies"] = int((groups["normal"].transform("nunique") > 1).sum())
         counts["near_labels"] = int((groups["label"].transform("nunique") > 1).sum())
+        sizes = groups["normal"].nunique()
+        counts["near_largest"] = int(sizes[sizes > 1].max()) if (sizes > 1).any() else 0
         return
     test = rows[rows["split"] == "test"]
     labels = rows[rows["split"] == "train"].groupby("near")["label"].agg(set)

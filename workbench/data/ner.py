@@ -13,16 +13,20 @@ from typing import Any
 from datasets import Dataset, DatasetDict
 
 from workbench.data import conll, records, split_files, tagged_rows
-from workbench.data.tables import SPLITS
+from workbench.data.split_files import ALIASES, SPLITS
 from workbench.errors import DataError
-from workbench.iob import misfit, scheme_of
+from workbench.iob import TAG, misfit, scheme_of
 from workbench.result import Loss
 from workbench.sources import Source, resolve
 
 TYPES = {"conll2003": ("LOC", "MISC", "ORG", "PER"), "tiny_ner": ("LOC", "MISC", "ORG", "PER")}
 CONLL_2003 = ("pos_tags", "chunk_tags")
 """What stands between word and named-entity tag in the four columns of CoNLL-2003."""
-CONLL_SUFFIXES = (".conll", ".txt", ".conllu", ".iob", ".iob2", ".bio")
+CONLL_SUFFIXES = (
+    *(".conll", ".txt", ".conllu", ".iob", ".iob2", ".bio"),
+    *(f".{alias}" for alias in ALIASES),  # such as eng.testa
+)
+SUFFIXES = (*CONLL_SUFFIXES, *records.SUFFIXES)
 HELD_OUT = 8
 """Of ten buckets of a hash, the one that is validation."""
 Row = dict[str, Any]
@@ -70,25 +74,22 @@ def load(name: str) -> NerData:
     tenth of the training documents becomes it, by the hash of their words, and `losses` says so;
     the test split stays as it is. A single file, and a folder's only one, is split by the same
     hash into 80, 10 and 10 per cent, so that more data moves none across, unless its rows name
-    their `split`. Tags of BIOES, BILOU and IO become IOB2, counted.
+    their `split`; so are training files alone. Tags of BIOES, BILOU and IO become IOB2, counted.
     Raises DataError, with file and line where the format has them.
     """
     source = resolve(name, "dataset")
     changes: Counter[str] = Counter()
-    suffixes = (*CONLL_SUFFIXES, *records.SUFFIXES)
     types = TYPES.get(name, ())
-    file = split_files.only_file(source.path, suffixes)
-    named = False
-    if file:
-        found = _read(file, types, changes)
-        rows = _by_column(found, file)
-        named = bool(rows)
-        rows = rows or _split_by_hash(found, file)
+    if file := split_files.only_file(source.path, SUFFIXES):
+        rows = _by_column(_read(file, types, changes), file)
     else:
         rows = {
             split: _joined([_read(file, types, changes) for file in files])
-            for split, files in split_files.find(source.path, suffixes).items()
+            for split, files in split_files.find(source.path, SUFFIXES).items()
         }
+    rows = split_files.whole(rows, str(source.path))
+    if one_file := "" in rows:
+        rows = _split_by_hash(rows[""], source.path)
     if "validation" not in rows:
         rows |= _hold_out(rows["train"], source.path, changes)
     types = tuple(sorted({tag[2:] for row in rows["train"] for tag in row["ner_tags"]} - {""}))
@@ -99,30 +100,34 @@ def load(name: str) -> NerData:
         splits=DatasetDict({split: Dataset.from_list(rows[split]) for split in SPLITS}),
         types=types,
         losses=_losses(rows, changes),
-        one_file=bool(file) and not named,
+        one_file=one_file,
     )
 
 
 def _read(path: Path, types: tuple[str, ...], changes: Counter[str]) -> list[Row]:
     """The sentences of one file, their tags as IOB2."""
     suffix = path.suffix.lower()
-    if suffix in records.SUFFIXES and not (suffix == ".tsv" and conll_columns(path)):
-        return _from_rows(tagged_rows.read(path, changes), path, changes)
-    if suffix in (*CONLL_SUFFIXES, ".tsv") or split_files.split_of(path.suffix):
+    if suffix in CONLL_SUFFIXES or (suffix == ".tsv" and not tagged_rows.is_header(_first(path))):
         return _read_conll(path, types, changes)
+    if suffix in records.SUFFIXES:
+        return _from_rows(tagged_rows.read(path, changes), path, changes)
     raise DataError(
         f"{path}: a {path.suffix or 'nameless'} file can't hold tagged words",
-        expected=", ".join([*CONLL_SUFFIXES, *records.SUFFIXES]),
+        expected=", ".join(SUFFIXES),
     )
 
 
 def conll_columns(path: Path) -> bool:
-    """Whether a file holds CoNLL columns, by its name and, for .tsv, for want of a header."""
+    """Whether a file holds CoNLL columns: by its name; a .tsv if its first line has a tag."""
     suffix = path.suffix.lower()
-    if suffix == ".tsv":
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            return not tagged_rows.is_header(file.readline())
-    return suffix in CONLL_SUFFIXES
+    tags = map(TAG.fullmatch, _first(path).split("\t")) if suffix == ".tsv" else ()
+    return suffix in CONLL_SUFFIXES or any(tags)
+
+
+def _first(path: Path) -> str:
+    """The first line of a file that is not empty."""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        return next(filter(None, map(str.strip, file)), "")
 
 
 def _read_conll(path: Path, types: tuple[str, ...], changes: Counter[str]) -> list[Row]:
@@ -172,24 +177,13 @@ def _joined(parts: list[list[Row]]) -> list[Row]:
 
 
 def _by_column(rows: list[Row], path: Path) -> dict[str, list[Row]]:
-    """The splits that rows name themselves; none where no row has one."""
-    named = [split_files.split_of(row.pop("split", "")) for row in rows]
-    if not any(named):
-        return {}
-    found: dict[str, list[Row]] = {}
-    for at, (split, row) in enumerate(zip(named, rows, strict=True)):
-        if not split:
-            raise DataError(
-                f"{path}, sentence {at}: no split is named, though others have one",
-                expected=f"{', '.join(SPLITS)} in the column split",
-            )
-        found.setdefault(split, []).append(row)
-    if absent := {"train", "test"} - set(found):
-        raise DataError(
-            f"{path}: the column split never says {', '.join(sorted(absent))}",
-            expected="train and test, and validation where there is one",
-        )
-    return found
+    """The splits that rows name themselves; all under "" where they name fewer than two."""
+    named = split_files.named([row.pop("split", "") for row in rows], str(path))
+    return {
+        split: [row for row, own in zip(rows, named, strict=True) if own == split]
+        for split in SPLITS
+        if split in named
+    } or {"": rows}
 
 
 def _buckets(rows: list[Row]) -> dict[int, int]:

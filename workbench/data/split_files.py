@@ -1,4 +1,4 @@
-"""Which files of a folder hold which split, by their names alone.
+"""Which files of a folder, or rows of a file, belong to which split, by names alone.
 
 Nothing else in a folder is asked: a README's front matter, say, may name other files or other
 places, and is not read.
@@ -6,100 +6,142 @@ places, and is not read.
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from workbench import sources
-from workbench.data.tables import DESCRIPTIONS, SPLITS
 from workbench.errors import DataError
 
-ALIASES = {
-    "train": {*SPLITS["train"], "training"},
-    "validation": {*SPLITS["validation"], "val", "devel", "development", "testa"},
-    "test": {*SPLITS["test"], "testb"},
+SPLITS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev", "devel", "development", "testa"),
+    "test": ("test", "testing", "testb"),
 }
-SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+"""Names of the splits, and what else they may be called."""
+ALIASES = {alias: split for split, aliases in SPLITS.items() for alias in aliases}
+DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "state.json"}
+"""Files that `datasets` writes beside data and that hold none."""
+ABOUT = {"readme", "license", "licence"}
+"""Names of text files that hold no data either."""
 Suffixes = tuple[str, ...]
+Files = dict[str, list[Path]]
+Rows = TypeVar("Rows")
 
 
 def split_of(name: str) -> str:
-    """Return the split that a file's name means by one of its parts; "" for none or several.
+    """Return the split that a name means by one of its words; "" for none or several.
 
     >>> split_of("x.train.conll"), split_of("my_dev.txt"), split_of("eng.testa"), split_of("a.txt")
     ('train', 'validation', 'validation', '')
     """
-    parts = set(re.split(r"[\W_]+", name.lower()))
-    found = [split for split, aliases in ALIASES.items() if parts & aliases]
-    return found[0] if len(found) == 1 else ""
+    found = {ALIASES.get(word, "") for word in re.split(r"[\W\d_]+", name.lower())} - {""}
+    return found.pop() if len(found) == 1 else ""
+
+
+def of(path: Path, suffixes: Suffixes) -> list[Path]:
+    """Return the file itself, or the files below a folder that have one of these suffixes."""
+    if path.is_file():
+        return [path]
+    return [
+        file
+        for file in sources.files(path)
+        if file.suffix.lower() in suffixes
+        and file.name not in DESCRIPTIONS
+        and file.stem.lower() not in ABOUT
+    ]
 
 
 def only_file(path: Path, suffixes: Suffixes) -> Path | None:
     """Return the file to split: `path` itself, or a folder's only file, if it names no split."""
-    if path.is_file():
-        return path
-    files = _files(path, suffixes)
-    return files[0] if len(files) == 1 and not split_of(files[0].name) else None
+    files = of(path, suffixes)
+    lone = len(files) == 1 and (path.is_file() or not place(files[0], path)[1])
+    return files[0] if lone else None
 
 
-def find(folder: Path, suffixes: Suffixes) -> dict[str, list[Path]]:
+def find(folder: Path, suffixes: Suffixes) -> Files:
     """Return the files of each split of a folder, or of the one folder in it that has splits.
 
-    A split is one file, or the Hub's numbered parts (`train-00000-of-00002.parquet`). `train.txt`
-    comes before `x.train.txt`. Raises DataError where train or test is lacking, and where two
-    files mean the same split.
+    The name of a file says its split, or else that of a folder around it. A split is one file, or
+    parts whose names differ by number only. Raises DataError where no name says a split, where two
+    files could be one, and where several folders each have train and test.
     """
-    folders: dict[Path, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
-    for file in _files(folder, suffixes):
-        if split := split_of(file.name):
-            folders[file.parent][split].append(file)
-        elif file.parent != folder and (split := split_of(file.parent.name)):
-            folders[file.parent.parent][split].append(file)
-    whole = [place for place, found in folders.items() if {"train", "test"} <= set(found)]
-    place = folder if folder in folders else whole[0] if len(whole) == 1 else None
-    if place is None and len(whole) > 1:
+    files = of(folder, suffixes)
+    everything: Files = defaultdict(list)
+    places: dict[Path, Files] = defaultdict(lambda: defaultdict(list))
+    for file in files:
+        where, split = place(file, folder)
+        for found in (places[where], everything) if split else ():
+            found[split].append(file)
+    complete = [where for where, found in places.items() if {"train", "test"} <= set(found)]
+    if len(complete) > 1 and folder not in complete:
         raise DataError(
-            f"{folder} holds several data sets: {', '.join(each.name for each in whole)}",
+            f"{folder} holds several data sets: {', '.join(each.name for each in complete)}",
             expected="one",
-            do=f"name one of these folders, such as {whole[0]}",
+            do=f"name one of these folders, such as {complete[0]}",
         )
-    found = folders[place] if place else {}
-    absent = [split for split in SPLITS if split not in found]
-    if absent and absent != ["validation"]:
-        raise _absent(folder, absent, suffixes)
-    return {split: _one(files, split) for split, files in found.items()}
-
-
-def _absent(folder: Path, absent: list[str], suffixes: Suffixes) -> DataError:
-    names = sorted(file.name for file in folder.iterdir() if not file.name.startswith("."))
-    shown = ", ".join(names[:8]) + (" and more" if len(names) > 8 else "")
-    return DataError(
-        f"{folder} has no {', '.join(absent)} file among {shown}",
-        expected=f"one file for each split, as {', '.join(suffixes)}",
-        do="name them by split, such as x.train.conll, x_dev.txt and x-test.conll; the validation "
-        "file may be left out",
-    )
-
-
-def _files(folder: Path, suffixes: Suffixes) -> list[Path]:
-    """Files below a folder with one of these suffixes, or a split's name as theirs."""
-    return [
-        file
-        for file in sources.files(folder)
-        if file.name not in DESCRIPTIONS
-        and (file.suffix.lower() in suffixes or split_of(file.suffix))
-    ]
-
-
-def _one(files: list[Path], split: str) -> list[Path]:
-    """The file of a split, or its numbered parts."""
-    exact = [file for file in files if file.stem.lower() in ALIASES[split]]
-    kept = exact or files
-    shards = {(SHARD.sub("", file.stem), file.suffix) for file in kept}
-    numbered = all(SHARD.search(file.stem) for file in kept)
-    if len(kept) > 1 and not (numbered and len(shards) == 1):
+    if not everything:
         raise DataError(
-            f"{kept[0].parent} has {len(kept)} files for the {split} split: "
-            + ", ".join(file.name for file in kept[:5]),
-            expected="one",
-            do="move the others elsewhere, or join them",
+            f"{folder} has no {', '.join(SPLITS)} file among {_some(files, folder) or 'its files'}",
+            expected=f"one file for each split, as {', '.join(suffixes)}",
+            do="name them by split, such as x.train.conll, x_dev.csv and x-test.jsonl, or give one "
+            "file: it is split by hash",
         )
-    return kept
+    found = places[folder if folder in complete else complete[0]] if complete else everything
+    for split, own in found.items():
+        if len({(file.parent, re.sub(r"\d+", "", file.name)) for file in own}) > 1:
+            raise DataError(
+                f"{folder} has {len(own)} files for the {split} split: {_some(own, folder)}",
+                expected="one file for a split, or parts of it whose names differ by number only",
+                do="leave one, or name the file or folder to read",
+            )
+    return {split: found[split] for split in SPLITS if split in found}
+
+
+def whole(parts: dict[str, Rows], where: str) -> dict[str, Rows]:
+    """Return train and test, with validation or without; or all under "", to be split by hash.
+
+    Training rows alone are to be split too. DataError where train or test is lacking.
+    """
+    if set(parts) in ({"train"}, {""}):
+        return {"": next(iter(parts.values()))}
+    if not {"train", "test"} <= set(parts):
+        raise DataError(
+            f"{where} has the splits {', '.join(parts)}",
+            expected=f"{', '.join(SPLITS)}; without validation it comes out of training",
+            do="add the files that are missing, or give one file: it is split by hash",
+        )
+    return parts
+
+
+def named(cells: Iterable[object], where: str) -> list[str]:
+    """Return the split that each row's cell names; [] where fewer than two splits are named.
+
+    DataError where some rows name a split and others none.
+    """
+    given = list(map(str, cells))
+    found = list(map(split_of, given))
+    if len({*found} - {""}) < 2:
+        return []
+    if wrong := [cell for cell, split in zip(given, found, strict=True) if not split]:
+        shown = ", ".join(list(dict.fromkeys(wrong))[:8])
+        raise DataError(
+            f"{where}: {len(wrong):,} rows have {shown or 'nothing'} in the column split",
+            expected=f"one of {', '.join(ALIASES)}",
+            do="name the split of each row, or give the column another name",
+        )
+    return found
+
+
+def place(file: Path, folder: Path) -> tuple[Path, str]:
+    """Where the splits lie of which a file is one, and which it is; "" for none."""
+    split = ""
+    while file != folder and (not split or split_of(file.name) == split):
+        split, file = split_of(file.name), file.parent
+    return file, split
+
+
+def _some(files: list[Path], folder: Path, most: int = 8) -> str:
+    names = [str(file.relative_to(folder)) for file in files]
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -5,7 +5,6 @@ What a folder's README says of its files is not looked at.
 """
 
 import json
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,87 +14,23 @@ import pandas
 import pyarrow
 import pyarrow.parquet
 
-from workbench import sources
-from workbench.data import formats
+from workbench.data import formats, split_files
 from workbench.data.formats import decode, from_csv
+from workbench.data.split_files import SPLITS
 from workbench.errors import DataError
 
-__all__ = ["column", "decode", "from_csv", "only_file", "read_file", "read_splits"]
+__all__ = ["SPLITS", "column", "decode", "from_csv", "read_file", "read_splits"]
 
-SPLITS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "dev", "val"),
-    "test": ("test", "testing"),
-}
-"""Names of the splits, and what else they may be called."""
-ALIASES = {alias: split for split, aliases in SPLITS.items() for alias in aliases}
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 PHRASES = "Sentences_*Agree.txt"
 """Files of Financial PhraseBank v1.0 as its authors publish them: sentence, @, label in a line."""
-DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "state.json"}
-"""Files that `datasets` writes beside data and that hold none."""
-LAYOUT = "train, validation and test as " + ", ".join(SUFFIXES)
-
-
-def only_file(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> Path | None:
-    """The file to split: `path` itself, or a folder's only file that is not one split of three."""
-    if path.is_file():
-        return path
-    files = _tables(path, suffixes)
-    return files[0] if len(files) == 1 and not split_of_file(files[0], path) else None
-
-
-def _tables(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    files = [file for file in sources.files(folder) if file.name not in DESCRIPTIONS]
-    return [file for file in files if file.suffix.lower() in suffixes]
-
-
-def split_of_file(file: Path, folder: Path) -> str | None:
-    """The split that a file's name or else its folder's name says; None for none or several.
-
-    >>> split_of_file(Path("d/mine_dev.csv"), Path("d")), split_of_file(Path("d/a.csv"), Path("d"))
-    ('validation', None)
-    """
-    for name in reversed(file.relative_to(folder).with_suffix("").parts):
-        words = re.split(r"[^a-z]+", name.lower())
-        if found := {ALIASES[word] for word in words if word in ALIASES}:
-            return found.pop() if len(found) == 1 else None
-    return None
-
-
-def split_files(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[str, list[Path]]:
-    """The files of each split that a folder has, one or numbered parts of one.
-
-    DataError where there are none, or two that both could be a split.
-    """
-    files = _tables(folder, suffixes)
-    found: dict[str, list[Path]] = {}
-    for split in SPLITS:
-        own = [file for file in files if split_of_file(file, folder) == split]
-        if len({(file.parent, re.sub(r"\d+", "", file.name)) for file in own}) > 1:
-            names = [str(file.relative_to(folder)) for file in own]
-            raise DataError(
-                f"{folder} has {len(own)} files for the {split} split: {_some(names)}",
-                expected="one file for a split, or parts of it whose names differ by number only",
-                do="leave one, or name the file or folder to read",
-            )
-        if own:
-            found[split] = own
-    if not found:
-        names = [str(file.relative_to(folder)) for file in files]
-        raise DataError(
-            f"{folder} has " + (f"the files {_some(names)}" if names else "no table"),
-            expected=LAYOUT,
-            do="name the files after the splits, or give one file: it is split by hash",
-        )
-    return found
 
 
 def read_splits(folder: Path, counts: Counter[str]) -> dict[str, pandas.DataFrame]:
     """The splits that a folder has, each read as any other file (see `read_file`)."""
     return {
         split: _joined([read_file(file, counts) for file in files])
-        for split, files in split_files(folder).items()
+        for split, files in split_files.find(folder, SUFFIXES).items()
     }
 
 
@@ -104,18 +39,10 @@ def by_column(frame: pandas.DataFrame, where: str) -> dict[str, pandas.DataFrame
 
     DataError where some rows name a split and others none.
     """
-    if "split" not in frame.columns:
-        return {"": frame}
-    named = frame["split"].astype(str).str.strip().str.lower().map(ALIASES)
-    if named.nunique() < 2:
-        return {"": frame}
-    if wrong := list(frame.loc[named.isna(), "split"].astype(str).unique()):
-        raise DataError(
-            f"{where}: {int(named.isna().sum()):,} rows have {_some(wrong)} in the column split",
-            expected=f"one of {', '.join(ALIASES)}",
-            do="name the split of each row, or give the column another name",
-        )
-    return {split: frame[named == split] for split in SPLITS if (named == split).any()}
+    named = split_files.named(frame["split"], where) if "split" in frame.columns else []
+    return {split: frame[np.array(named) == split] for split in SPLITS if split in named} or {
+        "": frame
+    }
 
 
 def read_file(path: Path, counts: Counter[str]) -> pandas.DataFrame:

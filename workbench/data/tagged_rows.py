@@ -21,6 +21,8 @@ TYPE = ("label", "labels", "type", "tag", "entity", "entity group", "category")
 WORDS = ("word", "token", "words", "tokens", "form")
 WORD_TAGS = ("tag", "ner tag", "ner", "iob", "bio", "label", "entity", *TAGS)
 SENTENCES = ("sentence", "sentence id", "sentence idx", "sentence number", "sent id", "sent")
+HEADS = (WORDS, WORD_TAGS, SENTENCES)
+"""What a table of a word a row has."""
 DOCUMENTS = ("document", "document id", "doc id", "doc")
 Found = tuple[str, int, int]
 """Type, start and end of an entity in characters, the end not included."""
@@ -34,7 +36,7 @@ def read(path: Path, counts: Counter[str]) -> list[Record]:
     another, which are left out. Raises DataError, with the file and the row from 0, for columns or
     cells of another form.
     """
-    rows = records.read(path, counts, (WORDS, WORD_TAGS, SENTENCES))
+    rows = records.read(path, counts, HEADS)
     names = list(dict.fromkeys(name for row in rows for name in row))
     tokens, tags = column(names, TOKENS), column(names, TAGS)
     if tokens and tags and any(isinstance(row.get(tokens), list) for row in rows):
@@ -47,7 +49,7 @@ def read(path: Path, counts: Counter[str]) -> list[Record]:
         found = _from_spans(rows, "text", "spans", path, counts)
     elif (text := column(names, TEXTS)) and (spans := column(names, SPANS)):
         found = _from_spans(rows, text, spans, path, counts)
-    elif all(column(names, known) for known in (WORDS, WORD_TAGS, SENTENCES)):
+    elif all(column(names, known) for known in HEADS):
         found = _from_words(rows, names, path)
     else:
         raise DataError(
@@ -204,6 +206,19 @@ def _tagged(
         lines[-1][1].append(tag)
         before = end
     return lines
+
+
+def is_tagged(path: Path) -> bool:
+    """Whether a table is one that `read` reads, by its columns and where they hold lists."""
+    try:
+        rows = records.read(path, Counter(), HEADS)
+    except DataError:
+        return False
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lists = {name for row in rows for name, cell in row.items() if isinstance(cell, list)}
+    words = column(names, TOKENS) in lists and column(names, TAGS) in lists
+    spans = column(names, TEXTS) and column(lists, SPANS)
+    return words or bool(spans) or all(column(names, known) for known in HEADS)
 
 
 def is_header(line: str) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import pandas
 from datasets import Dataset, DatasetDict
 
-from workbench.data import classes, near, tables
+from workbench.data import classes, near, split_files, tables
 from workbench.data.near import sha256
 from workbench.data.repairs import repair
 from workbench.data.tables import SPLITS
@@ -108,7 +108,7 @@ def load(
     columns = KNOWN.get(name, (text_column, label_column))
     kept = [*dict.fromkeys(extra for extra in also if extra not in [*COLUMNS, "split", "row"])]
     counts: Counter[str] = Counter()
-    frames = _frames(source, counts)
+    frames = split_files.whole(read(source, counts), source.name)
     frames = {
         split: tables.with_header(frame, *columns, source.name) for split, frame in frames.items()
     }
@@ -153,7 +153,7 @@ def digest(text: str) -> str:
 
 def read(source: Source, counts: Counter[str]) -> dict[str, pandas.DataFrame]:
     """Tables by split; under the name "" where the rows are still to be split."""
-    path = tables.only_file(source.path)
+    path = split_files.only_file(source.path, tables.SUFFIXES)
     if path is None and (files := sorted(source.path.glob(tables.PHRASES))):
         raise DataError(
             f"{source.name} has {', '.join(file.name for file in files)}",
@@ -173,20 +173,6 @@ def _split(digest: str) -> str:
 def _held_out(digest: str) -> str:
     """Where a training text goes if there is no validation split."""
     return "validation" if _split(digest) == "validation" else "train"
-
-
-def _frames(source: Source, counts: Counter[str]) -> dict[str, pandas.DataFrame]:
-    """Training and test as the data has them, with validation or without; or all to be split."""
-    frames = read(source, counts)
-    if set(frames) == {"train"}:
-        return {"": frames["train"]}
-    if "" not in frames and not {"train", "test"} <= set(frames):
-        raise DataError(
-            f"{source.name} has the splits {', '.join(frames)}",
-            expected=f"{', '.join(SPLITS)}; without validation it comes out of training",
-            do="add the files that are missing, or give one file: it is split by hash",
-        )
-    return frames
 
 
 def _columns(
@@ -256,6 +242,7 @@ def _losses(counts: Counter[str]) -> dict[str, Loss]:
             "test texts that occur more than once in the test split, kept",
         ),
         "near_copies": ("texts", f"{copies} of another text, kept, in one split"),
+        "near_largest": ("texts", "texts of the largest group of near copies, which is one unit"),
         "near_labels": ("texts", "texts with another label than a near copy of theirs, kept"),
         "near_train": ("tested", f"test texts with {copies} in training, kept"),
         "near_train_labels": ("tested", "test texts whose near copies there have other labels"),
