@@ -188,8 +188,9 @@ def _pip(action: str, arguments: list[str], lock: int, total: int = 0) -> None:
         print(file=sys.stderr)
     if process.returncode:
         lines = log.read_text().splitlines()
-        reasons = [line for line in lines if line.startswith("ERROR")] or lines[-5:]
-        raise OSError("pip could not install:\n  " + "\n  ".join(reasons))
+        # What pip names stands in the lines after its first error, such as a hash that differs.
+        first = next((n for n, line in enumerate(lines) if line.startswith("ERROR")), -5)
+        raise OSError("pip could not install:\n  " + "\n  ".join(lines[first:][:8]))
 
 
 def show(log: str, total: int, seconds: float) -> None:
