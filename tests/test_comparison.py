@@ -140,13 +140,14 @@ def test_a_planted_difference_is_found_in_its_direction(shares, verdict):
 
 def test_less_loss_is_better_and_items_without_one_are_counted():
     gold = ["calm"] * 200
-    losses = np.random.default_rng(0).random(200) + 1
-    lower = losses - 0.5
+    chance = np.random.default_rng(0)
+    losses = chance.random(200) + 1
+    lower = losses - 0.5 + chance.normal(0, 0.1, 200)
     lower[:3] = np.nan, np.inf, -np.inf
     found = comparison.compare(
         run(rows(gold, gold, losses=losses)), run(rows(gold, gold, losses=lower))
     )
-    assert found.measures["loss"].difference.value == pytest.approx(-0.5)
+    assert found.measures["loss"].difference.value == pytest.approx(-0.5, abs=0.05)
     assert found.measures["loss"].verdict == "better"
     assert found.measures["loss"].a.n == 197
     assert (found.losses["loss"].count, found.losses["loss"].of) == (3, 200)
@@ -474,7 +475,8 @@ def test_command_prints_both_with_what_differs(saved, reports, capsys):
     assert f"  A      {accuracy_score(gold, a):.3f} [" in shown
     assert f"  B      {accuracy_score(gold, b):.3f} [" in shown
     assert "in brackets 95 % intervals, from the same draws for A and B" in lines
-    assert "  accuracy: percentile bootstrap over 600 items, 2,000 resamples" in lines
+    how = "  accuracy: percentile bootstrap over 600 items, 2,000 resamples"
+    assert any(line.startswith(how) for line in lines)
     assert not [line for line in lines if line.endswith("...")], "nothing of ours is cut"
     only = [place for place in range(600) if a[place] == gold[place] != b[place]]
     assert f"right in A only, the first 3 of {len(only)}" in lines

@@ -194,7 +194,8 @@ def test_a_table_of_ones_own_runs_by_parameters_alone_and_long_texts_are_counted
         for number in range(120)
         for kind in ("good", "bad")
     ]
-    rows += [(f"good {'so very long ' * 800}{number}", "good") for number in range(6)]
+    # Near copies of each other would be kept in one split.
+    rows += [(f"good {' '.join(chance.choices(words, k=2400))}", "good") for _ in range(6)]
     config = fine_tuning.Config.check(table_of_ones_own(tmp_path / "mine.csv", rows))
     result = fine_tuning.run(config, encoder, fine_tuning.load_data(config))
     cut = result.losses["cut_texts"]

@@ -19,7 +19,8 @@ HOSTILE = (
     "\ud800", "\udcff", "\u202e", "\x1b[2J", "-", "*", "{x.__class__}", "../../etc/passwd",
     "hf:", "hf:/", "hf:a/b@", "hf:a/b/c", "нет", "a,b,,", "%s%n", "9" * 5000, "nan", "inf", "1e999",
 )  # fmt: skip
-FOLDERS = {".", "..", "~", "/proc/self/mem"}
+THERE = {".", "..", "~", "/proc/self/mem", "/dev/null", "../../etc/passwd"}
+"""Files and folders that are there, or may be: a run reads them, and refuses them then."""
 ARGUMENTS = (
     ("run", "{}"), ("run", "template", "--set", "{}"), ("run", "template", "--set", "{}=1"),
     ("run", "template", "--set", "dataset={}"), ("run", "template", "--set", "seed={}"),
@@ -68,8 +69,8 @@ def refused(capsys, reports):
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=" ".join)
 def test_hostile_argument_is_refused(refused, arguments):
     for value in HOSTILE:
-        if value in FOLDERS and ("dataset={}" in arguments or "model={}" in arguments):
-            continue  # a folder like any other, until its run reads it
+        if value in THERE and ("dataset={}" in arguments or "model={}" in arguments):
+            continue
         refused(*(each.replace("{}", value) for each in arguments))
 
 

@@ -223,5 +223,5 @@ def test_directories_that_are_no_runs_stop_nothing(two, reports, capsys):
     (reports / "plans" / "y.json").write_text(text + '"status":"","why":"","seconds":1e999}]}')
     command(capsys, "report")
     assert run.run_id in index.write(reports).read_text(encoding="utf-8")
-    assert state.read(folder / "loop") == {}
+    assert state.read(folder / "loop")["status"] == state.DAMAGED
     assert standing.judge([run.job])[0].status == standing.DONE

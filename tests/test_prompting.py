@@ -83,7 +83,10 @@ def test_differences_are_paired_on_the_same_items(result):
         difference = result.comparisons[method]["test/accuracy"]
         hits = [(a == g) - (b == g) for a, b, g in zip(own, other, gold, strict=True)]
         assert difference.value == pytest.approx(np.mean(hits))
-        assert difference.low <= difference.value <= difference.high
+        if method.startswith("zero-shot"):
+            assert difference.low is None, "one draw of examples tells nothing of their number"
+        else:
+            assert difference.low <= difference.value <= difference.high
 
 
 def test_every_single_prompt_is_shown(result):
@@ -382,11 +385,11 @@ def test_a_prompt_too_long_loses_shots_first_and_then_text(models, monkeypatch):
         fitting(models.decoder, template.fill, [shot] * 3, [item], room) for room in (200, 60, 5)
     ]
     assert counts == [3, 1, 0]
-    monkeypatch.setattr(models.decoder.network.config, "max_position_embeddings", 60)
+    monkeypatch.setattr(models.decoder.network.config, "max_position_embeddings", 120)
     found = prompts.load("tiny_reviews", ["x", "y"], models.decoder, 96)
     fields, cut = found.fields(models.decoder, "word " * 200)
     assert cut
-    assert 1 <= len(models.decoder.encode(fields["text"])) == found.max_tokens < 60
+    assert 1 <= len(models.decoder.encode(fields["text"])) == found.max_tokens < 96
     monkeypatch.setattr(models.decoder.network.config, "max_position_embeddings", 12)
     with pytest.raises(ParameterError, match="reads 12 tokens"):
         prompts.load("tiny_reviews", ["x", "y"], models.decoder, 96)
