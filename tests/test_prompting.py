@@ -116,10 +116,12 @@ def test_unparsed_answers_are_counted_and_never_labels(result):
     found = result.baselines["generation"]
     parsed = [(g, p) for g, p in zip(gold, predicted, strict=True) if p != "unparsed"]
     assert found["test/unparsed"].value == pytest.approx(1 - len(parsed) / len(gold))
-    assert found["test/accuracy_parsed"].value == pytest.approx(
-        np.mean([g == p for g, p in parsed])
-    )
-    assert found["test/accuracy_parsed"].n == len(parsed)
+    if parsed:
+        right = np.mean([g == p for g, p in parsed])
+        assert found["test/accuracy_parsed"].value == pytest.approx(right)
+        assert found["test/accuracy_parsed"].n == len(parsed)
+    else:
+        assert "test/accuracy_parsed" not in found
     lost = result.losses["unparsed_answers"]
     shares = [scores["unparsed"]["value"] for scores in result.tables["answers"].values()]
     assert lost.of == 3 * len(gold)
@@ -286,7 +288,7 @@ def test_figures_and_tables_say_what_the_numbers_say(result):
     first, second = scores.split("</tr>")[:2]
     assert first.index("test/accuracy") < first.index("test/macro_f1")
     assert OWN in second
-    assert f">{own.value:.3f} <span>" in second
+    assert f">{own.value:.3f}<" in second, "of so few items of each label without an interval"
     harmful = {**result.tables, "unparsed": [("<script>alert(1)</script>", 3)]}
     body = tables.answers(result.model_copy(update={"tables": harmful})).body
     assert "<script>" not in body
@@ -316,6 +318,8 @@ def test_figures_and_tables_say_what_the_numbers_say(result):
         ("Positive! It is not negative.", "positive"),
         ("positive, not negative. Or is it?", "unparsed"),
         ("The answer is:\nneutral. Not positive.", "neutral"),
+        ("This text is neutral, as it presents a fact", "neutral"),
+        ("This text is positive, neutral, and more", "unparsed"),
     ],
 )
 def test_the_grammar_reads_labels_and_guesses_none(answer, label):

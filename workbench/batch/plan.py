@@ -74,6 +74,10 @@ def from_texts(name: str, texts: Mapping[str, str]) -> Job:
     return make_job(notebook, {key: getattr(given, key) for key in texts})
 
 
+NEEDED = {"model", "encoder", "dataset"}
+"""Parameters that must name a model or data; others may be empty, which leaves a part out."""
+
+
 def make_job(notebook: Notebook, changes: Mapping[str, Any], **options: Any) -> Job:
     """The job of a notebook's parameters cell with some values changed."""
     return Job(notebook, notebook.config.check({**notebook.parameters, **changes}), **options)
@@ -92,7 +96,7 @@ def resolve(job: Job) -> Run:
         if field in parameters
     }
     for field, group in found.items():
-        if not group and type(job.config).model_fields[field].default:
+        if not group and field in NEEDED:
             kind = job.config.sources[field]
             raise ParameterError(
                 f"{field}={parameters[field]!r} names no {kind}", expected="a name"

@@ -2,9 +2,10 @@
 
 answer  = [lead-in] word-of-a-label [rest]
 lead-in = ["the"] ("answer" | "sentiment" | "label" | "class" | "type") [of] ["is"] [article]
-        | ("it" | "this" | "the tweet" | "the text" | "the name") "is" [article]
+        | ("it" | "this" | ("the" | "this") kind) "is" [article]
         | article
-of      = "of" ("this" | "the") ("tweet" | "text" | "name" | "sentence")
+of      = "of" ("this" | "the") kind
+kind    = "tweet" | "text" | "name" | "sentence" | "review"
 article = "a" | "an" | "the"
 rest    = whatever holds the word of no other label, up to the end of the sentence
 
@@ -19,8 +20,8 @@ from workbench.tasks.class_scores import UNPARSED
 
 LEAD_IN = re.compile(
     r"(?:(?:the )?(?:answer|sentiment|label|class|type) "
-    r"(?:of (?:this|the) (?:tweet|text|name|sentence) )?(?:is )?"
-    r"|(?:it|this|the tweet|the text|the name) is )?(?:an? |the )?"
+    r"(?:of (?:this|the) (?:tweet|text|name|sentence|review) )?(?:is )?"
+    r"|(?:it|this|(?:the|this) (?:tweet|text|name|sentence|review)) is )?(?:an? |the )?"
 )
 SENTENCE_END = re.compile(r"(?<=[.!?])\s")
 PUNCTUATION = ".,:;!?\"'`()[]{}<>*_#\u201c\u201d\u2018\u2019\u00ab\u00bb"
