@@ -444,7 +444,8 @@ def test_the_run_is_of_its_first_method_beside_prompts_and_the_majority(result):
 
 def test_costs_are_of_the_largest_size(result):
     costs = result.tables["methods"]
-    assert costs[SETFIT]["trainable"] == 22_713_216 + 3 * (384 + 1)
+    # Of two labels among the examples one row of weights is learned, of three three.
+    assert (costs[SETFIT]["trainable"] - 22_713_216) / (384 + 1) in {1, 3}
     assert costs[NEAREST]["trainable"] == costs["zero-shot"]["trainable"] == 0
     assert all(cost["answer_1000_seconds"] > 0 for cost in costs.values())
     assert costs[SETFIT]["seconds"] > costs[NEAREST]["seconds"]
