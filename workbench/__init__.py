@@ -10,9 +10,9 @@ import importlib
 import os
 from typing import Any
 
-# Before torch is loaded, which reads it once: threads that wait asleep, not by spinning. On idle
-# cores that costs nothing to speak of; beside another busy process spinning made training several
-# times slower (benchmarks/busy_core.py). What the user has set stays.
+# Before torch is loaded, which reads it once: threads that wait asleep, not by spinning, which
+# beside another busy process keeps a core from the thread that is waited for. What it costs on idle
+# cores is to be measured by benchmarks/busy_core.py. What the user has set stays.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 __version__ = "0.1.0"

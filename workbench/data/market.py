@@ -36,7 +36,7 @@ SPLITS = (1.5, 2, 3, 4, 5, 10, 20)
 SPLIT_TOLERANCE = 0.05
 """How far a day's move, as a log return, may be from that of a split: the market moves too."""
 LARGE = 8
-"""Least move taken for a split, over the usual one: the median of the moves over 0.6745, which is
+"""Least move counted as a split, over the usual one: the median of the moves over 0.6745, which is
 the standard deviation of normally distributed ones (Rousseeuw and Croux 1993)."""
 
 

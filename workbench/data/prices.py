@@ -17,7 +17,7 @@ ORDERS = {
     "MDY": ("month first", ("%m-%d-%Y", "%m-%d-%y")),
     "YMD": ("year first", ("%y-%m-%d",)),
 }
-"""Order of day, month and year -> its name, and formats that other orders can be taken for."""
+"""Order of day, month and year -> its name, and formats that other orders fit as well."""
 PLAIN = ("%Y-%m-%d", "%Y%m%d", "%d-%b-%Y", "%d-%B-%Y", "%b-%d-%Y", "%B-%d-%Y", "%d-%b-%y")
 """Formats that can be read in one way only: a year of four digits first, or a month's name."""
 TIME_OF_DAY = re.compile(r"[T\s,]+\d{1,2}:\d\d.*$")

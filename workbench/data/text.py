@@ -205,7 +205,7 @@ def _repaired(rows: pandas.DataFrame, counts: Counter[str]) -> pandas.DataFrame:
 
 
 def _unique(rows: pandas.DataFrame, counts: Counter[str], *, whole: bool) -> pandas.DataFrame:
-    """One row a normal form, of the latest split; none where labels contradict each other.
+    """One row for each normal form, of the latest split; none where labels contradict each other.
 
     With `whole` all rows of the test split are kept, and what it has twice is only counted.
     """
