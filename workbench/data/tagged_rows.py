@@ -98,7 +98,7 @@ def _check_word(word: Any, where: str) -> None:
 
 
 def _from_words(rows: list[Record], names: list[str], path: Path) -> list[Record]:
-    """One row for each word: a sentence goes on while its number stays the same or is left empty."""
+    """One row for each word; a sentence goes on while its number stays or is left empty."""
     word, tag = column(names, WORDS), column(names, WORD_TAGS)
     sentence, document = column(names, SENTENCES), column(names, DOCUMENTS)
     found: list[Record] = []
