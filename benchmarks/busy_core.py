@@ -30,7 +30,7 @@ SETTINGS = {
 }
 """GOMP_SPINCOUNT goes before the policy; 300,000 is what libgomp spins where nothing is set."""
 WORK = {
-    "training": ["fine_tuning", "train_texts=400", "test_texts=200", "epochs=1", "curve_points=1"],
+    "training": ["fine_tuning", "train_texts=400", "test_texts=200", "epochs=1"],
     "scoring": ["multiple_choice", "items=60", "shots=0"],
 }
 

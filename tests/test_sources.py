@@ -48,6 +48,7 @@ def test_a_model_is_no_dataset():
 
 def test_path_is_taken_from_the_project_root_wherever_one_stands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(paths.SHELL, raising=False)
     found = sources.resolve("data/fixtures/tiny_ner", "dataset")
     assert found.path == paths.FIXTURES / "tiny_ner"
     assert found.about == "the user's own dataset, found in the project"
@@ -103,14 +104,6 @@ def test_a_name_that_can_be_no_path_is_an_unknown_one(name):
     with pytest.raises(ParameterError, match="unknown dataset") as error:
         sources.resolve(name, "dataset")
     assert len(str(error.value)) < 1500
-
-
-def test_hidden_files_are_not_part_of_a_source(tmp_path):
-    (tmp_path / "a.csv").write_text("a")
-    before = sources.resolve(str(tmp_path), "dataset").fingerprint
-    (tmp_path / ".cache" / "huggingface").mkdir(parents=True)
-    (tmp_path / ".cache" / "huggingface" / "notes.json").write_text("{}")
-    assert sources.resolve(str(tmp_path), "dataset").fingerprint == before
 
 
 def test_a_snapshot_of_the_hubs_cache_may_link_to_its_blobs_only(tmp_path):
@@ -277,6 +270,17 @@ def test_hidden_files_and_folders_do_not_change_what_data_are(tmp_path):
     assert sources.resolve(str(folder), "dataset").fingerprint == before
     (folder / "train.txt").write_text("Bob B-PER\n")
     assert sources.resolve(str(folder), "dataset").fingerprint != before
+
+
+def test_reports_inside_a_data_folder_are_no_data(tmp_path, reports):
+    (tmp_path / "train.txt").write_text("Ada B-PER\n")
+    before = sources.resolve(str(tmp_path), "dataset").fingerprint
+    (reports / "runs").mkdir(parents=True)
+    (reports / "runs" / "items.csv").write_text("text,label")
+    assert sources.resolve(str(tmp_path), "dataset").fingerprint == before
+    (reports / "runs" / "train.txt").write_text("Ada B-PER\n")
+    own = sources.resolve(str(reports / "runs"), "dataset")  # asked for by name, it is
+    assert [file.name for file in sources.files(own.path)] == ["items.csv", "train.txt"]
 
 
 def test_folder_of_a_whole_disk_is_refused(tmp_path, monkeypatch):

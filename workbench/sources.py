@@ -93,18 +93,21 @@ def known(kind: Kind) -> list[str]:
 
 
 def files(path: Path) -> list[Path]:
-    """All files of a folder but hidden ones, in order; of a file, itself.
+    """All files of a folder but hidden ones and reports, in order; of a file, itself.
 
     A fingerprint is of these, and nothing else may be read: a README's front matter names no more,
     and links to folders are not followed. DataError for more than 10,000.
     """
     if not path.is_dir():
         return [path]
-    # Hidden files and folders are some program's own, such as the Hub's notes of a download.
+    # Hidden files and folders are some program's own, such as the Hub's notes of a download; the
+    # reports, where they lie in the folder, change with every run.
+    reports = paths.reports()
     inner = (
         file
         for file in path.rglob("*")
         if not any(part.startswith(".") for part in file.relative_to(path).parts)
+        and (path.is_relative_to(reports) or not file.is_relative_to(reports))
     )
     found = sorted(islice(inner, MAX_FILES + 1))
     if len(found) > MAX_FILES:  # a home or the whole disk, which would be read for hours

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -74,7 +75,12 @@ def _items(found: Comparison) -> list[str]:
     splits, counts = ", ".join(found.splits), found.counts
     lines = [
         f"{found.items:,} shared items of {splits}, in {found.clusters:,} clusters",
-        *(f"  {loss.describe()}" for loss in found.losses.values() if loss.count),
+        *(
+            line
+            for loss in found.losses.values()
+            if loss.count
+            for line in _wrapped(f"  {loss.describe()}")
+        ),
     ]
     if not counts:
         return lines
@@ -110,9 +116,14 @@ def _intervals(found: Comparison) -> Iterator[str]:
     if any(measure.difference.low is not None for measure in found.measures.values()):
         yield "in brackets 95 % intervals, from the same draws for A and B"
     for name, measure in found.measures.items():
-        yield f"  {words(f'/{name}')}: {measure.difference.how}"
+        yield from _wrapped(f"  {words(f'/{name}')}: {measure.difference.how}")
     if found.grouping:
-        yield found.grouping
+        yield from _wrapped(found.grouping)
+
+
+def _wrapped(line: str) -> list[str]:
+    """A sentence of ours on as many lines as it needs; what follows the first is indented."""
+    return textwrap.wrap(line, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _example(example: Example) -> list[str]:

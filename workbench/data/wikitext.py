@@ -54,7 +54,7 @@ def plain(wikitext: str) -> str:
     r"""A page's text without markup; empty for a page of nothing else.
 
     >>> plain("'''Rome''' is a [[city|town]].<ref>Book</ref>\n{|\n|a||b\n|}\n* one\n* two")
-    'Rome is a town.\none\ntwo'
+    'Rome is a town.\n\none\ntwo'
     """
     parsed = mwparserfromhell.parse(HIDDEN.sub("", wikitext))
     shown = "".join(_shown(_without_sources(parsed.nodes)))
