@@ -9,22 +9,22 @@ help:  ## print this help
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup:  ## create the environment in .venv
-	@$(PYTHON) -m workbench.bootstrap
+	@$(PYTHON) -m workbench.core.bootstrap
 
 lock: setup  ## choose package versions anew: requirements.lock and environment.yml
-	$(BIN)/python -m workbench.environment --lock
+	$(BIN)/python -m workbench.core.environment --lock
 
 fmt: setup  ## format code and notebooks; write parameters cells from their classes
 	@$(BIN)/ruff format --quiet
 	@$(BIN)/ruff check --quiet --fix
 	@$(BIN)/python -m workbench.notebooks
-	@$(BIN)/python -m workbench.environment
+	@$(BIN)/python -m workbench.core.environment
 
 check: setup  ## lint, types, notebooks: what must hold before a change lands
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/python -m workbench.notebooks --check
-	@$(BIN)/python -m workbench.environment --check
+	@$(BIN)/python -m workbench.core.environment --check
 	@$(BIN)/mypy
 
 test: setup  ## run all tests, every notebook among them

@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from workbench.result import RESULT
+from workbench.record.result import RESULT
 
 SETTINGS = {
     "passive": {"OMP_WAIT_POLICY": "passive"},

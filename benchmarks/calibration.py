@@ -40,12 +40,13 @@ import pandas
 from numpy.typing import NDArray
 
 from workbench.data import corpus, entities, text
+from workbench.methods import calibration, prompt_scores, shots
+from workbench.methods.classifiers import labelled
 from workbench.models.causal_lm import CausalLM
-from workbench.result import Metric
-from workbench.statistics import LEVEL, MIN_CLUSTERS, RESAMPLES
-from workbench.tasks import calibration, prompt_methods, prompt_scores, prompt_shots
-from workbench.tasks.classifiers import labelled
-from workbench.tasks.prompting import Config
+from workbench.record.result import Metric
+from workbench.record.statistics import LEVEL, MIN_CLUSTERS, RESAMPLES
+from workbench.tasks.prompting import methods as prompt_methods
+from workbench.tasks.prompting.run import Config
 
 TASKS = ("brand_tweets", "conll2003", "wnut16", "sources")
 SOURCES = {"news_sample": ("news", 2), "wiki_sample": ("encyclopedia", 6)}
@@ -87,7 +88,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1, help="of the examples; default: 1")
     parser.add_argument("--model", default="smollm2", help="decoder; default: smollm2")
     options = parser.parse_args()
-    from workbench import machine, sources
+    from workbench.core import machine, sources
 
     model = CausalLM(sources.resolve(options.model, "model")).to(machine.device())
     began = time.monotonic()
@@ -131,7 +132,7 @@ def measure(task: str, model: CausalLM, options: argparse.Namespace) -> list[Mea
         )
         asked, _ = prompt_methods.ask(config, model, data, templates=options.templates)
     train = labelled(data, "train").first(config.train_texts)
-    drawn = prompt_shots.draws(config, asked, data, train)
+    drawn = shots.draws(config, asked, data, train)
     prompted, _ = prompt_methods.score(asked, drawn, channel=True)
     rows = data.splits["test"][: config.items]
     gold = np.array([data.labels.index(label) for label in rows["label"]])

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench import f1 as m
-from workbench.result import Metric
-from workbench.statistics import Counts, difference, measure
-from workbench.tasks import class_scores
+from workbench.methods import label_scores
+from workbench.record import f1 as m
+from workbench.record.result import Metric
+from workbench.record.statistics import Counts, difference, measure
 
 Sample = Callable[[np.random.Generator], Metric | None]
 Case = tuple[str, float, Sample]
@@ -122,11 +122,11 @@ def correlation(n: int, rare: float, right: float) -> Case:
         places = chance.choice(4, n, p=cells.ravel())
         labels = [["a", "b"][place] for place in places // 2]
         said = [["a", "b"][place] for place in places % 2]
-        found = class_scores.metrics(labels, said, ("a", "b"), range(n), of="items")
+        found = label_scores.metrics(labels, said, ("a", "b"), range(n), of="items")
         return found["test/mcc"]
 
     padded = np.hstack([cells, np.zeros((2, 1))])
-    return f"MCC, n = {n:,}, {rare:.0%} rare", float(class_scores.mcc(padded)), sample
+    return f"MCC, n = {n:,}, {rare:.0%} rare", float(label_scores.mcc(padded)), sample
 
 
 def entities(documents: int, each: float, right: float) -> Case:

@@ -16,18 +16,14 @@ from functools import partial
 
 import numpy as np
 
-from workbench import machine
+from workbench.core import machine
 from workbench.data import market
-from workbench.tasks import (
-    finance,
-    finance_methods,
-    finance_scores,
-    market_words,
-    verdict,
-    walk_forward,
-)
-from workbench.tasks.classifiers import Reading
-from workbench.tasks.walk_forward import Learner
+from workbench.methods.classifiers import Reading
+from workbench.tasks.finance import market_words, verdict, walk_forward
+from workbench.tasks.finance import methods as finance_methods
+from workbench.tasks.finance import run as finance
+from workbench.tasks.finance import scores as finance_scores
+from workbench.tasks.finance.walk_forward import Learner
 from workbench.training import Log, Recipe
 
 EDGES = (0.05, 0.0)

@@ -27,13 +27,14 @@ from transformers import (
     TrainingArguments,
 )
 
-from workbench import iob, machine
-from workbench import metrics as m
+from workbench.core import machine
 from workbench.data.ner import NerData
 from workbench.models.encoder import Encoder
-from workbench.result import Metric
-from workbench.statistics import measure
-from workbench.tasks import ner
+from workbench.record import iob
+from workbench.record import metrics as m
+from workbench.record.result import Metric
+from workbench.record.statistics import measure
+from workbench.tasks.ner import run as ner
 
 IGNORED = -100
 """Label of what is no first piece, which the loss leaves out."""

@@ -28,9 +28,10 @@ import papermill
 import yaml
 from nbformat.v4 import new_code_cell, new_notebook
 
-from workbench import notebooks, paths
+from workbench import notebooks
 from workbench.batch import runner
-from workbench.result import DRAFT, ITEMS, NOTEBOOK, PARAMETERS, RESULT
+from workbench.core import paths
+from workbench.record.result import DRAFT, ITEMS, NOTEBOOK, PARAMETERS, RESULT
 
 NAME = "90_fixed"
 CELLS = (

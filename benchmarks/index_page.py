@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 import pandas
 
-from workbench import state
-from workbench.files import write_json
+from workbench.core.files import write_json
+from workbench.record import state
+from workbench.record.result import ITEM_COLUMNS, Cost, Metric, Result
 from workbench.report import index, planned
-from workbench.result import ITEM_COLUMNS, Cost, Metric, Result
 
 NER, CLASSES = ("test/entity_f1", "test/token_accuracy"), ("test/accuracy", "test/macro_f1")
 TASKS = {

@@ -20,15 +20,16 @@ from typing import Any
 import numpy as np
 import yaml
 
-from workbench import machine, paths
-from workbench import metrics as m
+from workbench.core import machine, paths
 from workbench.data import ner as ner_data
 from workbench.models.encoder import TokenClassifier
-from workbench.result import Metric, Result
-from workbench.runs import read
-from workbench.statistics import Counts, measure
-from workbench.tasks import ner, ner_tagger
-from workbench.tasks.ner import Config
+from workbench.record import metrics as m
+from workbench.record.result import Metric, Result
+from workbench.record.runs import read
+from workbench.record.statistics import Counts, measure
+from workbench.tasks.ner import run as ner
+from workbench.tasks.ner import tagger as ner_tagger
+from workbench.tasks.ner.run import Config
 from workbench.training import Log
 
 ROUNDS, SENTENCES = 3, {"train": 1000, "validation": 100, "test": 600}

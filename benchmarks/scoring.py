@@ -69,7 +69,7 @@ def endings(count: int) -> list[Item]:
 
 def ours(model: Any, items: Sequence[Item], dtype: Any) -> tuple[float, list[list[float]]]:
     """Seconds, and log-likelihoods by item."""
-    from workbench.scoring import log_likelihoods
+    from workbench.decoding.score import log_likelihoods
 
     contexts, own = [context for context, _ in items], [answers for _, answers in items]
     began = time.monotonic()
@@ -131,7 +131,7 @@ def main() -> None:
     options = parser.parse_args()
     import torch
 
-    from workbench import sources
+    from workbench.core import sources
     from workbench.models.causal_lm import CausalLM
 
     model = CausalLM(sources.resolve("smollm2", "model"))

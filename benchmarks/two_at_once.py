@@ -22,7 +22,7 @@ import yaml
 
 from workbench import tasks
 from workbench.batch import runner
-from workbench.result import RESULT
+from workbench.record.result import RESULT
 
 SMOKE = tasks.TASKS["ner"].SMOKE
 WORK: dict[str, dict[str, Any]] = {

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from workbench import figures, paths, tasks
-from workbench.result import RESULT, Result
+from workbench import figures, tasks
+from workbench.core import paths
+from workbench.record.result import RESULT, Result
 
 PICTURES = {
     "pretraining": figures.bits_per_byte,

@@ -19,7 +19,7 @@ import psutil
 import pytest
 import torch
 
-from workbench import paths, sources
+from workbench.core import paths, sources
 from workbench.data.conll import read
 
 WORDPIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

@@ -9,7 +9,8 @@ from statistics import median
 
 import pytest
 
-from workbench import data, paths, tasks
+from workbench import data, tasks
+from workbench.core import paths
 
 MODULES = sorted(path for path in paths.PACKAGE.rglob("*.py"))
 BASE = {"errors", "files", "paths", "workbench"}
@@ -152,7 +153,7 @@ def test_registries_agree_with_files_and_classes():
         few = len(module.Config.model_fields) <= MAX_PARAMETERS
         assert few or f"{name}.Config" in LONGER
 
-    from workbench import sources
+    from workbench.core import sources
 
     assert set(data.DATASETS) == set(sources.known("dataset"))
 

@@ -7,8 +7,8 @@ import zipfile
 import pytest
 import yaml
 
-from workbench import assets
-from workbench.errors import IntegrityError, MachineError, ParameterError
+from workbench.core import assets
+from workbench.core.errors import IntegrityError, MachineError, ParameterError
 
 FILES = {"words.txt": b"one\ntwo\n" * 4000, "deep/more.bin": bytes(range(256)) * 40}
 

@@ -14,13 +14,15 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from workbench import notebooks, paths, state
+from workbench import notebooks
 from workbench.batch import gpus, kernel, plan, runner, server, standing, suite
 from workbench.batch.execute import execute
 from workbench.batch.tally import Tally
-from workbench.errors import InterruptedRunError, MachineError, ParameterError
+from workbench.core import paths
+from workbench.core.errors import InterruptedRunError, MachineError, ParameterError
+from workbench.record import state
+from workbench.record.result import Result, is_whole
 from workbench.report import index
-from workbench.result import Result, is_whole
 
 START = 'import workbench as wb\n\ncfg = wb.start("template", globals())'
 WORK = "result = wb.run(cfg, wb.load_model(cfg), wb.load_data(cfg))"

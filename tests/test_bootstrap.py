@@ -13,7 +13,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from workbench import bootstrap, environment, machine, paths
+from workbench.core import bootstrap, environment, machine, paths
 
 
 @pytest.fixture
@@ -216,7 +216,8 @@ def test_conda_environment_agrees_with_the_lock():
 
 
 def test_bootstrap_needs_nothing_but_python():
-    code = "import sys, workbench.bootstrap; print(sorted({m.split('.')[0] for m in sys.modules}))"
+    module = "workbench.core.bootstrap"
+    code = f"import sys, {module}; print(sorted({{m.split('.')[0] for m in sys.modules}}))"
     done = subprocess.run(
         [sys.executable, "-S", "-c", code],
         cwd=paths.ROOT,

@@ -9,13 +9,15 @@ import pytest
 import torch
 import yaml
 
-from workbench import paths, scoring, sources, tables
-from workbench.errors import ParameterError
+from workbench import tables
+from workbench.core import paths, sources
+from workbench.core.errors import ParameterError
+from workbench.decoding import score
+from workbench.methods import calibration, channel_scores, prompt_scores, prompts, templates
+from workbench.methods.prompt_scores import Draw
+from workbench.methods.templates import Template
 from workbench.models.causal_lm import CausalLM
-from workbench.result import Result
-from workbench.tasks import calibration, channel_scores, prompt_scores, prompts, templates
-from workbench.tasks.prompt_scores import Draw
-from workbench.tasks.templates import Template
+from workbench.record.result import Result
 
 SPEC = importlib.util.spec_from_file_location(
     "calibration_benchmark", paths.ROOT / "benchmarks" / "calibration.py"
@@ -165,7 +167,7 @@ def test_variants_come_from_one_scoring_and_the_channel_only_where_asked_for(mod
     assert (first.asked, second.asked) == (2 + 1 + 3 + 2, 2 + 1 + 3)
     assert first.items == pytest.approx(plain[0].items)
     given = [["Text: Fine lamp\nMood:", "Text: \nMood:"], [" negative", " positive"]]
-    text, empty = scoring.log_likelihoods(model, *given).sums
+    text, empty = score.log_likelihoods(model, *given).sums
     expected = np.exp(text - empty) / np.exp(text - empty).sum()
     assert np.exp(first.scores("PMI")[0]) == pytest.approx(expected, abs=1e-3)
     likely = [after(model, f"Mood: {word}\nText:", " Fine lamp") for word in

@@ -10,11 +10,11 @@ import torch
 from tokenizers import pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from workbench import paths, sources
-from workbench.errors import IntegrityError, ParameterError
+from workbench.core import paths, sources
+from workbench.core.errors import IntegrityError, ParameterError
+from workbench.methods.adaptation import BITFIT, METHODS, methods
 from workbench.models.causal_lm import CausalLM, is_causal
 from workbench.models.encoder import Encoder
-from workbench.tasks.adaptation import BITFIT, METHODS, methods
 
 WIDTH, INNER, LAYERS = 32, 64, 2
 SHAPES = {

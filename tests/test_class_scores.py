@@ -7,9 +7,9 @@ from bs4 import BeautifulSoup
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from workbench import figures, tables
-from workbench.intervals import wilson
-from workbench.result import Cost, Metric, Result
-from workbench.tasks import class_scores as scores
+from workbench.methods import label_scores as scores
+from workbench.record.intervals import wilson
+from workbench.record.result import Cost, Metric, Result
 
 LABELS = ("angry", "calm", "glad", "rare")
 PAYLOAD = "<script>steal()</script><img src=x onerror=steal()>"

@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from workbench import figures, machine, sources
+from workbench import figures
+from workbench.core import machine, sources
+from workbench.core.errors import ParameterError
 from workbench.data import text
-from workbench.errors import ParameterError
+from workbench.methods import adaptation, classifiers, export
+from workbench.methods.classifiers import Labelled, Reading
 from workbench.models.encoder import Encoder
 from workbench.models.text_classifier import LORA_ALPHA, TextClassifier
-from workbench.result import Cost, Metric, Result
-from workbench.tasks import adaptation, attribution, classifiers, exported, reliability, risk
-from workbench.tasks.classifiers import Labelled, Reading
+from workbench.record.result import Cost, Metric, Result
+from workbench.tasks.fine_tuning import attribution, reliability, risk
 from workbench.training import Log, Recipe
 
 READING = Reading(max_pieces=24, dtype=torch.float32)
@@ -532,4 +534,4 @@ def test_a_head_that_transformers_lacks_is_refused_by_the_export(tiny, reviews, 
     for kind in ({"attention": True}, {"hidden": True}):
         model = TextClassifier(tiny, reviews.labels, **kind).eval()
         with pytest.raises(ParameterError, match="linear head"):
-            exported.save(model, tmp_path / "model", {})
+            export.save(model, tmp_path / "model", {})

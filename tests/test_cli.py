@@ -13,7 +13,7 @@ import urllib.request
 import psutil
 import pytest
 
-from workbench import assets, paths, sources
+from workbench.core import assets, paths, sources
 
 
 def test_help_names_every_command(workbench):

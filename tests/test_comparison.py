@@ -14,13 +14,14 @@ from scipy import stats as scipy_stats
 from scipy.stats import bootstrap as scipy_bootstrap
 from sklearn.metrics import accuracy_score, f1_score
 
-from workbench import cli, comparison, flow, tasks
-from workbench.comparison import draws, marks, pairs, ratios, text
+from workbench import cli, flow, tasks
+from workbench.core.errors import DataError, ParameterError
 from workbench.data.text import UNPARSED
-from workbench.errors import DataError, ParameterError
-from workbench.iob import spans, to_iob2
-from workbench.metrics import EntityScores
-from workbench.result import ITEM_COLUMNS, Cost, Result
+from workbench.record import comparison
+from workbench.record.comparison import draws, marks, pairs, ratios, text
+from workbench.record.iob import spans, to_iob2
+from workbench.record.metrics import EntityScores
+from workbench.record.result import ITEM_COLUMNS, Cost, Result
 
 LABELS = ("angry", "calm", "glad")
 STEERING = "\x1b[2J\x1b]0;owned\x07\r\n\x9b31m\x7f\u202egpj.exe\u2028\ud800"

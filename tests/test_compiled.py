@@ -5,11 +5,11 @@ import copy
 import pytest
 import torch
 
-from workbench import sources
+from workbench.core import sources
 from workbench.models import compiled
 from workbench.models.compiled import Compiled
 from workbench.models.encoder import Encoder
-from workbench.tasks import ner
+from workbench.tasks.ner import run as ner
 
 SHAPES = ((3, 20), (4, 31), (1, 7), (2, 40), (3, 60))
 

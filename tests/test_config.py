@@ -1,9 +1,9 @@
 import pytest
 
 from workbench import flow, tasks
-from workbench.config import names
-from workbench.errors import ParameterError
-from workbench.tasks.ner import Config
+from workbench.core.config import names
+from workbench.core.errors import ParameterError
+from workbench.tasks.ner.run import Config
 
 
 def test_unknown_name_is_refused_with_the_nearest_right_one():

@@ -10,25 +10,23 @@ from bs4 import BeautifulSoup
 from sklearn.metrics import accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from workbench import figures, intervals, machine, sources, tables
-from workbench.comparison import compare
+from workbench import figures, tables
+from workbench.core import machine, sources
+from workbench.core.errors import ParameterError
 from workbench.data import text
-from workbench.errors import ParameterError
+from workbench.methods import adaptation, classifiers, embeddings
+from workbench.methods.adaptation import FEW, METHODS, NEAREST, SETFIT, TFIDF
+from workbench.methods.classifiers import Labelled, Reading
 from workbench.models.embedder import Embedder
 from workbench.models.encoder import Encoder
-from workbench.result import Metric
-from workbench.statistics import verdicts
-from workbench.tasks import (
-    adaptation,
-    classifiers,
-    contest,
-    contest_methods,
-    contest_scores,
-    embedding_methods,
-)
-from workbench.tasks.adaptation import FEW, METHODS, NEAREST, SETFIT, TFIDF
-from workbench.tasks.classifiers import Labelled, Reading
-from workbench.tasks.contest_scores import ALREADY, NEVER, Answered, crossing
+from workbench.record import intervals
+from workbench.record.comparison import compare
+from workbench.record.result import Metric
+from workbench.record.statistics import verdicts
+from workbench.tasks.contest import methods as contest_methods
+from workbench.tasks.contest import run as contest
+from workbench.tasks.contest import scores as contest_scores
+from workbench.tasks.contest.scores import ALREADY, NEVER, Answered, crossing
 from workbench.training import Log, Recipe
 
 SIZES = (8, 32, 128, 512)
@@ -317,10 +315,10 @@ def test_neighbours_vote_as_in_scikit_learn():
     texts = list(points)
     labels = ["a", "b", "c"]
     train = Labelled(texts[:50], list(chance.choice(labels, 50)))
-    predict, trainable = embedding_methods.nearest(read, train, labels)
-    peer = KNeighborsClassifier(embedding_methods.neighbours(50), algorithm="brute")
-    peer.fit(embedding_methods.unit(read(train.texts)), train.labels)
-    asked = embedding_methods.unit(read(texts[50:]))
+    predict, trainable = embeddings.nearest(read, train, labels)
+    peer = KNeighborsClassifier(embeddings.neighbours(50), algorithm="brute")
+    peer.fit(embeddings.unit(read(train.texts)), train.labels)
+    asked = embeddings.unit(read(texts[50:]))
     found = predict(texts[50:])
     assert trainable == 0
     assert classifiers.chosen(found, labels) == peer.predict(asked).tolist()
@@ -331,18 +329,18 @@ def test_neighbours_vote_as_in_scikit_learn():
 
 def test_pairs_are_balanced_and_no_text_meets_itself():
     labels = [*"aaaabbbc"]
-    pairs = embedding_methods.draw_pairs(labels, 0)
+    pairs = embeddings.draw_pairs(labels, 0)
     assert sum(same for *_, same in pairs) * 2 == len(pairs)
     assert all(left != right for left, right, _ in pairs)
     assert all((labels[left] == labels[right]) == same for left, right, same in pairs)
     begun = [left for left, *_ in pairs]
-    assert {begun.count(place) for place in range(7)} == {2 * embedding_methods.ROUNDS}
+    assert {begun.count(place) for place in range(7)} == {2 * embeddings.ROUNDS}
     assert 7 not in begun, "the only c has no partner, but may be one"
     assert 7 in {right for _, right, _ in pairs}
-    assert embedding_methods.draw_pairs([*"ab"], 0) == []
-    many = embedding_methods.draw_pairs([*"ab"] * 400, 0)
-    assert len(many) == embedding_methods.MOST_PAIRS
-    assert len({left for left, *_ in many}) == embedding_methods.MOST_PAIRS / 2
+    assert embeddings.draw_pairs([*"ab"], 0) == []
+    many = embeddings.draw_pairs([*"ab"] * 400, 0)
+    assert len(many) == embeddings.MOST_PAIRS
+    assert len({left for left, *_ in many}) == embeddings.MOST_PAIRS / 2
 
 
 def test_a_batch_of_pairs_reads_each_text_once_and_gives_cosines(tiny):
@@ -352,7 +350,7 @@ def test_a_batch_of_pairs_reads_each_text_once_and_gives_cosines(tiny):
     assert len(batch.texts.rows) == 3
     with torch.inference_mode():
         found = model(batch)
-    read = embedding_methods.unit(
+    read = embeddings.unit(
         classifiers.encode(tiny, ["good", "bad day", "a long sentence"], READING)
     )
     expected = [read[0] @ read[1], read[2] @ read[0], read[1] @ read[2]]

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from workbench.core.errors import DataError
 from workbench.data import corpus, repairs, text, wikitext
-from workbench.errors import DataError
 
 
 def write(path, content):

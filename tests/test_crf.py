@@ -6,13 +6,15 @@ import json
 import pytest
 import torch
 
-from workbench import iob, machine, sources
+from workbench.core import machine, sources
+from workbench.core.errors import ParameterError
 from workbench.data import ner as data
-from workbench.errors import ParameterError
+from workbench.methods import export
 from workbench.models.crf import Crf, runs_of
 from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.models.windows import batches, pack
-from workbench.tasks import exported, ner
+from workbench.record import iob
+from workbench.tasks.ner import run as ner
 
 LABELS = ("O", "B-PER", "I-PER")
 RUNS = [(3, True), (1, True), (2, True)]
@@ -95,7 +97,7 @@ def test_a_sentence_cut_within_an_entity_may_go_on_with_it(crf):
 
 
 def test_a_crf_learns_its_steps_with_the_tagger(tiny_bert, tmp_path, monkeypatch):
-    monkeypatch.delenv(exported.VARIABLE, raising=False)
+    monkeypatch.delenv(export.VARIABLE, raising=False)
     given = {**ner.SMOKE, "model": str(tiny_bert), "extras": "views, crf", "transfer": ""}
     config = ner.Config.check(given)
     config._directory = tmp_path

@@ -5,9 +5,9 @@ import json
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
-from workbench import assets, paths
+from workbench.core import assets, paths
+from workbench.core.errors import DataError
 from workbench.data import conll, ner
-from workbench.errors import DataError
 
 GOOD = "-DOCSTART- O\n\nAda B-PER\nruns O\n\nTarvik B-LOC\n"
 

@@ -13,11 +13,13 @@ import psutil
 import pytest
 import torch
 
-from workbench import machine, paths, ranks, sources, state, training
+from workbench import training
+from workbench.core import distributed, machine, paths, sources
 from workbench.data import ner
 from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.models.text_classifier import TextClassifier
 from workbench.models.windows import pack
+from workbench.record import state
 from workbench.training.checkpoints import Checkpoints, Progress
 from workbench.training.steps import Objective, parameter_groups
 
@@ -173,15 +175,15 @@ def test_gradients_added_up_are_those_of_the_whole_batch(tiny_bert, tmp_path):
     [
         ({}, (1, 0, 0)),
         ({"RANK": "1", "WORLD_SIZE": "2"}, (1, 0, 0)),
-        (dict(zip(ranks.PLACE, ("3", "1", "4", "a", "1"), strict=True)), (4, 3, 1)),
+        (dict(zip(distributed.PLACE, ("3", "1", "4", "a", "1"), strict=True)), (4, 3, 1)),
     ],
 )
 def test_process_knows_its_place(monkeypatch, environment, expected):
-    for name in ranks.PLACE:
+    for name in distributed.PLACE:
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert (ranks.count(), ranks.rank(), ranks.local_rank()) == expected
+    assert (distributed.count(), distributed.rank(), distributed.local_rank()) == expected
 
 
 def test_two_processes_leave_one_run_with_the_numbers_of_one(workbench, reports, tmp_path):

@@ -7,9 +7,10 @@ import shlex
 import pytest
 import yaml
 
-from workbench import assets, cli, errors, notebooks, paths, tasks
+from workbench import cli, notebooks, tasks
 from workbench.batch import plan, suite
-from workbench.errors import WorkbenchError
+from workbench.core import assets, errors, paths
+from workbench.core.errors import WorkbenchError
 
 DOCUMENTS = [
     paths.ROOT / "README.md",

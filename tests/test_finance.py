@@ -8,19 +8,15 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from workbench import figures, tables
+from workbench.core.errors import DataError, ParameterError
 from workbench.data import market
-from workbench.errors import DataError, ParameterError
-from workbench.result import Metric
-from workbench.tasks import (
-    finance,
-    finance_methods,
-    finance_scores,
-    finance_seeds,
-    market_words,
-    verdict,
-    walk_forward,
-)
-from workbench.tasks.finance_methods import (
+from workbench.record.result import Metric
+from workbench.tasks.finance import market_words, verdict, walk_forward
+from workbench.tasks.finance import methods as finance_methods
+from workbench.tasks.finance import run as finance
+from workbench.tasks.finance import scores as finance_scores
+from workbench.tasks.finance import seeds as finance_seeds
+from workbench.tasks.finance.methods import (
     LAST_MOVE,
     LOGISTIC,
     MAJORITY,
@@ -31,7 +27,7 @@ from workbench.tasks.finance_methods import (
     logistic,
     majority,
 )
-from workbench.tasks.walk_forward import Fold, Inputs, Said
+from workbench.tasks.finance.walk_forward import Fold, Inputs, Said
 
 SPEAK = partial(market_words.speak, history=5)
 DAYS, TRAIN_DAYS, EMBARGO = 5000, 1500, 5

@@ -7,13 +7,15 @@ import pytest
 from bs4 import BeautifulSoup
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
-from workbench import figures, machine, paths, tables
+from workbench import figures, tables
+from workbench.core import machine, paths
+from workbench.core.errors import DataError
 from workbench.data import text
-from workbench.errors import DataError
-from workbench.result import Metric
-from workbench.tasks import class_scores, fine_tuning
-from workbench.tasks.adaptation import FULL, METHODS, TFIDF, Setting, learn
-from workbench.tasks.classifiers import Reading, labelled
+from workbench.methods import label_scores
+from workbench.methods.adaptation import FULL, METHODS, TFIDF, Setting, learn
+from workbench.methods.classifiers import Reading, labelled
+from workbench.record.result import Metric
+from workbench.tasks.fine_tuning import run as fine_tuning
 from workbench.training import Log, Recipe
 
 
@@ -83,7 +85,7 @@ def test_each_point_of_the_curve_learns_from_its_own_number_of_texts(encoder, mo
     setting = fine_tuning._setting(config, encoder, data)
     train, rows = labelled(data, "train").first(64), data.splits["test"][:]
     whole = {method: learn(TFIDF, train, rows["text"], setting) for method in METHODS}
-    monkeypatch.setattr("workbench.tasks.adaptation.learn", spy)
+    monkeypatch.setattr("workbench.methods.adaptation.learn", spy)
     points, fewer = fine_tuning._curve(train, rows, setting, whole, data.unit)
     assert [n for method, n, _ in learned if method == TFIDF] == [8, 16, 32]
     whole = len(setting.validation.texts)
@@ -164,7 +166,7 @@ def test_a_fine_tuned_encoder_beats_tfidf_on_real_tweets(encoder):
     )
     train, rows = labelled(data, "train").first(1000), data.splits["test"][:1000]
     found = {m: learn(m, train, rows["text"], setting).chosen(data.labels) for m in (TFIDF, FULL)}
-    difference = class_scores.differences(
+    difference = label_scores.differences(
         rows["label"], found[FULL], found[TFIDF], data.labels, rows["cluster"], of="texts"
     )["test/accuracy"]
     assert difference.verdict == "better", difference

@@ -10,9 +10,12 @@ import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_notebook
 
-from workbench import notebooks, paths, state
+from workbench import notebooks
 from workbench.batch import runner, server
-from workbench.tasks import fine_tuning, ner
+from workbench.core import paths
+from workbench.record import state
+from workbench.tasks.fine_tuning import run as fine_tuning
+from workbench.tasks.ner import run as ner
 
 START = 'import workbench as wb\n\ncfg = wb.start("template", globals())'
 FACTS = """

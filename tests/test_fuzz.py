@@ -9,10 +9,11 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from workbench import cli, notebooks, paths
+from workbench import cli, notebooks
 from workbench.batch import plan, suite
-from workbench.config import Config
-from workbench.errors import NotebookError, ParameterError
+from workbench.core import paths
+from workbench.core.config import Config
+from workbench.core.errors import NotebookError, ParameterError
 
 HOSTILE = (
     "", " ", ".", "..", "/", "/dev/null", "/proc/self/mem", "~nouser/x", "~", "x" * 5000,

@@ -9,11 +9,12 @@ import pytest
 import torch
 from transformers import ByT5Tokenizer
 
-from workbench import generation, sources
-from workbench.errors import ParameterError
-from workbench.generation import Sampling, generate, nucleus
+from workbench.core import sources
+from workbench.core.errors import ParameterError
+from workbench.decoding import generate as generation
+from workbench.decoding.generate import Sampling, generate, nucleus
+from workbench.decoding.grammar import json_of, one_of
 from workbench.models.causal_lm import CausalLM
-from workbench.models.grammar import json_of, one_of
 
 SHOTS = "Text: good\nLabel: positive\n\nText: it broke at once, alas\nLabel: very negative\n\n"
 TEXTS = ("the lamp works", "N/A", "", "A bag of cloth, delivered on Tuesday by a friendly man.")
@@ -102,7 +103,7 @@ def test_an_answer_held_to_labels_is_one_of_them_however_few_tokens(model, sampl
 
 def test_greedy_labels_are_the_likeliest_token_by_token(model):
     """Two labels of one token each: greedy decoding and scoring must agree."""
-    from workbench.scoring import log_likelihoods
+    from workbench.decoding.score import log_likelihoods
 
     words = (" positive", " negative")
     found = generate(model, PROMPTS, max_new_tokens=3, grammar=one_of(words))

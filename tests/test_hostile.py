@@ -17,9 +17,9 @@ from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
 
 from workbench import tables
+from workbench.record.result import Cost, Loss, Metric, Result
 from workbench.report import index, page, prose
 from workbench.report.cleaning import STEERING, visible
-from workbench.result import Cost, Loss, Metric, Result
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
 STRINGS = [

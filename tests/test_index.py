@@ -14,11 +14,12 @@ import pandas
 import pytest
 from bs4 import BeautifulSoup
 
-from workbench import comparison, paths, state
 from workbench.batch import runner
-from workbench.iob import to_iob2
+from workbench.core import paths
+from workbench.record import comparison, state
+from workbench.record.iob import to_iob2
+from workbench.record.result import ITEM_COLUMNS, RESULT, Cost, Metric, Result
 from workbench.report import index, leaderboard, pairs, planned, rows, verified
-from workbench.result import ITEM_COLUMNS, RESULT, Cost, Metric, Result
 
 CHROMIUM, NODE = shutil.which("chromium"), shutil.which("node")
 SPEC = importlib.util.spec_from_file_location(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from nervaluate import Evaluator
 
-from workbench.iob import decode, spans, to_iob2
+from workbench.record.iob import decode, spans, to_iob2
 
 LABELS = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
 

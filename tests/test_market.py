@@ -8,9 +8,9 @@ import numpy as np
 import pandas
 import pytest
 
-from workbench import paths
+from workbench.core import paths
+from workbench.core.errors import DataError
 from workbench.data import market
-from workbench.errors import DataError
 
 FIRST = datetime.date(2020, 1, 1)
 DAYS = [FIRST + datetime.timedelta(days=number) for number in range(120)]

@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import bootstrap as scipy_bootstrap
 from sklearn.metrics import f1_score
 
-from workbench import metrics as m
-from workbench.statistics import interval, resample
+from workbench.record import metrics as m
+from workbench.record.statistics import interval, resample
 
 GOLD = [["B-PER", "I-PER", "O"], ["B-LOC", "O", "B-PER"], ["O", "O", "O"]]
 LABELS = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]

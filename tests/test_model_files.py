@@ -23,11 +23,11 @@ from transformers import (
     T5EncoderModel,
 )
 
-from workbench import machine, paths, sources
-from workbench.errors import IntegrityError, MachineError, ParameterError, WorkbenchError
+from workbench.core import machine, paths, sources
+from workbench.core.errors import IntegrityError, MachineError, ParameterError, WorkbenchError
+from workbench.decoding.score import log_likelihoods
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
-from workbench.scoring import log_likelihoods
 
 CONTEXTS, CONTINUATIONS = ["ab ab", "ba a"], [" b", " ab", " a"]
 LOAD = """

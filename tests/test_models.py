@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from workbench import sources
+from workbench.core import sources
+from workbench.core.errors import IntegrityError, ParameterError
 from workbench.data import ner
-from workbench.errors import IntegrityError, ParameterError
 from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.models.lexicon import Lexicon
 from workbench.models.windows import Segment, batches, pack, pad, split_long
@@ -155,7 +155,7 @@ def test_lexicon_remembers_the_longest_and_most_frequent():
 
 def test_lexicon_is_the_baseline_of_the_shared_task():
     """Precision 71.91, recall 50.90, F1 59.61 (Tjong Kim Sang and De Meulder 2003, table 5)."""
-    from workbench.metrics import EntityScores
+    from workbench.record.metrics import EntityScores
 
     data = ner.load("conll2003")
     lexicon = Lexicon()

@@ -8,13 +8,17 @@ import pandas
 import pytest
 from datasets import Dataset
 
-from workbench import figures, scoring, tables
+from workbench import figures, tables
+from workbench.core.errors import DataError, ParameterError
 from workbench.data import dialogs
 from workbench.data.choices import answer_form
-from workbench.errors import DataError, ParameterError
-from workbench.tasks import choice_items, choice_methods, choice_scores, multiple_choice
-from workbench.tasks.choice_items import Item
-from workbench.tasks.choice_scores import BYTE, PMI, SUM, TOKEN, Read
+from workbench.decoding import score
+from workbench.tasks.multiple_choice import items as choice_items
+from workbench.tasks.multiple_choice import methods as choice_methods
+from workbench.tasks.multiple_choice import run as multiple_choice
+from workbench.tasks.multiple_choice import scores as choice_scores
+from workbench.tasks.multiple_choice.items import Item
+from workbench.tasks.multiple_choice.scores import BYTE, PMI, SUM, TOKEN, Read
 
 OWN = "zero-shot + per byte"
 LEARNED = [f"{shots} + {rule}" for shots in ("zero-shot", "1 shot") for rule in (SUM, TOKEN, PMI)]
@@ -83,7 +87,7 @@ def test_rules_are_the_scorers_sums_over_tokens_bytes_and_minus_the_premise(resu
     texts = [f" {choice['text']}" for choice in shown["choices"]]
     dtype = choice_methods.machine.precision("auto", models.decoder.device)
     sums, alone = (
-        scoring.log_likelihoods(models.decoder, [context], texts, dtype=dtype).sums[0]
+        score.log_likelihoods(models.decoder, [context], texts, dtype=dtype).sums[0]
         for context in (prompt, "Answer:")
     )
     for choice, found, less in zip(shown["choices"], sums, alone, strict=True):
@@ -95,8 +99,8 @@ def test_rules_are_the_scorers_sums_over_tokens_bytes_and_minus_the_premise(resu
 
 def made(sums, tokens, sizes, premise=0.0):
     """A reading of one template with given sums [N, K]."""
-    found = scoring.Scores(np.array(sums), np.array(tokens), np.array(sizes), 0, 0)
-    alone = scoring.Scores(np.array(sums) * 0 + premise, found.tokens, found.bytes, 0, 0)
+    found = score.Scores(np.array(sums), np.array(tokens), np.array(sizes), 0, 0)
+    alone = score.Scores(np.array(sums) * 0 + premise, found.tokens, found.bytes, 0, 0)
     return Read("zero-shot", "one", found, alone, 0)
 
 

@@ -14,17 +14,22 @@ import torch
 from nervaluate import Evaluator
 from sklearn.metrics import accuracy_score, classification_report
 
-from workbench import figures, notebooks, paths, tables
+from workbench import figures, notebooks, tables
+from workbench.core import paths
+from workbench.core.errors import ParameterError
 from workbench.data import ner as data
-from workbench.errors import ParameterError
-from workbench.iob import spans
+from workbench.methods import tag_errors
+from workbench.methods import tag_scores as ner_scores
+from workbench.methods.extras import AGREEMENT, TAGGER
+from workbench.methods.tagging import agreeing, tag_scores
 from workbench.models.augmentation import masked
 from workbench.models.encoder import TokenClassifier
 from workbench.models.windows import pack
-from workbench.result import Metric, Result
-from workbench.tasks import ner, ner_errors, ner_scores, ner_tagger, ner_transfer
-from workbench.tasks.extras import AGREEMENT, TAGGER
-from workbench.tasks.tagging import agreeing, tag_scores
+from workbench.record.iob import spans
+from workbench.record.result import Metric, Result
+from workbench.tasks.ner import run as ner
+from workbench.tasks.ner import tagger as ner_tagger
+from workbench.tasks.ner import transfer
 
 
 @pytest.fixture(scope="module")
@@ -169,9 +174,9 @@ def test_kinds_of_error_and_what_mending_them_gains(tmp_path):
     ]  # fmt: skip
     sureness = [[1.0] * len(tags) for tags in predicted]
     sureness[3] = [0.5, 1.0]
-    found = ner_errors.study(loaded, predicted, sureness)
+    found = tag_errors.study(loaded, predicted, sureness)
     counts = {row["kind"]: row["count"] for row in found["errors"]}
-    assert counts == dict.fromkeys(set(ner_errors.MENDED) - {ner_errors.ELSEWHERE}, 1)
+    assert counts == dict.fromkeys(set(tag_errors.MENDED) - {tag_errors.ELSEWHERE}, 1)
     gold = [list(tags) for tags in loaded.splits["test"]["ner_tags"]]
     theirs = Evaluator(gold, predicted, tags=["PER", "LOC", "ORG"], loader="list").evaluate()[
         "overall"
@@ -208,7 +213,7 @@ def test_parts_hold_every_entity_once(tmp_path, learned):
     ]
     loaded = tagged(tmp_path, test)
     gold = list(loaded.splits["test"]["ner_tags"])
-    found = ner_errors.study(loaded, gold, [[1.0] * len(tags) for tags in gold])["parts"]
+    found = tag_errors.study(loaded, gold, [[1.0] * len(tags) for tags in gold])["parts"]
     sizes = {(row["by"], row["part"]): row["f1"]["n"] for row in found}
     assert sizes["form in training", "not seen"] == 2
     assert sizes["sentence", "all capitals"] == 1
@@ -265,21 +270,19 @@ def test_drop_draws_its_two_sides_apart():
     chance = np.random.default_rng(0)
     gold = chance.integers(1, 9, 40)
     counts = np.stack([chance.binomial(gold, 0.7), gold, gold], axis=1).astype(float)
-    side = ner_transfer._Counted(counts, "documents")
-    found = ner_transfer._drop(side, side)
+    side = transfer._Counted(counts, "documents")
+    found = transfer._drop(side, side)
     assert found.value == 0
     assert found.low < 0 < found.high, "drawn together the difference would always be 0"
 
 
 def test_drop_counts_texts_with_entities_and_never_has_an_interval_without_width():
     right = np.ones((40, 3))
-    found = ner_transfer._drop(*[ner_transfer._Counted(right, "documents")] * 2)
+    found = transfer._drop(*[transfer._Counted(right, "documents")] * 2)
     assert found.value == 0
     assert found.low < 0 < found.high
     few = right * (np.arange(40) < 5)[:, None]
-    found = ner_transfer._drop(
-        ner_transfer._Counted(right, "documents"), ner_transfer._Counted(few, "tweets")
-    )
+    found = transfer._drop(transfer._Counted(right, "documents"), transfer._Counted(few, "tweets"))
     assert found.low is None
     assert found.how == "no interval: only 5 of 40 tweets count"
 
@@ -292,11 +295,11 @@ def test_same_sentences_with_other_tags_are_a_second_gold(tmp_path, learned):
             text.replace("B-PER", "B-ORG").replace("I-PER", "I-ORG")
         )
     config = ner.Config.check({"dataset": str(loaded.source.path), "transfer": str(tmp_path)})
-    other = ner_transfer.load(config, loaded)
+    other = transfer.load(config, loaded)
     gold = list(loaded.splits["test"]["ner_tags"])
     kinds = [tag[2:] for tags in gold for tag in tags if tag[:2] == "B-"]
     called = [["O" if tag[2:] == "LOC" else tag for tag in tags] for tags in gold]
-    found = ner_transfer.scores(None, loaded, called, other, config).metrics
+    found = transfer.scores(None, loaded, called, other, config).metrics
     every, persons, places = len(kinds), kinds.count("PER"), kinds.count("LOC")
     right, given = every - places, every - places
     first, second = 2 * right / (given + every), 2 * (right - persons) / (given + every)
@@ -311,13 +314,13 @@ def test_what_other_rules_mark_is_left_out_of_transfer(tmp_path, learned):
     _, loaded = learned
     other = renamed(tmp_path, {"PER": "singer"})
     config = ner.Config.check({"dataset": str(loaded.source.path), "transfer": other})
-    there = ner_transfer.load(config, loaded)
+    there = transfer.load(config, loaded)
     gold = [list(tags) for tags in loaded.splits["test"]["ner_tags"]]
-    shared = ner_transfer._shared(loaded, there)
+    shared = transfer._shared(loaded, there)
     assert shared == ["location", "organisation"]
     persons = sum(tag == "B-PER" for tags in gold for tag in tags)
     called = [[tag.replace("PER", "LOC") for tag in tags] for tags in gold]
-    found, omitted = ner_transfer._counted(there, ("test",), [called], shared)
+    found, omitted = transfer._counted(there, ("test",), [called], shared)
     assert (omitted.count, persons) == (persons, persons)
     correct, predicted, wanted = found.counts.sum(axis=0)
     assert correct == predicted == wanted > 0
@@ -340,10 +343,10 @@ def test_of_one_file_all_sentences_are_transferred_to(tmp_path, learned):
     text = (paths.FIXTURES / "tiny_ner" / "train.txt").read_text()
     file.write_text(re.sub(r"-DOCSTART-.*\n\n", "", text))  # each sentence a document
     config = ner.Config.check({"dataset": str(loaded.source.path), "transfer": str(file)})
-    other = ner_transfer.load(config, loaded)
+    other = transfer.load(config, loaded)
     tagger = TokenClassifier(ner.load_model(config), loaded.labels)
     gold = list(loaded.splits["test"]["ner_tags"])
-    found = ner_transfer.scores(tagger, loaded, gold, other, config)
+    found = transfer.scores(tagger, loaded, gold, other, config)
     assert found.losses["transfer_known"].of == 29
     assert found.metrics["test/entity_f1_common_types"].value == 1
 

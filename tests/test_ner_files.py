@@ -7,8 +7,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from workbench.core.errors import DataError
 from workbench.data import conll, entities, ner, tables, text
-from workbench.errors import DataError
 
 WORDS = ["Ada", "Lund", "met", "O'Brien", "in", "Oslo", "."]
 TAGS = ["B-PER", "I-PER", "O", "B-PER", "O", "B-LOC", "O"]

@@ -10,10 +10,11 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from workbench import notebooks, paths, tasks
+from workbench import notebooks, tasks
 from workbench.batch import plan
 from workbench.batch.execute import Outcome, execute
-from workbench.result import Result
+from workbench.core import paths
+from workbench.record.result import Result
 
 MAX_LINES, MAX_CELL = 120, 25
 NAMES = [path.stem for path in notebooks.every()]

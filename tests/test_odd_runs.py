@@ -7,11 +7,13 @@ import shutil
 
 import pytest
 
-from workbench import cli, notebooks, paths, state
+from workbench import cli, notebooks
 from workbench.batch import plan, standing
 from workbench.batch.execute import execute
+from workbench.core import paths
+from workbench.record import state
+from workbench.record.result import is_whole
 from workbench.report import index
-from workbench.result import is_whole
 
 DEEP = "[" * 100_000 + "]" * 100_000
 

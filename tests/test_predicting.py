@@ -13,15 +13,18 @@ import pytest
 import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-from workbench import iob, machine, paths, sources
+from workbench.core import machine, paths, sources
+from workbench.core.errors import DataError, IntegrityError, ParameterError
 from workbench.data import lines
 from workbench.data import ner as data
 from workbench.data.words import words as cut
-from workbench.errors import DataError, IntegrityError, ParameterError
+from workbench.methods import export, predict
 from workbench.models.encoder import Encoder, TokenClassifier, word_shape
 from workbench.models.text_classifier import TextClassifier, merged
-from workbench.result import Result
-from workbench.tasks import exported, fine_tuning, ner, predicting
+from workbench.record import iob
+from workbench.record.result import Result
+from workbench.tasks.fine_tuning import run as fine_tuning
+from workbench.tasks.ner import run as ner
 
 TEXTS = [
     "Ada Lund runs the harbour of Tarvik.",
@@ -37,7 +40,7 @@ LONG = "The harbour was quiet, the food arrived late and cold, nobody smiled, " 
 @pytest.fixture(scope="module", autouse=True)
 def models_are_kept():
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv(exported.VARIABLE, raising=False)
+        patch.delenv(export.VARIABLE, raising=False)
         yield
 
 
@@ -74,7 +77,7 @@ def test_sentences_learned_by_heart_are_tagged_the_same_from_raw_text(tagged):
     run, result = tagged
     rows = result.items[result.items["predicted"].map(len) > 4].head(8)
     texts = [" ".join(words) for words in rows["input"]]
-    found = list(predicting.predict(run, texts))
+    found = list(predict.predict(run, texts))
     assert [answer["text"] for answer in found] == texts
     names = {(entity["type"], entity["text"]) for answer in found for entity in answer["entities"]}
     wanted = {
@@ -89,7 +92,7 @@ def test_sentences_learned_by_heart_are_tagged_the_same_from_raw_text(tagged):
 def test_places_are_those_of_the_text_and_nothing_is_left_out(tagged):
     run, _ = tagged
     long = " ".join(["Ada Lund went to Tarvik."] * 300)
-    found = list(predicting.predict(run, [*TEXTS, long]))
+    found = list(predict.predict(run, [*TEXTS, long]))
     assert [answer["text"] for answer in found] == [*TEXTS, long]
     assert found[1]["entities"] == found[2]["entities"] == []
     for answer in found:
@@ -184,7 +187,7 @@ def test_entities_of_joined_text_are_those_of_the_run(tagged):
                  for kind, first, end in iob.spans(row.gold)}  # fmt: skip
     found = {
         (at, entity["type"], entity["start"], entity["end"])
-        for at, answer in enumerate(predicting.predict(run, texts))
+        for at, answer in enumerate(predict.predict(run, texts))
         for entity in answer["entities"]
     }
     assert f1(gold, found) == pytest.approx(result.metrics["test/entity_f1"].value, abs=0.01)
@@ -215,7 +218,7 @@ def test_words_of_a_file_are_taken_as_they_are(tagged, tmp_path):
 def test_no_entity_lies_inside_a_link(tagged):
     run, _ = tagged
     text = "Ada Lund posted http://x.org/Tarvik/Ada_Lund in Tarvik"
-    (answer,) = predicting.predict(run, [text])
+    (answer,) = predict.predict(run, [text])
     link = range(text.index("http"), text.index(" in "))
     for entity in answer["entities"]:
         inside = link.start < entity["start"] < link.stop or link.start < entity["end"] < link.stop
@@ -249,20 +252,20 @@ def test_odd_texts_are_answered(tagged, tmp_path):
     table = tmp_path / "odd.jsonl"
     table.write_text("".join(json.dumps({"text": text}) + "\n" for text in odd))
     asked = lines.read(str(table), "text")
-    found = list(predicting.predict(run, **vars(asked)))
+    found = list(predict.predict(run, **vars(asked)))
     assert [answer["text"] for answer in found] == [*odd[:3], "half ?", odd[4]]
 
 
 def test_blank_line_parts_documents():
     lines = ["", "Ada ran.", "She won.", " ", "\n", "Tarvik"]
-    assert predicting._documents([cut(line) for line in lines]) == [1, 1, 3]
+    assert predict._documents([cut(line) for line in lines]) == [1, 1, 3]
 
 
 def test_document_is_read_without_those_beyond_a_blank_line(tagged):
     run, _ = tagged
     one, other = ["Ada Lund went to Tarvik .", "Lund ran ."], ["Tarvik sold Lund ."]
-    alone = list(predicting.predict(run, one)) + list(predicting.predict(run, other))
-    both = [row for row in predicting.predict(run, [*one, "", *other]) if row["text"]]
+    alone = list(predict.predict(run, one)) + list(predict.predict(run, other))
+    both = [row for row in predict.predict(run, [*one, "", *other]) if row["text"]]
     for ours, theirs in zip(both, alone, strict=True):
         places = [
             [(e["start"], e["end"], e["type"]) for e in r["entities"]] for r in (ours, theirs)
@@ -273,9 +276,9 @@ def test_document_is_read_without_those_beyond_a_blank_line(tagged):
 def test_plain_transformers_tags_the_same(tagged):
     """The model card's recipe: the model, its tokenizer, and letter case as token types."""
     run, result = tagged
-    model, _ = exported.load(run / exported.FOLDER, result.tables["model_files"])
-    plain = AutoModelForTokenClassification.from_pretrained(run / exported.FOLDER)
-    tokenizer = AutoTokenizer.from_pretrained(run / exported.FOLDER)
+    model, _ = export.load(run / export.FOLDER, result.tables["model_files"])
+    plain = AutoModelForTokenClassification.from_pretrained(run / export.FOLDER)
+    tokenizer = AutoTokenizer.from_pretrained(run / export.FOLDER)
     for words in list(result.items["input"])[:10]:
         inputs = tokenizer(list(words), is_split_into_words=True, return_tensors="pt")
         owners = inputs.word_ids()
@@ -292,14 +295,14 @@ def test_plain_transformers_tags_the_same(tagged):
 
 def test_kept_model_is_the_trained_one_and_can_be_trained_on(tagged):
     run, result = tagged
-    source = sources.resolve(str(run / exported.FOLDER), "model")
+    source = sources.resolve(str(run / export.FOLDER), "model")
     again = Encoder(source)
     assert again.shapes.weight.abs().max() > 0
-    settings = {"model": str(run / exported.FOLDER), "dataset": "tiny_ner", "epochs": 1}
+    settings = {"model": str(run / export.FOLDER), "dataset": "tiny_ner", "epochs": 1}
     config = ner.Config.check(settings)
     assert ner.run(config, ner.load_model(config), ner.load_data(config)).metrics
     assert result.tables["model_files"].keys() >= {"model.safetensors", "config.json"}
-    card = (run / exported.FOLDER / "README.md").read_text()
+    card = (run / export.FOLDER / "README.md").read_text()
     assert str(result.metrics["test/entity_f1"]) in card
 
 
@@ -307,12 +310,12 @@ def test_texts_get_the_probabilities_of_the_run(classified):
     run, result = classified
     rows = result.items[result.items["method"] == "full fine-tuning"]
     short = rows[rows["input"].map(lambda text: len(text[0].split()) < 12)]
-    found = list(predicting.predict(run, [text[0] for text in short["input"]]))
+    found = list(predict.predict(run, [text[0] for text in short["input"]]))
     assert [answer["label"] for answer in found] == [label[0] for label in short["predicted"]]
     gold = [label[0] for label in short["gold"]]
     losses = [-np.log(a["probabilities"][label]) for a, label in zip(found, gold, strict=True)]
     assert losses == pytest.approx(list(short["loss"]), abs=0.02)
-    nothing, longer = predicting.predict(run, ["", "good " * 900])
+    nothing, longer = predict.predict(run, ["", "good " * 900])
     assert nothing["label"] is None
     assert sum(longer["probabilities"].values()) == pytest.approx(1, abs=1e-3)
 
@@ -320,7 +323,7 @@ def test_texts_get_the_probabilities_of_the_run(classified):
 def test_text_longer_than_a_window_has_the_mean_logits_of_all_its_pieces(classified):
     """By hand, in float32: two windows, the second shorter."""
     run, result = classified
-    model, settings = exported.load(run / exported.FOLDER, result.tables["model_files"])
+    model, settings = export.load(run / export.FOLDER, result.tables["model_files"])
     size = settings["max_pieces"]
     pieces = model.encoder.tokenizer(LONG, add_special_tokens=False)["input_ids"]
     assert size < len(pieces) < 2 * size
@@ -330,16 +333,16 @@ def test_text_longer_than_a_window_has_the_mean_logits_of_all_its_pieces(classif
         logits = [model(model.collate([window], [0]))[0] for window in windows]
     lengths = [len(window) for window in windows]
     mean = sum(n * each for n, each in zip(lengths, logits, strict=True)) / sum(lengths)
-    (found,) = predicting.predict(run, [LONG])
+    (found,) = predict.predict(run, [LONG])
     wanted = mean.softmax(-1).tolist()
     assert list(found["probabilities"].values()) == pytest.approx(wanted, abs=0.01)
 
 
 def test_plain_transformers_classifies_the_same(classified):
     run, result = classified
-    model, _ = exported.load(run / exported.FOLDER, result.tables["model_files"])
-    plain = AutoModelForTokenClassification.from_pretrained(run / exported.FOLDER)
-    tokenizer = AutoTokenizer.from_pretrained(run / exported.FOLDER)
+    model, _ = export.load(run / export.FOLDER, result.tables["model_files"])
+    plain = AutoModelForTokenClassification.from_pretrained(run / export.FOLDER)
+    tokenizer = AutoTokenizer.from_pretrained(run / export.FOLDER)
     encoded, _ = model.encoder.encode(TEXTS[:1], 100)
     with torch.inference_mode():
         theirs = plain(**tokenizer(TEXTS[0], return_tensors="pt")).logits.mean(1)
@@ -364,8 +367,8 @@ def test_merged_adapter_gives_what_the_adapter_gave(tiny_bert, tmp_path):
         assert not torch.allclose(untouched(batch), before, atol=1e-3)
         untouched.encoder.network = merged(model.encoder.network)
         assert torch.allclose(untouched(batch), before, atol=1e-5)
-    files = exported.save(model, tmp_path / "model", {"max_pieces": 10})
-    again, _ = exported.load(tmp_path / "model", files)
+    files = export.save(model, tmp_path / "model", {"max_pieces": 10})
+    again, _ = export.load(tmp_path / "model", files)
     with torch.inference_mode():
         assert torch.allclose(again(batch), before, atol=1e-5)
 
@@ -373,14 +376,14 @@ def test_merged_adapter_gives_what_the_adapter_gave(tiny_bert, tmp_path):
 def test_damaged_and_missing_models_are_refused(tagged, tmp_path):
     run, _ = tagged
     copy = shutil.copytree(run, tmp_path / "copy")
-    weights = copy / exported.FOLDER / "model.safetensors"
+    weights = copy / export.FOLDER / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(IntegrityError, match="model.safetensors is missing or not as"):
-        list(predicting.predict(copy, TEXTS))
+        list(predict.predict(copy, TEXTS))
     record = Result.read_record(run)
     record.model_copy(update={"tables": {}}).save(tmp_path / "none")
     with pytest.raises(ParameterError, match="kept no model"):
-        list(predicting.predict(tmp_path / "none", TEXTS))
+        list(predict.predict(tmp_path / "none", TEXTS))
 
 
 def test_model_is_not_kept_where_transformers_could_not_load_it(
@@ -389,11 +392,11 @@ def test_model_is_not_kept_where_transformers_could_not_load_it(
     _, result = tagged
     encoder = Encoder(sources.resolve(str(tiny_bert), "model"))
     tagger = TokenClassifier(encoder, ["O", "B-LOC", "I-LOC"])
-    monkeypatch.setenv(exported.VARIABLE, "none")
-    assert exported.keep(tagger, result, tmp_path, window_pieces=9) is result
-    monkeypatch.delenv(exported.VARIABLE)
+    monkeypatch.setenv(export.VARIABLE, "none")
+    assert export.keep(tagger, result, tmp_path, window_pieces=9) is result
+    monkeypatch.delenv(export.VARIABLE)
     tagger.head = torch.nn.Linear(encoder.width, 4)
-    assert exported.keep(tagger, result, tmp_path, window_pieces=9) is result
+    assert export.keep(tagger, result, tmp_path, window_pieces=9) is result
     assert "the model is not kept: a classifier of model_type 'bert'" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
 
@@ -464,7 +467,7 @@ def test_run_in_batch_keeps_its_model_and_answers_by_the_beginning_of_its_id(wor
     settings = ["--set", "dataset=tiny_ner", "--set", "epochs=1"]
     assert workbench("run", "ner", *settings, WORKBENCH_MODELS="").returncode == 0
     (directory,) = (reports / "runs").iterdir()
-    assert (directory / exported.FOLDER / "model.safetensors").exists()
+    assert (directory / export.FOLDER / "model.safetensors").exists()
     (directory.parent.parent / "text.txt").write_text(TEXTS[0])
     done = workbench("predict", "50-ner", str(reports / "text.txt"))
     assert json.loads(done.stdout)["text"] == TEXTS[0], done.stderr
@@ -486,8 +489,8 @@ def test_steps_of_a_crf_are_kept_with_the_model(tiny_bert, tmp_path):
     encoder = Encoder(sources.resolve(str(tiny_bert), "model"))
     tagger = TokenClassifier(encoder, ["O", "B-PER", "I-PER"], crf=True).eval()
     torch.nn.init.normal_(tagger.crf.steps)
-    files = exported.save(tagger, tmp_path / "model", {})
-    loaded, _ = exported.load(tmp_path / "model", files)
+    files = export.save(tagger, tmp_path / "model", {})
+    loaded, _ = export.load(tmp_path / "model", files)
     assert torch.equal(loaded.crf.steps, tagger.crf.steps)
     (segment,) = encoder.segments([["a", "b", "c"]], [0])
     found = []

@@ -12,26 +12,27 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import accuracy_score, f1_score
 from torch.utils.flop_counter import FlopCounterMode
 
-from workbench import figures, paths, sources, tables
+from workbench import figures, tables
+from workbench.core import paths, sources
+from workbench.core.errors import DataError, ParameterError
 from workbench.data import corpus, ner
-from workbench.errors import DataError, ParameterError
-from workbench.figures import decoder as decoder_figures
-from workbench.figures import pretraining as figures_of_pretraining
 from workbench.models import anatomy, lens
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
-from workbench.result import Metric, Result
-from workbench.statistics import Verdict
-from workbench.tasks import (
+from workbench.record.result import Metric, Result
+from workbench.record.statistics import Verdict
+from workbench.tasks.pretraining import (
     compressors,
     corpus_scores,
+    decoder_figures,
     lens_scores,
     passages,
-    pretraining,
     probe_scores,
     probes,
     surprisal,
 )
+from workbench.tasks.pretraining import figures as figures_of_pretraining
+from workbench.tasks.pretraining import run as pretraining
 
 TEXT = "The caf\u00e9 \U0001f600 opened\n\n  on Tuesday; a \ufb01ne place. \u4f60\u597d!"
 

@@ -9,22 +9,26 @@ from nervaluate import Evaluator
 from sklearn.metrics import accuracy_score
 
 from workbench import figures, tables
-from workbench.comparison import compare
+from workbench.core.errors import DataError, ParameterError
 from workbench.data import ner as data
-from workbench.errors import DataError, ParameterError
-from workbench.generation import Written
-from workbench.tasks import (
-    ner_answers,
-    ner_errors,
-    ner_prompts,
-    ner_scores,
-    prompt_record,
-    prompted_ner,
-    prompted_ner_scores,
+from workbench.decoding.generate import Written
+from workbench.methods import prompt_record, tag_errors, tag_scores
+from workbench.methods.embeddings import most_alike
+from workbench.record.comparison import compare
+from workbench.tasks.prompted_ner import answers as ner_answers
+from workbench.tasks.prompted_ner import prompts
+from workbench.tasks.prompted_ner import run as prompted_ner
+from workbench.tasks.prompted_ner import scores as prompted_ner_scores
+from workbench.tasks.prompted_ner.answers import (
+    Fate,
+    Mention,
+    parse,
+    place,
+    tags_of,
+    words_of,
+    write,
 )
-from workbench.tasks.embedding_methods import most_alike
-from workbench.tasks.ner_answers import Fate, Mention, parse, place, tags_of, words_of, write
-from workbench.tasks.prompted_ner_scores import Read
+from workbench.tasks.prompted_ner.scores import Read
 
 KINDS = words_of(["LOC", "MISC", "ORG", "PER"])
 FORMATS = ("lines", "json", "marked")
@@ -272,7 +276,7 @@ def test_the_same_items_as_a_taggers_can_be_compared(whole):
     loaded = data.load("tiny_ner")
     gold = list(loaded.splits["test"]["ner_tags"])
     theirs = whole.model_copy(update={"method": "fine-tuned"}).with_details(
-        directory=None, items=ner_scores.items(loaded, "test", gold), history=[]
+        directory=None, items=tag_scores.items(loaded, "test", gold), history=[]
     )
     found = compare(whole, theirs)
     assert found.losses["only_a"].count == 0
@@ -282,14 +286,14 @@ def test_the_same_items_as_a_taggers_can_be_compared(whole):
 
 def test_a_sample_of_items_is_the_same_in_any_run_and_grows():
     loaded = data.load("tiny_ner")
-    few, small = ner_scores.sample(loaded, "test", 3)
-    more, large = ner_scores.sample(loaded, "test", 6)
+    few, small = tag_scores.sample(loaded, "test", 3)
+    more, large = tag_scores.sample(loaded, "test", 6)
     assert set(small) < set(large)
     assert small == sorted(small)
     assert len(few.splits["train"]) == len(loaded.splits["train"])
-    every = ner_scores.names(loaded, "test")
-    assert ner_scores.names(more, "test", large) == [every[at] for at in large]
-    assert ner_scores.sample(loaded, "test", 10**6)[1] == list(range(len(every)))
+    every = tag_scores.names(loaded, "test")
+    assert tag_scores.names(more, "test", large) == [every[at] for at in large]
+    assert tag_scores.sample(loaded, "test", 10**6)[1] == list(range(len(every)))
 
 
 def reading(words, strings, problem=""):
@@ -310,18 +314,18 @@ def test_untyped_and_dropped_views_and_differences_by_hand(tmp_path, models):
     config = prompted_ner.Config.check(
         {"dataset": str(tmp_path), "shot_choice": "random", "shots": 3}
     )
-    asked = ner_prompts.ask(config, models.decoder, None, loaded)
+    asked = prompts.ask(config, models.decoder, None, loaded)
     found = prompted_ner_scores.scores(loaded, asked, read)
     tags, unplaced = [each.tags for each in read], [each.unplaced for each in read]
     assert unplaced == [["LOC"], [], []]
-    every = ner_scores.metrics(loaded, "test", tags, unplaced=unplaced)
+    every = tag_scores.metrics(loaded, "test", tags, unplaced=unplaced)
     own = every["test/entity_f1"].value
     assert own == pytest.approx(2 * 1 / (3 + 3)), "Paris is not in the sentence, and counts"
     assert every["test/entity_precision"].value == pytest.approx(1 / 3)
     assert every["test/entity_f1/LOC"].value == 0
     assert found.metrics["test/entity_f1_placed_only"].value == pytest.approx(2 * 1 / (2 + 3))
     assert found.metrics["test/entity_f1_any_type"].value == pytest.approx(2 * 2 / (3 + 3))
-    errors = {row["kind"]: row for row in ner_errors.study(loaded, tags, None, unplaced)["errors"]}
+    errors = {row["kind"]: row for row in tag_errors.study(loaded, tags, None, unplaced)["errors"]}
     assert errors["not in the sentence"]["count"] == 1
     assert errors["not in the sentence"]["gain"]["value"] == pytest.approx(2 / 5 - 2 / 6)
     assert found.metrics["test/unparsed"].value == pytest.approx(1 / 3)
@@ -329,13 +333,13 @@ def test_untyped_and_dropped_views_and_differences_by_hand(tmp_path, models):
     for name in ("lexicon", "lexicon of the shots"):
         assert found.baselines[name]["test/entity_f1"].value == 1
         assert found.comparisons[name]["test/entity_f1"].value == pytest.approx(own - 1)
-    assert "disputed" not in ner_errors.study(loaded, tags)
+    assert "disputed" not in tag_errors.study(loaded, tags)
 
 
 def test_an_answer_that_was_cut_is_not_read(models):
     config = prompted_ner.Config.check({"dataset": "tiny_ner", "shots": 1, "max_tokens": 4})
-    loaded, _ = ner_scores.sample(data.load("tiny_ner"), "test", 2)
-    asked = ner_prompts.ask(config, models.decoder, models.encoder, loaded)
+    loaded, _ = tag_scores.sample(data.load("tiny_ner"), "test", 2)
+    asked = prompts.ask(config, models.decoder, models.encoder, loaded)
     answers = [Written("\nnone", ended=True), Written("\nperson: Ada Berg; Tom", ended=False)]
     read = prompted_ner_scores.read(models.decoder, asked, answers, loaded)
     assert [each.problem for each in read] == ["", "cut"]
@@ -346,11 +350,11 @@ def test_balanced_shots_take_the_types_in_turn():
     loaded = data.load("tiny_ner")
     train = loaded.splits["train"]
     order = list(range(len(train)))
-    chosen = ner_prompts.balanced(loaded, order, 5)
+    chosen = prompts.balanced(loaded, order, 5)
     kinds = [{tag[2:] for tag in train[at]["ner_tags"]} - {""} for at in chosen]
     for kind, found in zip([*loaded.types, ""], kinds, strict=True):
         assert kind in found or (not kind and not found)
-    assert sorted(ner_prompts.balanced(loaded, order, len(train))) == order
+    assert sorted(prompts.balanced(loaded, order, len(train))) == order
 
 
 def test_nearest_shots_are_nearest_and_end_with_the_nearest(models):
@@ -358,7 +362,7 @@ def test_nearest_shots_are_nearest_and_end_with_the_nearest(models):
     texts = [" ".join(words) for words in loaded.splits["train"]["tokens"]]
     config = prompted_ner.Config.check({"dataset": "tiny_ner", "shots": 4, "precision": "float32"})
     asked = [texts[5], "who sails the ferry ?"]
-    read = ner_prompts._reader(config, models.encoder)
+    read = prompts._reader(config, models.encoder)
     chosen = most_alike(read, [*texts, texts[5]], asked, config.shots)
     assert chosen[0][-1] == 5, "of equal sentences the first"
     assert all(len(set(places)) == 4 for places in chosen)
@@ -375,11 +379,11 @@ def test_nearest_shots_are_nearest_and_end_with_the_nearest(models):
 
 
 def test_random_shots_hang_on_the_seed_and_too_many_are_refused(models):
-    loaded, _ = ner_scores.sample(data.load("tiny_ner"), "test", 2)
+    loaded, _ = tag_scores.sample(data.load("tiny_ner"), "test", 2)
 
     def shots(**values):
         given = {"dataset": "tiny_ner", "shots": 3, "shot_choice": "random"} | values
-        return ner_prompts.ask(prompted_ner.Config.check(given), models.decoder, None, loaded).shots
+        return prompts.ask(prompted_ner.Config.check(given), models.decoder, None, loaded).shots
 
     assert shots() == shots()
     assert shots()[0] == shots()[1]
@@ -390,10 +394,10 @@ def test_random_shots_hang_on_the_seed_and_too_many_are_refused(models):
 
 
 def test_shots_that_do_not_fit_are_left_out_and_counted(models, monkeypatch):
-    loaded, _ = ner_scores.sample(data.load("tiny_ner"), "test", 2)
+    loaded, _ = tag_scores.sample(data.load("tiny_ner"), "test", 2)
     config = prompted_ner.Config.check({"dataset": "tiny_ner", "shots": 4, "max_tokens": 16})
     monkeypatch.setattr(models.decoder.network.config, "max_position_embeddings", 150)
-    asked = ner_prompts.ask(config, models.decoder, models.encoder, loaded)
+    asked = prompts.ask(config, models.decoder, models.encoder, loaded)
     assert asked.dropped_shots == 8 - sum(map(len, asked.shots)) > 0
     assert all(len(models.decoder.encode(prompt)) <= 150 - 16 for prompt in asked.prompts)
 

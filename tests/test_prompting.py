@@ -11,27 +11,24 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
-from workbench import figures, paths, scoring, tables
+from workbench import figures, tables
+from workbench.core import paths
+from workbench.core.errors import DataError, ParameterError
 from workbench.data import entities, ner
-from workbench.errors import DataError, ParameterError
-from workbench.figures.prompting import _shares as label_shares
-from workbench.result import Metric
-from workbench.tasks import (
-    estimates,
-    prompt_methods,
-    prompt_record,
-    prompt_scores,
-    prompt_shots,
-    prompting,
-    prompts,
-    shot_attention,
-)
-from workbench.tasks.answers import parse, vote
-from workbench.tasks.calibration import CONTENT_FREE, calibrate, ensemble, normalise
-from workbench.tasks.classifiers import labelled
-from workbench.tasks.prompt_scores import Asked, Draw
-from workbench.tasks.prompts import draw, fitting
-from workbench.tasks.templates import Chat, Template
+from workbench.decoding import score
+from workbench.methods import estimates, prompt_record, prompt_scores, prompts
+from workbench.methods import shots as prompt_shots
+from workbench.methods.calibration import CONTENT_FREE, calibrate, ensemble, normalise
+from workbench.methods.classifiers import labelled
+from workbench.methods.prompt_scores import Asked, Draw
+from workbench.methods.prompts import draw, fitting
+from workbench.methods.templates import Chat, Template
+from workbench.record.result import Metric
+from workbench.tasks.prompting import methods as prompt_methods
+from workbench.tasks.prompting import run as prompting
+from workbench.tasks.prompting import shot_attention
+from workbench.tasks.prompting.answers import parse, vote
+from workbench.tasks.prompting.figures import _shares as label_shares
 
 SENTIMENTS = {"negative": "negative", "neutral": "neutral", "positive": "positive"}
 OWN = "1 shot + batch"
@@ -149,7 +146,7 @@ def test_each_score_is_of_its_own_text_and_batch_calibration_of_validation_texts
             "content_free": [asked.prompts.same(value) for value in CONTENT_FREE],
         }
         for part, given in fields.items():
-            alone = scoring.log_likelihoods(
+            alone = score.log_likelihoods(
                 models.decoder,
                 [template.fill([], each) for each in given],
                 asked.prompts.answers(template),
@@ -584,7 +581,7 @@ def test_every_prompt_of_a_run_is_kept_and_is_what_was_scored(axes, models, work
         assert words[data.labels.index(train[text])] == word
     shown = result.tables["prompt"]
     assert shown["prompt"] == own["2 shots", "plain", 1]
-    scored = scoring.log_likelihoods(
+    scored = score.log_likelihoods(
         models.decoder, [shown["prompt"]], [f" {word}" for word in words], dtype=torch.float32
     )
     assert [*shown["scores"]] == [f" {word}" for word in words]
@@ -722,5 +719,5 @@ def test_a_model_without_a_chat_template_is_one_clear_error(models, tmp_path, mo
 def test_prompts_of_the_file_name_data_sets_that_there_are():
     import yaml
 
-    found = set(yaml.safe_load((paths.PACKAGE / "tasks" / "prompts.yaml").read_text()))
+    found = set(yaml.safe_load((paths.PACKAGE / "methods" / "prompts.yaml").read_text()))
     assert found == {"brand_tweets", prompts.ENTITIES, prompts.ANY_TEXTS, prompts.CHOICES}

@@ -15,10 +15,12 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from workbench import notebooks, paths, state
+from workbench import notebooks
 from workbench.batch import plan, ray_engine
-from workbench.errors import MachineError
-from workbench.result import Result, is_whole
+from workbench.core import paths
+from workbench.core.errors import MachineError
+from workbench.record import state
+from workbench.record.result import Result, is_whole
 
 START = 'import workbench as wb\n\ncfg = wb.start("template", globals())'
 WORK = "result = wb.run(cfg, wb.load_model(cfg), wb.load_data(cfg))\nresult.save()"

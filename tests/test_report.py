@@ -12,9 +12,10 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
 
-from workbench import state, tables
+from workbench import tables
+from workbench.record import state
+from workbench.record.result import Cost, Metric, Result
 from workbench.report import cells, ending, page, prose
-from workbench.result import Cost, Metric, Result
 
 PAYLOADS = [
     "<script>steal()</script>",

@@ -7,12 +7,12 @@ import pytest
 import torch
 from tokenizers.processors import TemplateProcessing
 
-from workbench import sources
-from workbench.errors import ParameterError
-from workbench.models import beginning, packed
-from workbench.models.beginning import Way
+from workbench.core import sources
+from workbench.core.errors import ParameterError
+from workbench.decoding import packed, prefix
+from workbench.decoding.prefix import Way
+from workbench.decoding.score import encode, log_likelihoods
 from workbench.models.causal_lm import CausalLM
-from workbench.scoring import encode, log_likelihoods
 
 SHOTS = "Text: good\nLabel: positive\n\nText: it broke at once, alas\nLabel: very negative\n\n"
 TEXTS = ("the lamp works", "N/A", "", "A bag of cloth, delivered on Tuesday by a friendly man.")
@@ -162,13 +162,13 @@ def test_each_context_may_have_continuations_of_its_own(model):
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_most_networks_are_read_without_padding_or_copies(tiny_decoder, kind):
     own_attention = {"gpt_neo": Way.TREES, "gemma2": Way.TREES}
-    assert beginning.fastest(tiny_decoder(kind)) is own_attention.get(kind, Way.PACKED)
+    assert prefix.fastest(tiny_decoder(kind)) is own_attention.get(kind, Way.PACKED)
 
 
 @pytest.mark.parametrize("way", [Way.TREES, Way.ROWS])
 def test_slower_ways_give_the_same(model, monkeypatch, way):
     wanted = log_likelihoods(model, contexts(SHOTS), ANSWERS)
-    monkeypatch.setitem(beginning._known, model, way)
+    monkeypatch.setitem(prefix._known, model, way)
     for tokens in (1, 300, 4096):
         found = log_likelihoods(model, contexts(SHOTS), ANSWERS, batch_tokens=tokens)
         assert found.sums == pytest.approx(wanted.sums, abs=1e-4)
@@ -186,7 +186,7 @@ def test_attention_written_out_scores_the_same(model, monkeypatch, texts):
 def test_in_bfloat16_all_ways_stay_near_float32(model, monkeypatch):
     exact = log_likelihoods(model, contexts(SHOTS), ANSWERS)
     for way in Way:
-        monkeypatch.setitem(beginning._known, model, way)
+        monkeypatch.setitem(prefix._known, model, way)
         found = log_likelihoods(model, contexts(SHOTS), ANSWERS, dtype=torch.bfloat16)
         assert found.sums == pytest.approx(exact.sums, abs=0.5)
         assert (found.sums != exact.sums).any()
@@ -218,11 +218,11 @@ def test_full_memory_is_no_reason_to_read_in_a_slower_way(model, monkeypatch):
     def full(*_):
         raise torch.OutOfMemoryError
 
-    monkeypatch.delitem(beginning._known, model)
+    monkeypatch.delitem(prefix._known, model)
     monkeypatch.setattr(packed, "hidden", full)
     with pytest.raises(torch.OutOfMemoryError):
-        beginning.fastest(model)
-    assert model not in beginning._known
+        prefix.fastest(model)
+    assert model not in prefix._known
 
 
 def test_positions_that_all_change_at_a_length_and_layers_that_differ_limit_rows(
@@ -268,18 +268,18 @@ def test_beyond_a_sliding_window_rows_are_read_apart(tiny_decoder):
 
 
 @pytest.mark.parametrize(
-    ("broken", "way"), [((packed,), Way.TREES), ((packed, beginning), Way.ROWS)]
+    ("broken", "way"), [((packed,), Way.TREES), ((packed, prefix), Way.ROWS)]
 )
 def test_a_network_that_takes_no_mask_of_ours_is_read_otherwise(model, monkeypatch, broken, way):
     wanted = log_likelihoods(model, contexts(), ANSWERS)
-    monkeypatch.delitem(beginning._known, model)
+    monkeypatch.delitem(prefix._known, model)
 
     def refused(*_):
         raise ValueError("no mask of four dimensions")
 
     for module in broken:
         monkeypatch.setattr(module, "seen", refused)
-    assert beginning.fastest(model) is way
+    assert prefix.fastest(model) is way
     found = log_likelihoods(model, contexts(), ANSWERS)
     assert found.sums == pytest.approx(wanted.sums, abs=1e-4)
     assert (found.read > wanted.read) == (way is Way.ROWS)

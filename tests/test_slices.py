@@ -6,8 +6,9 @@ import pytest
 
 from workbench import tables
 from workbench.data import text
-from workbench.tasks import fine_tuning, label_noise, slices
-from workbench.tasks.classifiers import Labelled
+from workbench.methods.classifiers import Labelled
+from workbench.tasks.fine_tuning import label_noise, slices
+from workbench.tasks.fine_tuning import run as fine_tuning
 
 LABELS = ("bad", "good")
 

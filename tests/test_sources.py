@@ -13,9 +13,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from workbench import assets, paths, sources
+from workbench.core import assets, paths, sources
+from workbench.core.errors import DataError, ParameterError
 from workbench.data import ner, tables
-from workbench.errors import DataError, ParameterError
 
 COMMIT = "c0ffee" * 6 + "c0ff"
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest, norm
 
-from workbench import f1, intervals, paths
-from workbench import statistics as stats
-from workbench.metric import MONTE_CARLO, Metric
+from workbench.core import paths
+from workbench.record import f1, intervals
+from workbench.record import statistics as stats
+from workbench.record.metric import MONTE_CARLO, Metric
 
 SPEC = importlib.util.spec_from_file_location("coverage", paths.ROOT / "benchmarks" / "coverage.py")
 coverage = importlib.util.module_from_spec(SPEC)

@@ -6,9 +6,9 @@ import pytest
 
 from workbench import notebooks, tasks
 from workbench.batch import plan, speed, standing, suite
-from workbench.errors import ParameterError
-from workbench.files import write_json
-from workbench.result import Cost, Result
+from workbench.core.errors import ParameterError
+from workbench.core.files import write_json
+from workbench.record.result import Cost, Result
 
 
 @pytest.fixture

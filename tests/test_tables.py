@@ -8,8 +8,8 @@ import pandas
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
+from workbench.core.errors import DataError
 from workbench.data import near, text
-from workbench.errors import DataError
 
 LABELS = ("negative", "positive")
 ROWS = [(f'Day {n}: "nice", said 1,5 guests; +{n}%', LABELS[n % 2]) for n in range(100)]

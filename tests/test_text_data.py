@@ -7,10 +7,10 @@ import pandas
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
-from workbench import paths
+from workbench.core import paths
+from workbench.core.errors import DataError
 from workbench.data import entities, text
-from workbench.errors import DataError
-from workbench.tasks import class_scores
+from workbench.methods import label_scores
 
 LABELS = ("bad", "good")
 BANK = "financial_phrasebank/Sentences_50Agree.txt"
@@ -189,7 +189,7 @@ def test_what_can_not_be_used_is_one_clear_error(tmp_path, content, says):
 
 
 def test_the_reserved_label_is_the_one_that_scores_reserve():
-    assert class_scores.UNPARSED == text.UNPARSED
+    assert label_scores.UNPARSED == text.UNPARSED
 
 
 @pytest.mark.fault(21, "labels that training lacks", "exit 3, they are listed")

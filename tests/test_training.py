@@ -10,15 +10,15 @@ import pytest
 import safetensors.torch
 import torch
 
-from workbench import machine, sources
+from workbench.core import machine, sources
+from workbench.core.errors import ParameterError, TrainingError
 from workbench.data import ner
-from workbench.errors import ParameterError, TrainingError
+from workbench.methods.extras import TAGGER
 from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.models.windows import batches, pack
-from workbench.result import CHECKPOINTS, HISTORY, STATE
-from workbench.tasks import ner as ner_task
-from workbench.tasks import ner_tagger
-from workbench.tasks.extras import TAGGER
+from workbench.record.result import CHECKPOINTS, HISTORY, STATE
+from workbench.tasks.ner import run as ner_task
+from workbench.tasks.ner import tagger as ner_tagger
 from workbench.training import Log, Recipe, checkpoints, estimate, fit
 from workbench.training.checkpoints import PROGRESS, TENSORS
 from workbench.training.log import FAILED_BATCH

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from workbench import sources
+from workbench.core import sources
+from workbench.methods.templates import Template
 from workbench.models.causal_lm import CausalLM
-from workbench.tasks import shot_attention, traps
-from workbench.tasks.templates import Template
+from workbench.tasks.prompting import shot_attention, traps
 
 WORDS = {label: label for label in ("negative", "neutral", "positive")}
 GOLD = ["neutral", "neutral", "positive", "negative"]

@@ -13,13 +13,14 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from workbench import paths, state
 from workbench.batch import search, tune
 from workbench.batch.execute import Outcome
-from workbench.errors import InterruptedRunError, MachineError, NotebookError, ParameterError
-from workbench.result import CHECKPOINTS, HISTORY, Result, is_whole
-from workbench.tasks import fine_tuning
-from workbench.tasks.adaptation import FULL
+from workbench.core import paths
+from workbench.core.errors import InterruptedRunError, MachineError, NotebookError, ParameterError
+from workbench.methods.adaptation import FULL
+from workbench.record import state
+from workbench.record.result import CHECKPOINTS, HISTORY, Result, is_whole
+from workbench.tasks.fine_tuning import run as fine_tuning
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 __version__ = "0.1.0"
 _HOME = {
-    "Config": "workbench.config",
-    "Result": "workbench.result",
-    "WorkbenchError": "workbench.errors",
+    "Config": "workbench.core.config",
+    "Result": "workbench.record.result",
+    "WorkbenchError": "workbench.core.errors",
     "figures": "workbench",
     "load_data": "workbench.flow",
     "load_model": "workbench.flow",

@@ -10,22 +10,22 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from workbench import paths, ranks
-from workbench.errors import ParameterError, WorkbenchError, printable, shown
+from workbench.core import distributed, paths
+from workbench.core.errors import ParameterError, WorkbenchError, printable, shown
 
 Command = Callable[[argparse.Namespace], int]
 MAX_PORT, MAX_PROCESSES = 65535, 1024
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code (see `workbench.errors`)."""
+    """Run one command; return its exit code (see `workbench.core.errors`)."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # half a character must not end a command
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         paths.make_absolute()
-        if ranks.count() == 1:  # the first of several has the folder of its command already
+        if distributed.count() == 1:  # the first of several has the folder of its command already
             os.environ[paths.SHELL] = str(Path.cwd())
         code: int = options.command(options)
     except WorkbenchError as error:
@@ -132,7 +132,7 @@ def run(options: argparse.Namespace) -> int:
     """Run one notebook with `--set` parameters."""
     from workbench.batch import gpus, standing
     from workbench.batch import plan as plans
-    from workbench.result import is_whole
+    from workbench.record.result import is_whole
 
     if options.require_gpu:
         gpus.require()
@@ -152,7 +152,7 @@ def run(options: argparse.Namespace) -> int:
     from workbench.batch import together
 
     directory = planned.directory
-    if ranks.rank() == 0:
+    if distributed.rank() == 0:
         _say(f"running {planned.run_id}; its log is {directory / 'run.log'}")
     if options.processes > 1:
         outcome = together.launch(
@@ -160,7 +160,7 @@ def run(options: argparse.Namespace) -> int:
         )
     else:
         outcome = together.execute(planned, again=options.force)
-    if ranks.rank() == 0:
+    if distributed.rank() == 0:
         if outcome.exit_code:
             _say(f"error: {shown(outcome.message)}")
         print(directory)
@@ -187,8 +187,8 @@ def plan(options: argparse.Namespace) -> int:
 
 def compare(options: argparse.Namespace) -> int:
     """Print what two runs say of the items they share."""
-    from workbench import comparison, runs
-    from workbench.comparison import text
+    from workbench.record import comparison, runs
+    from workbench.record.comparison import text
 
     a, b = (runs.read(name) for name in options.runs)
     found = comparison.compare(a, b, methods=options.method)
@@ -200,9 +200,9 @@ def predict(options: argparse.Namespace) -> int:
     """Print one JSON object for each line or row of a file."""
     from transformers.utils import logging
 
-    from workbench import runs
     from workbench.data import lines
-    from workbench.tasks import predicting
+    from workbench.methods import predict as predicting
+    from workbench.record import runs
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -213,8 +213,8 @@ def predict(options: argparse.Namespace) -> int:
 
 def prompts(options: argparse.Namespace) -> int:
     """Print one JSON object for each prompt of an item, or of all."""
-    from workbench import runs
-    from workbench.tasks import prompt_record
+    from workbench.methods import prompt_record
+    from workbench.record import runs
 
     _print_lines(prompt_record.read(runs.find(options.run), options.item))
     return 0
@@ -240,7 +240,7 @@ def tune(options: argparse.Namespace) -> int:
 def params(options: argparse.Namespace) -> int:
     """Print type, range, meaning and default of each parameter."""
     from workbench import notebooks
-    from workbench.config import describe
+    from workbench.core.config import describe
 
     fields = notebooks.find(options.name).config.model_fields
     for name, field in fields.items():
@@ -250,7 +250,7 @@ def params(options: argparse.Namespace) -> int:
 
 def fetch(options: argparse.Namespace) -> int:
     """Fetch the named assets, or all."""
-    from workbench import assets as catalogue
+    from workbench.core import assets as catalogue
 
     for name in options.names:
         catalogue.find(name)
@@ -261,7 +261,7 @@ def fetch(options: argparse.Namespace) -> int:
 
 def assets(_options: argparse.Namespace) -> int:
     """Print one line an asset."""
-    from workbench.assets import catalogue
+    from workbench.core.assets import catalogue
 
     for asset in catalogue().values():
         print(f"{asset.name:<12} {asset.kind:<8} {asset.state():<11} {asset.download_mb:>6.1f} MB  "

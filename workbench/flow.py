@@ -8,10 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from workbench import paths, tasks
-from workbench.config import Config, unknown_parameter
-from workbench.errors import ParameterError
-from workbench.result import Result
+from workbench import tasks
+from workbench.core import paths
+from workbench.core.config import Config, unknown_parameter
+from workbench.core.errors import ParameterError
+from workbench.record.result import Result
 
 PLAIN = (str, int, float, bool)
 
@@ -49,7 +50,7 @@ def load_data(config: Config) -> Any:
 
 def load_model(config: Config) -> Any:
     """Load the model onto the run's device and print what it is."""
-    from workbench import machine
+    from workbench.core import machine
 
     machine.seed(config.seed)
     model = tasks.find(config.task).load_model(config)
@@ -80,7 +81,7 @@ def _run_directory(task: str) -> Path:
 
 
 def _prepare(config: Config) -> None:
-    from workbench import machine
+    from workbench.core import machine
 
     # tqdm asks for widgets that this project has no use for; said once, that is once too often.
     warnings.filterwarnings("ignore", message="IProgress not found")

@@ -15,9 +15,10 @@ from typing import Any
 
 import nbformat
 
-from workbench import paths, tasks
-from workbench.config import Config
-from workbench.errors import NotebookError, ParameterError, WorkbenchError
+from workbench import tasks
+from workbench.core import paths
+from workbench.core.config import Config
+from workbench.core.errors import NotebookError, ParameterError, WorkbenchError
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 PARAMETERS = "parameters"

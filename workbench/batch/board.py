@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from workbench.errors import printable
-from workbench.result import LOG, duration
+from workbench.core.errors import printable
+from workbench.record.result import LOG, duration
 
 LAST = 4096
 """Bytes of a log's end that are looked at for its last line."""

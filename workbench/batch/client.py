@@ -15,8 +15,8 @@ from papermill.engines import NBClientEngine, papermill_engines
 from papermill.iorw import LocalHandler, papermill_io
 
 from workbench.batch.scrub import Scrubber
-from workbench.errors import MachineError
-from workbench.files import replacing
+from workbench.core.errors import MachineError
+from workbench.core.files import replacing
 
 ENGINE = "workbench"
 SCHEME = "whole:"

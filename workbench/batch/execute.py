@@ -14,13 +14,12 @@ import nbformat
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill import PapermillExecutionError
 
-from workbench import state
 from workbench.batch import forked, kernel, scrub, unchanged
 from workbench.batch.client import KernelStartError
 from workbench.batch.plan import DEFAULT_TIMEOUT_S, Run
 from workbench.batch.scrub import Scrubber
 from workbench.batch.watch import Watch, limit_mb
-from workbench.errors import (
+from workbench.core.errors import (
     InterruptedRunError,
     KernelDiedError,
     MachineError,
@@ -29,10 +28,9 @@ from workbench.errors import (
     WorkbenchError,
     exit_code_of,
 )
-from workbench.files import write_json
-from workbench.report import page
-from workbench.report.cells import last_begun
-from workbench.result import (
+from workbench.core.files import write_json
+from workbench.record import state
+from workbench.record.result import (
     CHECKPOINTS,
     DRAFT,
     LOCK,
@@ -45,6 +43,8 @@ from workbench.result import (
     artefacts,
     is_whole,
 )
+from workbench.report import page
+from workbench.report.cells import last_begun
 
 MIN_FREE_BYTES = 1 << 30
 MAX_MESSAGE = 4000

@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-from workbench.errors import MachineError
+from workbench.core.errors import MachineError
 
 FREED_MB = 512
 """Memory of a GPU that may be in use beyond what was before a lease, when it is free again."""

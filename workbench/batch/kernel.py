@@ -15,9 +15,9 @@ from traitlets.config import Config as Traits
 from workbench.batch import client, forked
 from workbench.batch.plan import DEFAULT_TIMEOUT_S, Run
 from workbench.batch.scrub import NAMES, Scrubber, without_logins
-from workbench.files import write_text
-from workbench.result import LOG, NOTEBOOK
-from workbench.sources import HUB
+from workbench.core.files import write_text
+from workbench.core.sources import HUB
+from workbench.record.result import LOG, NOTEBOOK
 
 PASSED_ON = re.compile(
     "PATH|HOME|USER|LOGNAME|SHELL|LANG|TZ|TMPDIR|LD_LIBRARY_PATH|VIRTUAL_ENV"

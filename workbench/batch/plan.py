@@ -13,11 +13,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from workbench import notebooks, paths, sources
-from workbench.config import Config, names
-from workbench.errors import ParameterError
+from workbench import notebooks
+from workbench.core import paths, sources
+from workbench.core.config import Config, names
+from workbench.core.errors import ParameterError
+from workbench.core.sources import Source
 from workbench.notebooks import Notebook
-from workbench.sources import Source
 
 DEFAULT_TIMEOUT_S = 3600
 MAX_SLUG = 64

@@ -19,7 +19,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from workbench import paths
+from workbench.core import paths
 
 LIBRARIES = (
     # The kernel's own come first: others look whether they are in a notebook.
@@ -72,8 +72,8 @@ def _make_a_page() -> None:
     import nbformat
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+    from workbench.record.result import NOTEBOOK
     from workbench.report import index, page
-    from workbench.result import NOTEBOOK
 
     shown = new_output("stream", text="text")
     content: Any = new_notebook(

@@ -22,14 +22,15 @@ from typing import Any
 
 import psutil
 
-from workbench import notebooks, state
+from workbench import notebooks
 from workbench.batch import plan, runner, standing
 from workbench.batch.execute import Outcome
 from workbench.batch.plan import Run
 from workbench.batch.tally import Tally
 from workbench.batch.watch import alive, terminated_as_interrupted
-from workbench.errors import MachineError, ParameterError, WorkbenchError
-from workbench.result import is_whole
+from workbench.core.errors import MachineError, ParameterError, WorkbenchError
+from workbench.record import state
+from workbench.record.result import is_whole
 
 ATTEMPTS = 3
 """How often a run is begun at most when machines are lost under it."""

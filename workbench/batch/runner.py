@@ -14,13 +14,13 @@ from typing import Any
 
 import psutil
 
-from workbench import paths
 from workbench.batch import forked, gpus, server, standing, suite
 from workbench.batch.execute import Outcome, execute
 from workbench.batch.plan import Run
 from workbench.batch.tally import Tally
 from workbench.batch.watch import interrupted_after, terminated_as_interrupted
-from workbench.errors import (
+from workbench.core import paths
+from workbench.core.errors import (
     InterruptedRunError,
     KernelDiedError,
     MachineError,

@@ -15,7 +15,7 @@ import nbformat
 
 from workbench.batch import secret_shapes
 from workbench.batch.secret_shapes import Span
-from workbench.files import write_text
+from workbench.core.files import write_text
 from workbench.report.cleaning import without_home
 
 MASK = "***"

@@ -14,12 +14,13 @@ from pydantic import (
     model_validator,
 )
 
-from workbench import notebooks, paths, yaml_file
+from workbench import notebooks
 from workbench.batch.plan import DEFAULT_TIMEOUT_S, Job, make_job, resolve
 from workbench.batch.suite import MAX_MB, MAX_SECONDS
-from workbench.config import names
-from workbench.errors import ParameterError
-from workbench.yaml_file import Parameters, Value, YamlFile
+from workbench.core import paths, yaml_file
+from workbench.core.config import names
+from workbench.core.errors import ParameterError
+from workbench.core.yaml_file import Parameters, Value, YamlFile
 
 FORM = ConfigDict(frozen=True, extra="forbid", strict=True)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from workbench.batch.plan import Job
-from workbench.errors import ParameterError
+from workbench.core.errors import ParameterError
 
 REFERENCE_GFLOPS = 400.0
 """Of two cores with AVX-512 bfloat16, on the shapes of a small encoder, in bfloat16."""
@@ -58,7 +58,7 @@ def gflops() -> float | None:
     """Best rate of this processor in a second, in the precision it trains in; None beside a GPU."""
     import torch
 
-    from workbench import machine
+    from workbench.core import machine
 
     place = machine.device()
     if place.type != "cpu":

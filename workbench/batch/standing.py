@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from workbench import paths, state
 from workbench.batch import speed
 from workbench.batch.plan import DEFAULT_TIMEOUT_S, Job, Run, resolve
-from workbench.errors import MachineError, WorkbenchError, printable
+from workbench.core import paths
+from workbench.core.errors import MachineError, WorkbenchError, printable
+from workbench.record import state
+from workbench.record.result import RESULT, duration, is_whole
 from workbench.report.planned import Planned
-from workbench.result import RESULT, duration, is_whole
 
 DONE, RUNNING, FAILED, STALE, NEW, IMPOSSIBLE = (
     "done", "running", "failed", "stale", "new", "impossible",

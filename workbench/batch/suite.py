@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from workbench import notebooks, paths, yaml_file
+from workbench import notebooks
 from workbench.batch.plan import Job, make_job
-from workbench.errors import ParameterError
-from workbench.yaml_file import Parameters, Value, YamlFile
+from workbench.core import paths, yaml_file
+from workbench.core.errors import ParameterError
+from workbench.core.yaml_file import Parameters, Value, YamlFile
 
 MAX_RUNS, MAX_GPUS = 10_000, 1024
 MAX_SECONDS, MAX_MB = 10_000_000, 1_000_000_000

@@ -5,15 +5,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench import paths, state
 from workbench.batch import standing
 from workbench.batch.board import Board
 from workbench.batch.execute import Outcome
 from workbench.batch.plan import Run
 from workbench.batch.standing import Standing
-from workbench.errors import InterruptedRunError, printable
+from workbench.core import paths
+from workbench.core.errors import InterruptedRunError, printable
+from workbench.record import state
+from workbench.record.result import Result, duration, is_whole
 from workbench.report import index
-from workbench.result import Result, duration, is_whole
 
 DONE_BEFORE = "done before"
 LOOK_S = 0.5

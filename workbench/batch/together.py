@@ -12,13 +12,14 @@ from pathlib import Path
 
 import psutil
 
-from workbench import paths, ranks, state
 from workbench.batch import execute as single
 from workbench.batch import runner, unchanged
 from workbench.batch.execute import Outcome
 from workbench.batch.plan import Run
 from workbench.batch.watch import gone, interrupted_after, terminated_as_interrupted
-from workbench.errors import InterruptedRunError, MachineError
+from workbench.core import distributed, paths
+from workbench.core.errors import InterruptedRunError, MachineError
+from workbench.record import state
 
 LATER_S = 5.0
 """How much later a process ends that failed, in seconds: the launcher then ends the first, which
@@ -82,7 +83,7 @@ def _environment(processes: int, folder: Path) -> Mapping[str, str]:
         "OMP_NUM_THREADS": threads,
         **os.environ,
         SUPERVISOR: str(os.getpid()),
-        ranks.STORE: str(folder / "store"),
+        distributed.STORE: str(folder / "store"),
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
         "GLOO_SOCKET_IFNAME": loopback,
         "NCCL_SOCKET_IFNAME": loopback,
@@ -116,12 +117,12 @@ def execute(run: Run, *, again: bool = False) -> Outcome:
 
     All leave their runs to be begun again when the one that started them ends them.
     """
-    if ranks.count() == 1:
+    if distributed.count() == 1:
         return runner.run_one(run, again=again)
     supervisor = psutil.Process(int(os.environ.get(SUPERVISOR) or os.getppid()))
     interrupted_after(partial(gone, supervisor))
     with terminated_as_interrupted():
-        if ranks.rank() == 0:
+        if distributed.rank() == 0:
             return single.execute(run, again=again)
         with tempfile.TemporaryDirectory(prefix="wb-rank-") as folder:
             os.environ["WORKBENCH_REPORTS"] = folder

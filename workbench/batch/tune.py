@@ -23,22 +23,23 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from workbench import paths, state
 from workbench.batch import search as searches
 from workbench.batch.execute import Outcome
 from workbench.batch.plan import Run, resolve
 from workbench.batch.runner import Child, stop
 from workbench.batch.search import Range, Search
 from workbench.batch.watch import terminated_as_interrupted
-from workbench.errors import (
+from workbench.core import paths
+from workbench.core.errors import (
     InterruptedRunError,
     MachineError,
     NotebookError,
     ParameterError,
     printable,
 )
+from workbench.record import state
+from workbench.record.result import CHECKPOINTS, HISTORY, Metric, Result, duration, is_whole
 from workbench.report import index
-from workbench.result import CHECKPOINTS, HISTORY, Metric, Result, duration, is_whole
 
 POLL_S = 1.0
 STARTS = 4

@@ -8,11 +8,12 @@ counts: else a result could be filed under the id of other work.
 from importlib import metadata
 from pathlib import Path
 
-from workbench import assets, notebooks, paths, ranks, sources
+from workbench import notebooks
 from workbench.batch import plan
 from workbench.batch.plan import Run
-from workbench.config import names
-from workbench.errors import DataError, IntegrityError, MachineError, WorkbenchError
+from workbench.core import assets, distributed, paths, sources
+from workbench.core.config import names
+from workbench.core.errors import DataError, IntegrityError, MachineError, WorkbenchError
 
 MOST = 3
 """Files that an error names at most."""
@@ -27,7 +28,7 @@ def require(run: Run, *, notebook: bool | None = None) -> None:
     and data are hashed again, because size and time of a file can be kept when it is replaced;
     names on the Hub hold their commit.
     """
-    several = ranks.count() > 1 if notebook is None else notebook
+    several = distributed.count() > 1 if notebook is None else notebook
     parts = ["package", "environment"] + (["notebook"] if several else [])
     now = {"package": plan.package_sha256(), "environment": plan.environment()}
     now["notebook"] = _notebook_sha256(run)

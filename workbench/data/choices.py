@@ -14,8 +14,8 @@ from reprlib import repr as short
 
 import pandas
 
+from workbench.core.errors import DataError
 from workbench.data import text
-from workbench.errors import DataError
 
 LETTERS = "abcdefghij"
 ANSWERS = ("answer", "answerkey", "answer_key", "correct", "correct_answer", "correct_option")

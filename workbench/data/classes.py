@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas
 
+from workbench.core.errors import DataError
 from workbench.data.tables import SPLITS
-from workbench.errors import DataError
 
 MAX_LABELS = 200
 """More labels than this are refused: tables and prompts name every label."""

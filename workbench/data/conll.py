@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workbench.errors import DataError
-from workbench.iob import BARE, TAG, misfit, scheme_of, to_iob2
+from workbench.core.errors import DataError
+from workbench.record.iob import BARE, TAG, misfit, scheme_of, to_iob2
 
 DOCUMENT_MARK = "-DOCSTART-"
 COMMENT, NEW_DOCUMENT = "#", ["#", "newdoc"]

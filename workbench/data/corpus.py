@@ -9,11 +9,11 @@ from xml.etree import ElementTree
 
 import pandas
 
+from workbench.core.errors import DataError
+from workbench.core.sources import Source, resolve
 from workbench.data import tables, text, wikitext
 from workbench.data.repairs import repair
-from workbench.errors import DataError
-from workbench.result import Loss
-from workbench.sources import Source, resolve
+from workbench.record.result import Loss
 
 NAMESPACE = "{http://www.mediawiki.org/xml/export-0.10/}"
 MIN_CHARACTERS = 200

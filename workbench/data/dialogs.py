@@ -15,13 +15,13 @@ import pandas
 import yaml
 from datasets import Dataset, DatasetDict
 
+from workbench.core.errors import DataError, ParameterError
+from workbench.core.sources import Source, resolve
 from workbench.data import choices, text
 from workbench.data.choices import answer_form
 from workbench.data.repairs import repair
 from workbench.data.tables import SPLITS
-from workbench.errors import DataError, ParameterError
-from workbench.result import Loss
-from workbench.sources import Source, resolve
+from workbench.record.result import Loss
 
 COLUMNS = ["cluster", "question", "answer", "choices"]
 DATA_ISSUES = {

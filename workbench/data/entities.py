@@ -9,13 +9,13 @@ from collections import Counter
 import pandas
 from datasets import Dataset, DatasetDict
 
+from workbench.core.errors import DataError
+from workbench.core.sources import resolve
 from workbench.data import DATASETS, ner, split_files, tables, tagged_rows
 from workbench.data.tables import SPLITS
 from workbench.data.text import COLUMNS, TextData
-from workbench.errors import DataError
-from workbench.iob import spans
-from workbench.result import Loss
-from workbench.sources import resolve
+from workbench.record.iob import spans
+from workbench.record.result import Loss
 
 NAMES = {"PER": "person", "ORG": "organisation", "LOC": "location", "MISC": "other"}
 """Types of CoNLL-2003 in words; other types keep their names in lower case."""

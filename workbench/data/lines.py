@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas
 
+from workbench.core.errors import DataError
 from workbench.data import conll, tables
 from workbench.data.ner import conll_columns
 from workbench.data.records import column as find_column
 from workbench.data.tagged_rows import DOCUMENTS, TOKENS
-from workbench.errors import DataError
 
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 DEFAULT_COLUMN = "text"

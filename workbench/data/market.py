@@ -12,10 +12,10 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
+from workbench.core.errors import DataError
+from workbench.core.sources import Source, resolve
 from workbench.data import prices, tables
-from workbench.errors import DataError
-from workbench.result import Loss
-from workbench.sources import Source, resolve
+from workbench.record.result import Loss
 
 KNOWN = {
     "nasdaq": ("Date", "Adj Close"),

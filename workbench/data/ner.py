@@ -12,12 +12,12 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict
 
+from workbench.core.errors import DataError
+from workbench.core.sources import Source, resolve
 from workbench.data import conll, records, split_files, tagged_rows
 from workbench.data.split_files import ALIASES, SPLITS
-from workbench.errors import DataError
-from workbench.iob import TAG, misfit, scheme_of
-from workbench.result import Loss
-from workbench.sources import Source, resolve
+from workbench.record.iob import TAG, misfit, scheme_of
+from workbench.record.result import Loss
 
 TYPES = {"conll2003": ("LOC", "MISC", "ORG", "PER"), "tiny_ner": ("LOC", "MISC", "ORG", "PER")}
 CONLL_2003 = ("pos_tags", "chunk_tags")

@@ -10,7 +10,7 @@ import re
 import numpy as np
 import pandas
 
-from workbench.errors import DataError
+from workbench.core.errors import DataError
 
 ORDERS = {
     "DMY": ("day first", ("%d-%m-%Y", "%d-%m-%y")),

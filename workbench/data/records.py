@@ -16,8 +16,8 @@ import pyarrow
 import pyarrow.parquet
 from datasets import Features
 
+from workbench.core.errors import DataError
 from workbench.data import tables
-from workbench.errors import DataError
 
 SUFFIXES = (".jsonl", ".json", ".parquet", ".csv", ".tsv")
 SEPARATORS = "\t,;|"

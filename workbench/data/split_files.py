@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from workbench import sources
-from workbench.errors import DataError
+from workbench.core import sources
+from workbench.core.errors import DataError
 
 SPLITS = {
     "train": ("train", "training"),

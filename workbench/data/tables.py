@@ -14,10 +14,10 @@ import pandas
 import pyarrow
 import pyarrow.parquet
 
+from workbench.core.errors import DataError
 from workbench.data import formats, split_files
 from workbench.data.formats import decode, from_csv
 from workbench.data.split_files import SPLITS
-from workbench.errors import DataError
 
 __all__ = ["SPLITS", "column", "decode", "from_csv", "read_file", "read_splits"]
 

@@ -5,11 +5,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from workbench.core.errors import DataError
 from workbench.data import records
 from workbench.data.records import Record, column
 from workbench.data.words import words
-from workbench.errors import DataError
-from workbench.iob import TAG
+from workbench.record.iob import TAG
 
 TOKENS = ("tokens", "words")
 TAGS = ("ner tags", "tags", "labels")

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 import pandas
 from datasets import Dataset, DatasetDict
 
+from workbench.core.errors import DataError
+from workbench.core.sources import Source, resolve
 from workbench.data import classes, near, split_files, tables
 from workbench.data.near import sha256
 from workbench.data.repairs import repair
 from workbench.data.tables import SPLITS
-from workbench.errors import DataError
-from workbench.result import Loss
-from workbench.sources import Source, resolve
+from workbench.record.result import Loss
 
 KNOWN = {"brand_tweets": ("text", "sentiment"), "tiny_reviews": ("text", "label")}
 """Catalogue data set -> its columns of text and label."""

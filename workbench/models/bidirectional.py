@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from workbench.core.sources import Source
 from workbench.models.causal_lm import CausalLM
-from workbench.sources import Source
 
 
 def load(source: Source) -> tuple[Any, Any]:

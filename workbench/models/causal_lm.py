@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from workbench import machine, paths
-from workbench.errors import IntegrityError, ParameterError
+from workbench.core import machine, paths
+from workbench.core.errors import IntegrityError, ParameterError
+from workbench.core.sources import Source
 from workbench.models import checkpoint
 from workbench.models.loading import (
     UNREADABLE,
@@ -24,7 +25,6 @@ from workbench.models.loading import (
     read_tokenizer,
     silence,
 )
-from workbench.sources import Source
 
 HEAD_ROWS = 1 << 14
 """Most rows of a vocabulary head that are turned into float32 at once, where it is held in less."""

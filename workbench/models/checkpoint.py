@@ -16,9 +16,9 @@ from typing import Any, Literal
 import torch
 import transformers
 
-from workbench.errors import IntegrityError, ParameterError
+from workbench.core.errors import IntegrityError, ParameterError
+from workbench.core.sources import Source
 from workbench.models import conversion
-from workbench.sources import Source
 
 Role = Literal["decoder", "encoder"]
 WANTED = {

@@ -8,7 +8,7 @@ import json
 import shlex
 from pathlib import Path
 
-from workbench.sources import HUB
+from workbench.core.sources import HUB
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 OTHER = {

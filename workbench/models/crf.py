@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from workbench import iob
+from workbench.record import iob
 
 Run = tuple[int, bool]
 """Consecutive words of a sentence: how many, and whether they begin it."""

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import AutoConfig, AutoModel
 
-from workbench import machine
+from workbench.core import machine
+from workbench.core.sources import Source
 from workbench.models import bidirectional
 from workbench.models.causal_lm import is_causal
 from workbench.models.checkpoint import Folder, check
@@ -29,7 +30,6 @@ from workbench.models.loading import (
     read_tokenizer,
 )
 from workbench.models.windows import Batch, Segment, Window, collate, split_long
-from workbench.sources import Source
 
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "longformer")
 """Model types that count positions from the padding token's id plus one."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from workbench.errors import ParameterError
+from workbench.core.errors import ParameterError
 from workbench.models.causal_lm import CausalLM
 
 FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")

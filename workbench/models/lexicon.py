@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from workbench.iob import spans
+from workbench.record.iob import spans
 
 Phrase = tuple[str, ...]
 

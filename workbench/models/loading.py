@@ -15,8 +15,8 @@ from torch import nn
 from transformers import AutoTokenizer
 from transformers.utils import logging
 
-from workbench import machine
-from workbench.errors import MachineError
+from workbench.core import machine
+from workbench.core.errors import MachineError
 from workbench.models import conversion
 from workbench.models.checkpoint import Checkpoint
 

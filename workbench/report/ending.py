@@ -5,8 +5,8 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.record.result import duration
 from workbench.report.cells import Place
-from workbench.result import duration
 
 TITLES = {
     "failed": "The run failed",

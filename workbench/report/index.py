@@ -9,12 +9,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from workbench import state
-from workbench.files import write_text
+from workbench.core.files import write_text
+from workbench.record import state
+from workbench.record.result import NOTEBOOK, RESULT, duration
 from workbench.report import page, pairs, planned, rows
 from workbench.report.leaderboard import boards
 from workbench.report.rows import Row
-from workbench.result import NOTEBOOK, RESULT, duration
 
 INDEX = "index.html"
 

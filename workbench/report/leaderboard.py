@@ -14,8 +14,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from workbench.record.result import Metric
 from workbench.report.rows import CODE, FAILED, GOOD, Row, begun_at, differing
-from workbench.result import Metric
 
 LESS_IS_BETTER = {"bits per byte", "nats"}
 """Units of metrics of which the smaller one is better."""

@@ -12,21 +12,13 @@ import jinja2
 from pygments.styles import get_style_by_name
 from pygments.token import STANDARD_TYPES
 
-from workbench import paths, state
-from workbench.files import strict_json, write_text
+from workbench.core import paths
+from workbench.core.files import strict_json, write_text
+from workbench.record import state
+from workbench.record.result import ITEMS, LOG, NOTEBOOK, PAGE, PARAMETERS, RESULT, Result, duration
 from workbench.report import cells, ending
 from workbench.report.cells import TEMPLATES
 from workbench.report.cleaning import visible, without_home
-from workbench.result import (
-    ITEMS,
-    LOG,
-    NOTEBOOK,
-    PAGE,
-    PARAMETERS,
-    RESULT,
-    Result,
-    duration,
-)
 
 THEME = "theme.js"
 """Runs in the head of every page, so that none is ever drawn in the wrong theme."""
@@ -164,7 +156,7 @@ def _text(name: str) -> str:
 @cache
 def style() -> str:
     """All CSS of a page."""
-    tables = (paths.PACKAGE / "tables" / "tables.css").read_text(encoding="utf-8")
+    tables = (paths.PACKAGE / "display" / "tables.css").read_text(encoding="utf-8")
     return f"{_code_colours()}\n{_text('style.css')}\n{tables}"
 
 

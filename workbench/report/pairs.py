@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from workbench import comparison
-from workbench.comparison import marks
-from workbench.comparison.ratios import KINDS
-from workbench.errors import WorkbenchError
+from workbench.core.errors import WorkbenchError
+from workbench.record import comparison
+from workbench.record.comparison import marks
+from workbench.record.comparison.ratios import KINDS
+from workbench.record.result import Result
 from workbench.report.rows import Row
-from workbench.result import Result
 
 MAX_BYTES = 2_500_000
 """Of all that comparisons need on the page."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from workbench.files import write_text
+from workbench.core.files import write_text
 
 FOLDER = "plans"
 

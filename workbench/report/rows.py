@@ -7,12 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from workbench import state
-from workbench.comparison.marks import Marks
+from workbench.record import state
+from workbench.record.comparison.marks import Marks
+from workbench.record.result import PAGE, Metric
 from workbench.report import page
 from workbench.report.planned import Plan, Planned
 from workbench.report.verified import Verified, verified
-from workbench.result import PAGE, Metric
 
 FAILED = ("failed", "killed", "oom", "timeout", "damaged", "impossible")
 ENDED = ("interrupted", "unknown")

@@ -18,11 +18,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from workbench import paths
-from workbench.comparison.marks import Marks, read_marks
-from workbench.errors import DataError, VersionError, WorkbenchError
-from workbench.files import write_text
-from workbench.result import LOCK, PAGE, RESULT, STATE, Metric, Result, is_whole
+from workbench.core import paths
+from workbench.core.errors import DataError, VersionError, WorkbenchError
+from workbench.core.files import write_text
+from workbench.record.comparison.marks import Marks, read_marks
+from workbench.record.result import LOCK, PAGE, RESULT, STATE, Metric, Result, is_whole
 
 KEPT = ".index-cache.json"
 FRESH_NS = 1_000_000_000
@@ -162,9 +162,7 @@ def _digest(body: bytes) -> bytes:
 def _source() -> bytes:
     """Hash over the parts of the package that say what is verified and what is right."""
     digest = hashlib.sha256()
-    for name in ("metric.py", "result.py"):
-        digest.update((paths.PACKAGE / name).read_bytes())
-    for part in ("comparison", "report"):
-        for path in sorted((paths.PACKAGE / part).glob("*.py")):
+    for part in ("record", "report"):
+        for path in sorted((paths.PACKAGE / part).rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.digest()

@@ -1,12 +1,7 @@
 """Tables of results as HTML. Everything that comes from data is escaped."""
 
-from workbench.tables.choices import (
-    choice_costs,
-    choice_example,
-    choice_lengths,
-    worst_choices,
-)
-from workbench.tables.classes import (
+from workbench.display.html import Html
+from workbench.display.label_tables import (
     attributions,
     disputed_texts,
     methods,
@@ -15,14 +10,19 @@ from workbench.tables.classes import (
     swaps,
     worst_texts,
 )
-from workbench.tables.contest import contest, crossings
-from workbench.tables.finance import folds, verdict
-from workbench.tables.html import Html
-from workbench.tables.ner import disputed, token_report, worst_sentences
-from workbench.tables.pretraining import domains, parts, probes, surprising
-from workbench.tables.prompted_ner import asking, written_names
-from workbench.tables.prompting import answers, exact_prompt, priors, prompts, traps
-from workbench.tables.scores import scores
+from workbench.display.score_tables import scores
+from workbench.tasks.contest.tables import contest, crossings
+from workbench.tasks.finance.tables import folds, verdict
+from workbench.tasks.multiple_choice.tables import (
+    choice_costs,
+    choice_example,
+    choice_lengths,
+    worst_choices,
+)
+from workbench.tasks.ner.tables import disputed, token_report, worst_sentences
+from workbench.tasks.pretraining.tables import domains, parts, probes, surprising
+from workbench.tasks.prompted_ner.tables import asking, written_names
+from workbench.tasks.prompting.tables import answers, exact_prompt, priors, prompts, traps
 
 __all__ = [
     "Html",

@@ -5,18 +5,16 @@ Importing them loads no torch: plans and the command line read configurations on
 
 from types import ModuleType
 
-from workbench.errors import ParameterError
-from workbench.tasks import (
-    contest,
-    finance,
-    fine_tuning,
-    multiple_choice,
-    ner,
-    pretraining,
-    prompted_ner,
-    prompting,
-    template,
-)
+from workbench.core.errors import ParameterError
+from workbench.tasks.contest import run as contest
+from workbench.tasks.finance import run as finance
+from workbench.tasks.fine_tuning import run as fine_tuning
+from workbench.tasks.multiple_choice import run as multiple_choice
+from workbench.tasks.ner import run as ner
+from workbench.tasks.pretraining import run as pretraining
+from workbench.tasks.prompted_ner import run as prompted_ner
+from workbench.tasks.prompting import run as prompting
+from workbench.tasks.template import run as template
 
 TASKS: dict[str, ModuleType] = {
     "contest": contest,

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workbench import ranks
+from workbench.core import distributed
 from workbench.training.averaging import Average
 from workbench.training.estimate import announce
 from workbench.training.log import Log, Meter
@@ -55,12 +55,12 @@ def fit(
 
     Where several processes train together each takes its part of every batch (`ranks`).
     """
-    ranks.join(model)
+    distributed.join(model)
     course = _Course(Objective(model, loss, weight, recipe), log)
     for _ in range(course.progress.epoch, recipe.epochs + 1):
         course.train(epoch_batches)
         with course.average.in_place():
-            course.judge(ranks.agreed(evaluate()) if evaluate else None)
+            course.judge(distributed.agreed(evaluate()) if evaluate else None)
         if course.checkpoints.due:
             course.keep()
     course.checkpoints.say_unwritten()

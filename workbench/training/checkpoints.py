@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from workbench import ranks
-from workbench.files import write_json
+from workbench.core import distributed
+from workbench.core.files import write_json
 
 EVERY_S = 120.0
 """Least time between two, in seconds: shorter trainings are sooner done again than kept."""
@@ -64,7 +64,7 @@ class Checkpoints:
     @property
     def due(self) -> bool:
         """Whether the last is long enough ago. The first of several processes writes for all."""
-        ours = self.folder is not None and ranks.rank() == 0
+        ours = self.folder is not None and distributed.rank() == 0
         return ours and time.monotonic() - self.last >= EVERY_S
 
     def save(
@@ -108,7 +108,7 @@ class Checkpoints:
         One that is damaged is named and passed over; without any a new training begins. Several
         processes all go on from what the first finds: the others have no run directory to keep.
         """
-        found = ranks.agreed(self._newest())
+        found = distributed.agreed(self._newest())
         if found is None:
             return Progress(), {kind: {} for kind in KEPT_TOO}
         progress, tensors = found

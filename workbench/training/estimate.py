@@ -4,9 +4,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from workbench import ranks
-from workbench.machine import peak_memory_mb
-from workbench.result import duration
+from workbench.core import distributed
+from workbench.core.machine import peak_memory_mb
+from workbench.record.result import duration
 from workbench.training.steps import Objective
 
 WORTH_STEPS = 30
@@ -26,7 +26,7 @@ def announce(objective: Objective, batches: Sequence[Any]) -> None:
     """
     epochs = objective.recipe.epochs
     steps = len(batches) * epochs
-    if steps < WORTH_STEPS or ranks.count() > 1:
+    if steps < WORTH_STEPS or distributed.count() > 1:
         return
     largest = max(batches, key=lambda batch: batch.attention_mask.numel())
     for _ in range(2):

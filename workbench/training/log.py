@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbench import ranks
-from workbench.errors import TrainingError
-from workbench.files import write_json
-from workbench.result import CHECKPOINTS, HISTORY, STATE
+from workbench.core import distributed
+from workbench.core.errors import TrainingError
+from workbench.core.files import write_json
+from workbench.record.result import CHECKPOINTS, HISTORY, STATE
 from workbench.training.checkpoints import Checkpoints, Progress
 from workbench.training.recipe import Recipe
 
@@ -107,7 +107,7 @@ class Meter:
         self.values.append(value)
         self.progress.pieces += pieces
         # The first process alone looks in between: it is then the one that says what went wrong.
-        due = time.monotonic() - self.reported >= REPORT_EVERY_S and ranks.rank() == 0
+        due = time.monotonic() - self.reported >= REPORT_EVERY_S and distributed.rank() == 0
         if due or self.progress.step + len(self.values) == len(self.batches):
             self.report()
 

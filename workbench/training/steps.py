@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workbench import ranks
-from workbench.errors import TrainingError
-from workbench.machine import autocast
+from workbench.core import distributed
+from workbench.core.errors import TrainingError
+from workbench.core.machine import autocast
 from workbench.training.recipe import Recipe
 
 PRETRAINED = "network."
@@ -64,13 +64,13 @@ class Objective:
         """
         divisor = divisor or self.weight(batch)
         total = torch.zeros((), device=self.device)
-        for part in self._parts(ranks.part(batch)):
+        for part in self._parts(distributed.part(batch)):
             with autocast(self.recipe.dtype, self.device):
                 value = self.loss(part) * (self.weight(part) / divisor)
             value.backward()  # type: ignore[no-untyped-call]
             total += value.detach()
-        alone = ranks.count() == 1
-        return total if alone else ranks.add_up(list(self.model.parameters()), total)
+        alone = distributed.count() == 1
+        return total if alone else distributed.add_up(list(self.model.parameters()), total)
 
     def _parts(self, batch: Any) -> list[Any]:
         """The parts in which a batch is read; none of what is None."""

@@ -1,0 +1,1 @@
+"""What everything stands on: errors, paths, settings, sources, and the machine."""

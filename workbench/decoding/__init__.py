@@ -1,0 +1,1 @@
+"""What a decoder is asked: scores of continuations, and generated text."""

@@ -1,0 +1,94 @@
+"""What all charts share: the style, the colours, and how a notebook shows one."""
+
+import base64
+import functools
+import io
+from collections.abc import Callable, Iterable
+from html import escape
+from typing import Concatenate, ParamSpec
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from numpy.typing import NDArray
+
+from workbench.core import paths
+from workbench.record.result import Metric, Result
+
+STYLE = paths.PACKAGE / "display" / "workbench.mplstyle"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's, told apart by people who see colours differently."""
+ACCENT, SECOND = COLOURS[:2]
+GREY = "#777777"
+
+
+class Figure:
+    """A chart with its title as alternative text and a caption; notebooks show it by itself."""
+
+    def __init__(self, canvas: Canvas, title: str, caption: str) -> None:
+        self.title, self.caption = title, caption
+        with io.BytesIO() as stream:
+            canvas.savefig(stream, format="png", metadata={"Software": None})
+            self.png = stream.getvalue()
+        self.width = int(canvas.get_figwidth() * 96)
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import HTML, display
+
+        image = {"image/png": base64.b64encode(self.png).decode(), "text/plain": self.title}
+        shown = {"image/png": {"width": self.width, "alt": self.title}}
+        display(image, metadata=shown, raw=True)
+        # Labels of the data's may stand in it: text, never markup.
+        display(HTML(f'<p class="caption">{escape(self.caption)}</p>'))
+
+
+Arguments = ParamSpec("Arguments")
+Draw = Callable[Concatenate[Result, Arguments], Figure]
+
+
+def styled(draw: Draw[Arguments]) -> Draw[Arguments]:
+    """Draw with the project's style, whatever the notebook has set."""
+
+    def inside(result: Result, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
+        with matplotlib.rc_context(fname=str(STYLE)):
+            return draw(result, *args, **kwargs)
+
+    functools.update_wrapper(inside, draw)
+    return inside
+
+
+def with_intervals(metrics: Iterable[Metric]) -> str:
+    """What an axis says of its numbers: that there are intervals, where there are any."""
+    return ", with 95 % interval" if any(metric.low is not None for metric in metrics) else ""
+
+
+def forest(axes: Axes, rows: dict[str, Metric], *, mark: str = "") -> None:
+    """A dot and its 95 % interval a row, from the top; the row named `mark` stands out."""
+    for row, (name, metric) in enumerate(rows.items()):
+        colour = SECOND if name == mark else ACCENT
+        if metric.low is not None and metric.high is not None:
+            axes.hlines(row, metric.low, metric.high, color=colour, linewidth=2.5)
+        axes.plot(metric.value, row, marker="o", color=colour)
+        axes.annotate(
+            f"{metric.value:.3f}", (metric.value, row), textcoords="offset points",
+            xytext=(0, 7), ha="center", color=colour,
+        )  # fmt: skip
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.set_ylim(len(rows) - 0.4, -0.8)
+
+
+def grid_of_counts(
+    axes: Axes, counts: NDArray[np.int64], rows: list[str], columns: list[str]
+) -> None:
+    """Counts [rows, columns] as numbers on a shade for the share of the row."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.grid(visible=False)
+    for row, column in np.ndindex(*counts.shape):
+        if counts[row, column]:
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            text = f"{counts[row, column]:,}"
+            axes.text(column, row, text, ha="center", va="center", color=colour)

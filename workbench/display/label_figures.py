@@ -1,0 +1,232 @@
+"""Charts of predicted labels: methods side by side, confusion, reliability, learning curve."""
+
+from collections import Counter
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from workbench.display.canvas import COLOURS, Figure, forest, grid_of_counts, styled, with_intervals
+from workbench.record.result import Metric, Result, words
+from workbench.record.statistics import correction, verdicts
+
+MAX_LABELS = 12
+"""Labels that a grid shows, the most frequent; the rest are one."""
+OTHERS, UNPARSED = "(other labels)", "unparsed"
+
+
+@styled
+def methods(result: Result, metric: str) -> Figure:
+    """One metric of the run's own method and of all others, best first, with 95 % intervals."""
+    rows = {result.method: result.metrics[metric]}
+    rows |= {name: found[metric] for name, found in result.baselines.items() if metric in found}
+    rows = dict(sorted(rows.items(), key=lambda row: row[1].value, reverse=True))
+    name = words(metric)
+    canvas = Canvas(figsize=(5.8, 0.5 * len(rows) + 1.2))
+    axes = canvas.subplots()
+    forest(axes, rows, mark=result.method)
+    axes.set(xlabel=f"{name}{with_intervals(rows.values())}")
+    axes.set_title(f"{name[:1].upper()}{name[1:]} by method, n = {rows[result.method].n:,}")
+    return Figure(canvas, f"{name} by method with 95 % intervals", _beside(result, metric, name))
+
+
+def _beside(result: Result, metric: str, name: str) -> str:
+    """What the paired differences say, a clause for each verdict."""
+    groups: dict[str, list[str]] = {"better": [], "worse": [], "cannot tell": []}
+    differences = {
+        other: found[metric] for other, found in result.comparisons.items() if metric in found
+    }
+    for other, verdict in verdicts(differences).items():
+        near = ", borderline" if verdict.borderline else ""
+        groups[verdict.word].append(f"{other} ({differences[other].value:+.3f}{near})")
+    words = {
+        "better": "is better than",
+        "worse": "is worse than",
+        "cannot tell": "shows no clear difference from",
+    }
+    clauses = [f"{words[verdict]} {', '.join(who)}" for verdict, who in groups.items() if who]
+    own = f"By {name}, on the same items, {result.method} "
+    if not clauses:
+        return ""
+    told = f"{own}{'; '.join(clauses)}. In brackets: the paired difference."
+    return f"{told} {correction(differences)}".rstrip()
+
+
+@styled
+def label_confusion(result: Result) -> Figure:
+    """Gold labels against the own method's predicted labels."""
+    own = result.items[result.items["method"] == result.method]
+    seen = Counter(label[0] for column in ("gold", "predicted") for label in own[column])
+    kept = {name for name, _ in seen.most_common(MAX_LABELS)}
+    kept.add(UNPARSED)
+    pairs = Counter(
+        tuple(label[0] if label[0] in kept else OTHERS for label in pair)
+        for pair in zip(own["gold"], own["predicted"], strict=True)
+    )
+    rows = sorted({gold for gold, _ in pairs})
+    columns = [*rows, *sorted({found for _, found in pairs} - set(rows))]
+    grid = np.array([[pairs[row, column] for column in columns] for row in rows])
+    canvas = Canvas(figsize=(max(3.6, 1.1 * len(columns) + 1.2), max(2.8, 0.7 * len(rows) + 1.2)))
+    axes = canvas.subplots()
+    grid_of_counts(axes, grid, rows, columns)
+    axes.set(xlabel="predicted label", ylabel="gold label")
+    axes.set_title(f"Labels, n = {pairs.total():,}")
+    every = Counter(
+        (gold[0], found[0]) for gold, found in zip(own["gold"], own["predicted"], strict=True)
+    )
+    return Figure(canvas, "Confusion of labels", _worst(every) + _hidden(every, kept))
+
+
+def _worst(pairs: Counter[tuple[str, str]]) -> str:
+    """The most frequent error among all pairs of gold and predicted label, none folded."""
+    wrong = Counter({pair: count for pair, count in pairs.items() if pair[0] != pair[1]})
+    if not wrong:
+        return "No item has a wrong label."
+    named = {
+        (gold, found): f"no readable answer for {gold}"
+        if found == UNPARSED
+        else f"{gold} predicted as {found}"
+        for gold, found in wrong
+    }
+    return most_frequent(Counter({named[pair]: count for pair, count in wrong.items()}))
+
+
+def _hidden(pairs: Counter[tuple[str, str]], kept: set[str]) -> str:
+    """How many errors lie in the cell that the labels without a row of their own share."""
+    hidden = sum(
+        count for pair, count in pairs.items() if pair[0] != pair[1] and not kept & set(pair)
+    )
+    if not hidden:
+        return ""
+    return f" {hidden:,} errors are between {OTHERS}, and so lie on the diagonal."
+
+
+def most_frequent(errors: Counter[str]) -> str:
+    """Say which error is the most frequent, or that several are; one at least is needed.
+
+    >>> most_frequent(Counter({"a taken for b": 3, "b taken for a": 1}))
+    'The most frequent error is a taken for b: 3 of 4 errors (75%).'
+    >>> most_frequent(Counter({"a taken for b": 1, "b taken for a": 1}))
+    'No error is the most frequent: 2 occur once each, of 2 errors.'
+    """
+    (first, most), *_ = errors.most_common(1)
+    total, equal = errors.total(), sum(count == most for count in errors.values())
+    if equal > 1:
+        times = "once" if most == 1 else f"{most:,} times"
+        return f"No error is the most frequent: {equal} occur {times} each, of {total:,} errors."
+    return f"The most frequent error is {first}: {most:,} of {total:,} errors ({most / total:.0%})."
+
+
+@styled
+def reliability(result: Result) -> Figure:
+    """How often the own method is right, by how sure it says it is."""
+    found = result.tables["reliability"]
+    bins = found["bins"]
+    cooled = result.tables.get("tempered")
+    canvas = Canvas(figsize=(4.2, 3.8))
+    axes = canvas.subplots()
+    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as sure as right")
+    _dots(axes, bins, COLOURS[0], "as trained" if cooled else "")
+    if cooled:
+        _dots(axes, cooled["bins"], COLOURS[1], f"temperature {cooled['temperature']:.2f}")
+        bins = bins + cooled["bins"]
+    low = min(0.95, *(min(part["low"], part["confidence"]) for part in bins)) - 0.05
+    axes.set(
+        xlabel="mean confidence in the chosen label", ylabel="share right, with 95 % interval",
+        xlim=(low, 1.02), ylim=(low, 1.02),
+    )  # fmt: skip
+    axes.set_title(f"Reliability, n = {found['n']:,}")
+    axes.legend(loc="lower right")
+    caption = _trust(found) + (_cooled(cooled) if cooled else "")
+    return Figure(canvas, "Accuracy by confidence", caption)
+
+
+def _dots(axes: Axes, bins: list[dict], colour: str, label: str) -> None:
+    """Accuracy over confidence of each bin, with its interval."""
+    sure, right, low, high = (
+        np.array([part[key] for part in bins]) for key in ("confidence", "accuracy", "low", "high")
+    )
+    spread = np.maximum([right - low, high - right], 0)
+    axes.errorbar(sure, right, yerr=spread, color=colour, marker="o", ls="", label=label)
+
+
+def _cooled(cooled: dict) -> str:
+    """What dividing the logits by a temperature does to the error and the loss."""
+    if cooled["temperature"] == 1:
+        return " Validation holds too few errors to choose a temperature by."
+    loss = Metric(**cooled["loss"])
+    return (
+        f" Divided by a temperature of {cooled['temperature']:.2f}, which "
+        f"{cooled['validation_n']:,} validation texts chose, the "
+        f"logits give an error of {cooled['expected_calibration_error']:.3f}; the loss changes by "
+        f"{loss:+} nats a text."
+    )
+
+
+def _trust(found: dict) -> str:
+    """Whether confidence and accuracy differ on the whole, and by how much in the bins."""
+    gap = Metric(**found["overconfidence"])
+    said = {
+        "better": "On average the method is more confident than it is right",
+        "worse": "On average the method is less confident than it is right",
+        "cannot tell": "On average confidence and accuracy can't be told apart",
+    }
+    return (
+        f"{said[gap.verdict]}: confidence {found['confidence']:.3f}, accuracy "
+        f"{found['accuracy']:.3f}, difference {gap:+}. The expected calibration error, over bins "
+        f"of about {found['bins'][0]['n']:,} texts, is {found['expected_calibration_error']:.3f}; "
+        "it has no interval, because a mean of absolute gaps is too large in any sample, and in a "
+        "bootstrap more so."
+    )
+
+
+@styled
+def learning_curve(result: Result) -> Figure:
+    """Test accuracy by number of labelled texts learned from, a line a method."""
+    points = result.tables["curve"]
+    canvas = Canvas(figsize=(5.4, 3.4))
+    axes = canvas.subplots()
+    names = list(dict.fromkeys(point["method"] for point in points))
+    for place, (method, colour) in enumerate(zip(names, COLOURS, strict=False)):
+        line = [point for point in points if point["method"] == method]
+        # Side by side, so that intervals can be read.
+        texts = np.array([point["texts"] for point in line]) * (1 + 0.03 * (place - 1))
+        value = np.array([point["value"] for point in line])
+        axes.plot(texts, value, color=colour, marker="o", label=method)
+        if all(point["low"] is not None for point in line):
+            axes.vlines(
+                texts, [p["low"] for p in line], [p["high"] for p in line], color=colour, alpha=0.5
+            )
+    ticks = sorted({point["texts"] for point in points})
+    axes.set(xlabel="labelled texts, log scale", ylabel="test accuracy", xscale="log")
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_title(f"What more labels buy, n = {points[0]['n']:,} test texts")
+    axes.legend()
+    return Figure(canvas, "Test accuracy by labelled texts", _labels_saved(points, names, ticks))
+
+
+def _labels_saved(points: list[dict], names: list[str], ticks: list[int]) -> str:
+    """How few texts the last method needs to do as well as the others with all of them."""
+    best = {(point["method"], point["texts"]): point["value"] for point in points}
+    own, sentences = names[-1], []
+    for other in names[:-1]:
+        goal = best[other, ticks[-1]]
+        enough = [tick for tick in ticks if best[own, tick] >= goal]
+        if enough:
+            sentences.append(
+                f"{own[:1].upper()}{own[1:]} on {enough[0]:,} texts reaches at least the accuracy "
+                f"of {other} on {ticks[-1]:,} ({goal:.3f})."
+            )
+        else:
+            sentences.append(f"With these texts, {own} does not reach {other} ({goal:.3f}).")
+    if points[0]["low"] is not None:
+        sentences.append("Bars: 95 % intervals over the test texts, one training seed.")
+    held_out = ", ".join(f"{n:,}" for n in sorted({p["validation"] for p in points}))
+    return " ".join(
+        [
+            *sentences,
+            f"Epoch and penalty were chosen on other, validation texts: {held_out} by point. "
+            "All points have the same number of epochs, so fewer texts also mean fewer steps.",
+        ]
+    )

@@ -1,0 +1,273 @@
+"""Classifiers of texts by one label each, learned from labelled texts: what every task compares.
+
+Each gives probabilities [N, L] over labels in the data's order.
+"""
+
+import random
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.dummy import DummyClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import KFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from workbench.core.machine import autocast
+from workbench.data.text import TextData
+from workbench.methods import label_scores
+from workbench.methods.extras import PARTS, SMOOTHING, class_weights
+from workbench.models.encoder import Encoder
+from workbench.models.text_classifier import TextBatch, TextClassifier, collate, features
+from workbench.models.windows import group_by_length
+from workbench.training import Fit, Log, Recipe, fit
+
+EVALUATION_PIECES = 4096
+PENALTIES = (0.03, 0.3, 3.0, 30.0)
+"""Inverse strengths of logistic regression's L2 penalty that validation chooses from."""
+FOLDS = 4
+"""Of the training texts, where there is no validation to choose by."""
+Probabilities = NDArray[np.float64]
+Predict = Callable[[Sequence[str]], Probabilities]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Texts and their labels, of equal length."""
+
+    texts: Sequence[str]
+    labels: Sequence[str]
+
+    def first(self, count: int) -> "Labelled":
+        """The first `count`; 0 takes all."""
+        return Labelled(self.texts[: count or None], self.labels[: count or None])
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How texts are read: at most `max_pieces` of each, products in `dtype`."""
+
+    max_pieces: int
+    dtype: torch.dtype
+
+
+def labelled(data: TextData, split: str) -> Labelled:
+    """The texts of a split, in their fixed random order."""
+    return Labelled(list(data.splits[split]["text"]), list(data.splits[split]["label"]))
+
+
+def majority(train: Labelled, labels: Sequence[str], count: int) -> Probabilities:
+    """The shares of the labels in training, for each of `count` texts."""
+    shares = np.array([sum(label == found for found in train.labels) for label in labels])
+    return np.tile(shares / shares.sum(), (count, 1))
+
+
+def tfidf(train: Labelled, validation: Labelled, labels: Sequence[str]) -> tuple[Predict, int]:
+    """TF-IDF of 2 to 5 characters within words, and logistic regression; penalty by validation.
+
+    Without validation texts the training texts choose it, by folds. On tweets this is stronger than
+    words and pairs of words (docs/log.md).
+
+    Gives a function from texts to probabilities, and the number of weights learned.
+    """
+    grams = TfidfVectorizer(sublinear_tf=True, ngram_range=(2, 5), analyzer="char_wb")
+    seen = grams.fit_transform(train.texts)
+    held_out = grams.transform(validation.texts) if validation.texts else seen[:0]
+    model = _logistic(seen, train.labels, held_out, validation.labels)
+    predict = lambda texts: in_order(model, grams.transform(texts), labels)  # noqa: E731
+    return predict, weights_of(model)
+
+
+def linear_probe(
+    read: Callable[[Sequence[str]], NDArray[np.float32]],
+    train: Labelled,
+    validation: Labelled,
+    labels: Sequence[str],
+) -> tuple[Predict, int]:
+    """Logistic regression on the features [N, H] that `read` gives: only a head is learned.
+
+    Validation chooses the penalty, or without it folds of the training texts.
+
+    Gives a function from texts to probabilities, and the number of weights learned.
+    """
+    seen = read(train.texts)
+    held_out = read(validation.texts) if validation.texts else seen[:0]
+    model = _logistic(seen, train.labels, held_out, validation.labels)
+    return lambda texts: in_order(model, read(texts), labels), weights_of(model)
+
+
+def encode(encoder: Encoder, texts: Sequence[str], reading: Reading) -> NDArray[np.float32]:
+    """Features [N, H] of texts under a frozen encoder."""
+    encoded, _ = encoder.encode(texts, reading.max_pieces)
+    found = np.zeros((len(texts), encoder.width), np.float32)
+    for rows in group_by_length([len(row) for row in encoded], EVALUATION_PIECES):
+        with autocast(reading.dtype, encoder.device):
+            found[rows] = features(encoder, collate(encoder, encoded, rows)).cpu().numpy()
+    return found
+
+
+def fine_tune(
+    model: TextClassifier,
+    train: Labelled,
+    validation: Labelled | None,
+    recipe: Recipe,
+    reading: Reading,
+    log: Log,
+    *,
+    batch_pieces: int,
+    seed: int,
+    extras: Collection[str] = (),
+) -> Fit:
+    """Minimise the mean cross-entropy over the training texts, in place.
+
+    Equal texts are read once, and count with all their labels. The epoch with the best macro F1 on
+    validation is kept, or the last where there is none. Of the `extras`, class weights, smoothing
+    and accumulation are done here; the head has those that are its own.
+    """
+    texts, counts = count_labels(train, model.labels)
+    counts = _weighted(counts, extras)
+    recipe = replace(recipe, parts=PARTS) if "accumulation" in extras else recipe
+    if "compiled" in extras:
+        model.encoder.train_compiled()
+    encoded, _ = model.encoder.encode(texts, reading.max_pieces)
+    lengths = [len(row) for row in encoded]
+    weights = torch.from_numpy(counts).to(model.encoder.device)
+    chance = random.Random(seed)
+    drawn: list[list[list[int]]] = []
+
+    def epoch_batches(epoch: int) -> list[TextBatch]:
+        while len(drawn) < epoch:  # in order, so that a training that goes on draws the same
+            drawn.append(group_by_length(lengths, batch_pieces, shuffle=chance))
+        return [model.collate(encoded, rows) for rows in drawn[epoch - 1]]
+
+    def loss(batch: TextBatch) -> torch.Tensor:
+        each = weights[batch.rows]
+        return -(each * model(batch).float().log_softmax(-1)).sum() / each.sum()
+
+    def weight(batch: TextBatch) -> float:
+        return float(counts[batch.rows].sum())
+
+    def validate() -> float:
+        assert validation is not None
+        guessed = chosen(predict(model, validation.texts, reading), model.labels)
+        clusters = [0] * len(guessed)
+        counts = label_scores.confusion(validation.labels, guessed, model.labels, clusters)
+        return float(label_scores.macro_f1(counts.sum(axis=0)))
+
+    evaluate = validate if validation else None
+    return fit(model, epoch_batches, loss, weight, evaluate, recipe, log)
+
+
+def _weighted(counts: NDArray[np.float32], extras: Collection[str]) -> NDArray[np.float32]:
+    """What each text counts for each label [U, L], from how often it has it."""
+    if "class_weights" in extras:
+        counts = counts * class_weights(counts.sum(axis=0))
+    if "smoothing" in extras:
+        counts = (1 - SMOOTHING) * counts + SMOOTHING * counts.mean(axis=1, keepdims=True)
+    return counts
+
+
+def count_labels(train: Labelled, labels: Sequence[str]) -> tuple[list[str], NDArray[np.float32]]:
+    """The U different texts in order of appearance, and how often each has each label [U, L].
+
+    >>> count_labels(Labelled(["b", "a", "b"], ["up", "up", "down"]), ["down", "up"])
+    (['b', 'a'], array([[1., 1.],
+           [0., 1.]], dtype=float32))
+    """
+    texts = {text: place for place, text in enumerate(dict.fromkeys(train.texts))}
+    counts = np.zeros((len(texts), len(labels)), np.float32)
+    rows = [texts[text] for text in train.texts]
+    np.add.at(counts, (rows, [labels.index(label) for label in train.labels]), 1)
+    return list(texts), counts
+
+
+def predict(model: TextClassifier, texts: Sequence[str], reading: Reading) -> Probabilities:
+    """Probabilities of a fine-tuned classifier; equal texts are read once."""
+    places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+    encoded, _ = model.encoder.encode(list(places), reading.max_pieces)
+    found = np.zeros((len(places), len(model.labels)))
+    groups = group_by_length([len(row) for row in encoded], EVALUATION_PIECES)
+    model.eval()
+    for number, rows in enumerate(groups, 1):
+        if len(groups) > 1:
+            print(f"\rscoring: {number} of {len(groups)} batches".ljust(80), end="", flush=True)
+        with torch.inference_mode(), autocast(reading.dtype, model.encoder.device):
+            logits = model(model.collate(encoded, rows)).float()
+        found[rows] = logits.double().softmax(-1).cpu().numpy()
+    print("\r".ljust(81) + "\r", end="", flush=True)
+    return found[[places[text] for text in texts]]
+
+
+def chosen(probabilities: Probabilities, labels: Sequence[str]) -> list[str]:
+    """The most probable label of each text; of equals the first."""
+    return [labels[place] for place in probabilities.argmax(axis=1)]
+
+
+def losses(probabilities: Probabilities, gold: Sequence[str], labels: Sequence[str]) -> list[float]:
+    """Cross-entropy of each gold label in nats."""
+    places = [labels.index(label) for label in gold]
+    found = probabilities[np.arange(len(places)), places]
+    return [float(value) for value in -np.log(np.maximum(found, 1e-12))]
+
+
+def _logistic(
+    seen: NDArray, labels: Sequence[str], held_out: NDArray, gold: Sequence[str]
+) -> Pipeline:
+    """Logistic regression with the penalty of least loss on validation.
+
+    Where no validation text has a label of training, the loss is that of folds of the training
+    texts. Of training texts that all have one label, nothing but that label can be learned.
+    """
+    if len(set(labels)) < 2:
+        return make_pipeline(DummyClassifier().fit(seen, labels))
+    known = [place for place, label in enumerate(gold) if label in set(labels)]
+    if not known:
+        return _penalised(seen, labels, min(PENALTIES, key=lambda p: _folded_loss(seen, labels, p)))
+    models = [_penalised(seen, labels, penalty) for penalty in PENALTIES]
+    of_known = [gold[place] for place in known]
+    loss = [
+        log_loss(of_known, model.predict_proba(held_out[known]), labels=model.classes_)
+        for model in models
+    ]
+    return models[int(np.argmin(loss))]
+
+
+def _penalised(seen: NDArray, labels: Sequence[str], penalty: float) -> Pipeline:
+    scale = [StandardScaler()] if isinstance(seen, np.ndarray) else []
+    model = make_pipeline(*scale, LogisticRegression(C=penalty, max_iter=2000, tol=1e-3))
+    return model.fit(seen, labels)
+
+
+def _folded_loss(seen: NDArray, labels: Sequence[str], penalty: float) -> float:
+    """Loss in nats of the texts of each fold under what the other folds teach.
+
+    A label that those lack costs every penalty the same; folds that leave one label are skipped.
+    """
+    order, total = sorted(set(labels)), 0.0
+    folds = KFold(min(FOLDS, len(labels)), shuffle=True, random_state=0)
+    for rest, fold in folds.split(np.arange(len(labels))):
+        learned = [labels[place] for place in rest]
+        if len(set(learned)) > 1:
+            found = in_order(_penalised(seen[rest], learned, penalty), seen[fold], order)
+            total += sum(losses(found, [labels[place] for place in fold], order))
+    return total
+
+
+def weights_of(model: Pipeline) -> int:
+    """Weights and biases of the logistic regression that a pipeline ends with."""
+    if isinstance(model[-1], DummyClassifier):
+        return 0
+    return int(model[-1].coef_.size + model[-1].intercept_.size)
+
+
+def in_order(model: Pipeline, inputs: NDArray, labels: Sequence[str]) -> Probabilities:
+    """Probabilities with a column a label, 0 for a label that training lacked."""
+    found = np.zeros((inputs.shape[0], len(labels)))
+    places = [labels.index(label) for label in model.classes_]
+    found[:, places] = model.predict_proba(inputs)
+    return found

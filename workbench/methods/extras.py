@@ -1,0 +1,87 @@
+"""What a tagger or a classifier may have beyond the plain recipe, each by its name.
+
+Which of a tagger's help, and what they cost, is measured by `benchmarks/ner_extras.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.core.config import names
+
+BOTH = {
+    "hidden": "give the head a hidden layer",
+    "smoothing": "take a twentieth of each label's probability for the others",
+    "class_weights": "count each label alike, however rare it is",
+    "accumulation": "read each batch in four parts, to hold less of it at once",
+    "compiled": "compile the network, for a GPU that waits for its kernels' starts",
+}
+TAGGER = {
+    "casing": "tell an uncased encoder each word's letter case",
+    "consistency": "let the readings of a word within a document agree more (transductive)",
+    "views": "read sentences in windows of three sizes, and take the mean (transductive)",
+    "masking": "hide some training words, so that those around them have to tell",
+    "fast_head": "let what was not pretrained learn five times as fast",
+    "layer_decay": "let lower layers learn more slowly",
+    "averaging": "keep the running mean of the weights",
+    "embeddings": "train the word embeddings too",
+    "crf": "let tags depend on the tag before, as a conditional random field",
+    **BOTH,
+}
+CLASSIFIER = {
+    "attention": "let each piece of a text count by what the head looks for, not all alike",
+    **BOTH,
+}
+AGREEMENT = 0.3
+"""How far a word's scores move towards the mean of its document's readings of it."""
+VIEWS = (2, 3, 4)
+"""Sizes of windows, in thirds of the one trained with."""
+MASKED = 0.1
+"""Share of words hidden."""
+LAYER_DECAY, HEAD_SCALE, AVERAGING, SMOOTHING = 0.9, 5.0, 0.99, 0.05
+PARTS = 4
+"""Of a batch, with accumulation."""
+
+
+def of_tagger(text: str) -> str:
+    """The names in a text, each once and in their order above; ValueError for an unknown one.
+
+    >>> of_tagger("views,casing, views")
+    'casing, views'
+    """
+    found = _known(text, TAGGER)
+    if "crf" in names(found) and (lost := {"smoothing", "class_weights"} & set(names(found))):
+        raise ValueError(f"{min(lost)} is of single labels: leave it or crf out")
+    return found
+
+
+def of_classifier(text: str) -> str:
+    """The same for a classifier of texts.
+
+    >>> of_classifier("")
+    ''
+    """
+    return _known(text, CLASSIFIER)
+
+
+def _known(text: str, extras: Mapping[str, str]) -> str:
+    found = names(text)
+    if unknown := [name for name in found if name not in extras]:
+        raise ValueError(f"unknown extra {unknown[0]!r}; known: {', '.join(extras)}")
+    return ", ".join(name for name in extras if name in found)
+
+
+def class_weights(counts: Sequence[float] | NDArray) -> NDArray[np.float32]:
+    """Weights of labels that occur so often, so that each counts alike; of one that is absent, 0.
+
+    With them the mean over all items is still 1.
+
+    >>> [round(float(weight), 3) for weight in class_weights([6, 2, 0])]
+    [0.667, 2.0, 0.0]
+    """
+    found = np.asarray(counts, np.float64)
+    present = found > 0
+    share = found.sum() / present.sum()
+    weights = np.divide(share, found, out=np.zeros_like(found), where=present)
+    return weights.astype(np.float32)

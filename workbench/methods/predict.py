@@ -1,0 +1,164 @@
+"""What a run's model says of new text: entities with places, or a label for each text.
+
+Nothing is cut: a long text is read in windows.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from workbench.core import machine
+from workbench.core.config import names
+from workbench.core.errors import ParameterError
+from workbench.core.machine import autocast
+from workbench.data.words import words as cut
+from workbench.methods import export
+from workbench.methods.tagging import EVALUATION_PIECES, tag_scores
+from workbench.models.encoder import TokenClassifier
+from workbench.models.text_classifier import TextClassifier
+from workbench.models.windows import group_by_length
+from workbench.record import iob
+from workbench.record.result import Result
+
+Places = Sequence[tuple[int, int]]
+"""Start and end of each word of a text, in characters, the end not included."""
+
+
+def predict(
+    directory: Path,
+    texts: Sequence[str],
+    *,
+    consecutive: bool = True,
+    words: Sequence[Sequence[str]] | None = None,
+    documents: Sequence[int] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """What the model kept in a run's directory says of each text, in order.
+
+    Of a tagger: `entities`, each with `start` and `end` (characters, end not included), `type`,
+    `text` and `probability`, the least of its words'. Raw text is cut into words by
+    `workbench.data.words`; words that are given are taken as they are, joined by spaces in
+    `texts`, and come back as `words` with their IOB2 `tags`. Consecutive texts are one document,
+    until one without a word ends it: its sentences are each other's context. `documents` are the
+    numbers of other documents.
+    Of a classifier: `label` and `probabilities`; None of a text without any word piece. Raises
+    ParameterError for a run that kept no model, IntegrityError for a damaged one.
+    """
+    record = Result.read_record(directory)
+    files = record.tables.get("model_files")
+    if not files:
+        raise ParameterError(
+            f"the run {record.run_id!r} kept no model",
+            expected="a run of ner or fine_tuning",
+            do="run it again with --force, and not with WORKBENCH_MODELS=none",
+        )
+    model, settings = export.load(directory / export.FOLDER, files)
+    model.to(machine.device())
+    if isinstance(model, TextClassifier):
+        return _labels(model, texts, settings)
+    places = [_joined(given) for given in words] if words else [cut(text) for text in texts]
+    full = [row for row, found in enumerate(places) if found]
+    if documents is not None:
+        numbers = [documents[row] for row in full]
+    else:
+        numbers = _documents(places) if consecutive else full
+    tagged = _tagged(model, texts, places, settings, numbers)
+    return _with_words(tagged, words) if words else (answer for _, answer in tagged)
+
+
+def _joined(words: Sequence[str]) -> list[tuple[int, int]]:
+    """The places of words in the text that they make, joined by spaces."""
+    ends = list(itertools.accumulate((len(word) + 1 for word in words), initial=0))
+    return [(end, end + len(word)) for end, word in zip(ends, words, strict=False)]
+
+
+def _with_words(
+    tagged: Iterator[tuple[list[str], dict[str, Any]]], words: Sequence[Sequence[str]]
+) -> Iterator[dict[str, Any]]:
+    for given, (tags, answer) in zip(words, tagged, strict=True):
+        yield {"text": answer["text"], "words": list(given), "tags": tags, **answer}
+
+
+def _tagged(
+    model: TokenClassifier,
+    texts: Sequence[str],
+    places: Sequence[Places],
+    settings: dict[str, Any],
+    documents: Sequence[int],
+) -> Iterator[tuple[list[str], dict[str, Any]]]:
+    """IOB2 tags of each text, and what is answered; `documents` of the texts that have words."""
+    full = [row for row, found in enumerate(places) if found]
+    scores = tag_scores(
+        model,
+        [[texts[row][start:end] for start, end in places[row]] for row in full],
+        documents,
+        window_pieces=settings["window_pieces"],
+        dtype=machine.precision("auto", model.encoder.device),
+        extras=names(settings.get("extras", "")),
+    )
+    by_row = dict(zip(full, scores, strict=True))
+    for row, text in enumerate(texts):
+        tags = iob.decode(by_row[row], model.labels) if row in by_row else []
+        entities = _spans(model.labels, text, places[row], tags, by_row[row]) if tags else []
+        yield tags, {"text": text, "entities": entities}
+
+
+def _documents(places: Sequence[Places]) -> list[int]:
+    """The document of each text that has words, from 0: texts without any lie between them."""
+    ends = itertools.accumulate(not words for words in places)
+    return [ended for ended, words in zip(ends, places, strict=True) if words]
+
+
+def _spans(
+    labels: Sequence[str],
+    text: str,
+    places: Places,
+    tags: Sequence[str],
+    scores: NDArray[np.float32],
+) -> list[dict[str, Any]]:
+    chosen = np.exp([row[labels.index(tag)] for row, tag in zip(scores, tags, strict=True)])
+    entities = []
+    for kind, first, end in sorted(iob.spans(tags), key=lambda span: span[1]):
+        start, stop = places[first][0], places[end - 1][1]
+        place = {"start": start, "end": stop, "type": kind, "text": text[start:stop]}
+        entities.append(place | {"probability": round(float(chosen[first:end].min()), 4)})
+    return entities
+
+
+def _labels(
+    model: TextClassifier, texts: Sequence[str], settings: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """A text's logits are the mean over all its pieces, window by window."""
+    encoder = model.encoder
+    pieces = encoder.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    size = min(settings["max_pieces"], encoder.capacity)
+    start, end = encoder.tokenizer.cls_token_id, encoder.tokenizer.sep_token_id
+    windows, owners = [], []
+    for row, ids in enumerate(pieces):
+        for first in range(0, len(ids), size):
+            windows.append([start, *ids[first : first + size], end])
+            owners.append(row)
+    sums, shares = np.zeros((len(texts), len(model.labels))), np.zeros(len(texts))
+    dtype = machine.precision("auto", encoder.device)
+    lengths = np.array([len(window) for window in windows], float)
+    for rows in group_by_length(lengths.astype(int).tolist(), EVALUATION_PIECES):
+        with torch.inference_mode(), autocast(dtype, encoder.device):
+            logits = model(model.collate(windows, rows)).float().cpu().numpy()
+        np.add.at(sums, np.array(owners)[rows], logits * lengths[rows, None])
+        np.add.at(shares, np.array(owners)[rows], lengths[rows])
+    for row, text in enumerate(texts):
+        if not shares[row]:
+            yield {"text": text, "label": None, "probabilities": None}
+            continue
+        mean = sums[row] / shares[row]
+        odds = np.exp(mean - mean.max())
+        named = zip(model.labels, (odds / odds.sum()).round(4).tolist(), strict=True)
+        yield {
+            "text": text,
+            "label": model.labels[int(odds.argmax())],
+            "probabilities": dict(named),
+        }

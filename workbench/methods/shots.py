@@ -1,0 +1,150 @@
+"""Labelled examples for prompts: drawn, or nearest to each text; and what they allow to say."""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from workbench.core import machine
+from workbench.core.errors import ParameterError
+from workbench.data.text import TextData
+from workbench.methods import embeddings, prompts
+from workbench.methods.classifiers import Labelled, Reading, encode
+from workbench.methods.prompt_scores import Asked, Draw, Prompted, condition
+from workbench.methods.templates import Shots
+from workbench.models.encoder import Encoder
+from workbench.record.result import Loss, Metric
+
+if TYPE_CHECKING:
+    from workbench.tasks.prompting.run import Config
+
+SAMPLE_TEXTS = 50
+"""Validation texts, without their labels, that batch calibration looks at."""
+
+
+def texts(config: "Config", data: TextData) -> tuple[list[str], list[str]]:
+    """The test items that are asked about, and the sample of validation texts."""
+    return (
+        data.splits["test"][: config.items]["text"],
+        data.splits["validation"][:SAMPLE_TEXTS]["text"],
+    )
+
+
+def draws(
+    config: "Config", asked: Asked, data: TextData, train: Labelled, encoder: Encoder | None = None
+) -> list[Draw]:
+    """All that prompts are to hold: nothing, and the examples of each kind, drawn or nearest.
+
+    `encoder` says what is nearest. ParameterError where there are too few training texts.
+    """
+    found = [Draw()]
+    for count, _ in filter(lambda kind: kind[0] and not kind[1], config.kinds):
+        found += [
+            Draw(shots(asked, train, count, f"{config.seed}/{seed}"), seed)
+            for seed in range(config.shot_seeds)
+        ]
+    if near := [count for count, near in config.kinds if near]:
+        assert encoder, "an encoder says what is near"
+        began = time.monotonic()
+        own = nearest(config, asked, data, train, encoder, max(near))
+        seconds = time.monotonic() - began
+        found += [Draw(own=own, seconds=seconds).kept(count) for count in near]
+    return found
+
+
+def shots(asked: Asked, train: Labelled, count: int, seed: str) -> Shots:
+    """Examples for a prompt, drawn from `train` label by label in turn."""
+    return _shots(asked, train, prompts.draw(train.texts, train.labels, count, seed))
+
+
+def _shots(asked: Asked, train: Labelled, places: Sequence[int]) -> Shots:
+    found = [asked.prompts.fields(asked.model, train.texts[place])[0] for place in places]
+    return [
+        (fields, asked.prompts.words[train.labels[place]])
+        for fields, place in zip(found, places, strict=True)
+    ]
+
+
+def labels_not_shown(asked: Asked, drawn: Sequence[Draw]) -> Loss:
+    """How many labels have no example in a prompt, over all draws of examples.
+
+    Examples are drawn label by label in turn, in random order (see `prompts.draw`): where there
+    are more labels than examples, chance decides which are shown.
+    """
+    few = [one for one in drawn if one.shots]
+    labels = len(asked.prompts.words)
+    return Loss(
+        count=sum(labels - len({word for _, word in one.shots}) for one in few),
+        of=labels * len(few),
+        note="labels without an example in a few-shot prompt, over all draws",
+    )
+
+
+def nearest(
+    config: "Config", asked: Asked, data: TextData, train: Labelled, encoder: Encoder, count: int
+) -> list[Shots]:
+    """For each item, and then each text of the sample, the labelled texts nearest to it."""
+    if count > (there := len(set(train.texts))):
+        raise ParameterError(
+            f"{count} nearest shots, but only {there} training texts to take them from",
+            do="lower shots or raise train_texts",
+        )
+    reading = Reading(config.max_tokens, machine.precision(config.precision, encoder.device))
+    asked_of = [text for part in texts(config, data) for text in part]
+    read = partial(encode, encoder, reading=reading)
+    found = embeddings.most_alike(read, train.texts, asked_of, count)
+    return [_shots(asked, train, places) for places in found]
+
+
+def issues(prompted: Sequence[Prompted]) -> dict[str, Loss]:
+    """What prompts lost: examples that did not fit, and tokens that answers change."""
+    few = [one for one in prompted if one.shots]
+    return {
+        "dropped_shots": Loss(
+            count=sum(one.dropped_shots for one in few),
+            of=sum(one.shots for one in few),
+            note="examples left out because the prompt would not fit the model",
+        ),
+        "merged_prompts": Loss(
+            count=sum(one.merged for one in prompted),
+            of=sum(one.asked for one in prompted),
+            note="prompts whose last token an answer changes; scored from that token on",
+        ),
+    }
+
+
+def without_verdicts_on_shots(
+    comparisons: dict[str, dict[str, Metric]], own: str, draws: int
+) -> dict[str, dict[str, Metric]]:
+    """Comparisons of numbers of examples without interval, where there was one draw of examples.
+
+    The interval over items is of these very examples: it says nothing of what others would change,
+    which is often more (Zhao et al. 2021, section 3). With several draws the answers of all are
+    averaged, and the interval still takes them as fixed.
+    """
+    if draws > 1:
+        return comparisons
+    condition = _condition(own)
+    how = "no interval: one draw of examples says nothing of other draws"
+    none = {"low": None, "high": None, "how": how}
+    return {
+        other: {name: metric.model_copy(update=none) for name, metric in found.items()}
+        if _drawn(condition, _condition(other))
+        else found
+        for other, found in comparisons.items()
+    }
+
+
+def _condition(method: str) -> str:
+    return method.partition(" + ")[0]
+
+
+def _drawn(one: str, other: str) -> bool:
+    """Whether two conditions are different numbers of examples, at least one of them drawn."""
+    kinds = {one, other}
+    shots = all(name == condition(0) or name.endswith(("shot", "shots")) for name in kinds)
+    return (
+        len(kinds) == 2
+        and shots
+        and any(name[0].isdigit() and "nearest" not in name for name in kinds)
+    )

@@ -1,0 +1,70 @@
+"""What a comparison is made of. A is the first run, B the second; a difference is B minus A."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.record.result import Loss, Metric
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two that are compared."""
+
+    run: str
+    """Its id; empty where it was not saved."""
+    task: str
+    method: str
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of both over the same items."""
+
+    a: Metric
+    b: Metric
+    difference: Metric
+    """B minus A, both in each draw."""
+    detectable: float | None
+    """Smallest true difference that 8 of 10 samples like this one would show, where it is known."""
+    verdict: str
+    """On B: `better`, `worse` or `cannot tell`."""
+    borderline: bool
+    """Whether other draws of the bootstrap may turn the verdict."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """An item that only one of the two has right; texts and labels as the data has them."""
+
+    split: str
+    item: str
+    input: tuple[str, ...]
+    gold: tuple[str, ...]
+    a: tuple[str, ...]
+    b: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two runs say of the items they share."""
+
+    a: Side
+    b: Side
+    parameters: dict[str, dict[str, Any]]
+    """Those that differ: name -> value by side, `a` and `b`; a side that lacks it is not there."""
+    items: int
+    splits: tuple[str, ...]
+    clusters: int
+    grouping: str
+    """Whose clusters are drawn, where A and B group the items differently; else empty."""
+    right: str
+    """What counts as a right item, in words; empty where no item is right or wrong."""
+    measures: dict[str, Measure]
+    """The task's main measure first; `accuracy`; `macro_f1` where each item has one label,
+    `token_accuracy` where items have several; `loss` where both have it."""
+    counts: dict[str, int]
+    """Items that `both`, `only_a`, `only_b` or `neither` have right; none without right items."""
+    examples: dict[str, list[Example]]
+    """The first items of `only_a` and of `only_b`, in A's order."""
+    losses: dict[str, Loss]
+    """What was left out or is doubtful."""

@@ -1,0 +1,290 @@
+"""Fine-tuning for text classification: what it buys over simpler ways to use the same labels."""
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+
+from workbench.core.config import Config as BaseConfig
+from workbench.core.config import names
+from workbench.methods.extras import of_classifier
+from workbench.record.result import Cost, Loss, Metric, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workbench.data.text import TextData
+    from workbench.methods.adaptation import Answer, Setting
+    from workbench.methods.classifiers import Labelled, Probabilities
+    from workbench.methods.label_scores import Compared
+    from workbench.models.encoder import Encoder
+
+SMOKE: dict[str, object] = {
+    "dataset": "tiny_reviews",
+    "train_texts": 64,
+    "test_texts": 0,
+    "epochs": 1,
+    "max_pieces": 24,
+}
+"""Overrides for tests: the real encoder on the project's own few reviews."""
+
+VALIDATION_TEXTS = 500
+SMALLER = (8, 4, 2)
+"""The learning curve's points: the training texts divided by these, and all."""
+
+
+class Config(BaseConfig):
+    """Parameters of a comparison of ways to adapt an encoder."""
+
+    task: ClassVar[str] = "fine_tuning"
+    right: ClassVar[str] = "a text that got its gold label"
+    test: ClassVar[tuple[str, ...]] = ("test_texts", "text_column", "label_column")
+    validation: ClassVar[dict[str, str]] = {
+        "validation/accuracy": "full fine-tuning",
+        "validation/macro_f1": "full fine-tuning",
+    }
+
+    model: str = "minilm"
+    """Encoder: catalogue name, folder or hf:<id>."""
+    dataset: str = "brand_tweets"
+    """Labelled texts: catalogue name, path or hf:<id>."""
+    text_column: str = "text"
+    """Column of the texts, in data of your own."""
+    label_column: str = "label"
+    """Column of the labels, in data of your own."""
+    train_texts: Annotated[int, Field(ge=16)] = 2000
+    """Most labelled texts to learn from; validation takes up to 500 more."""
+    test_texts: Annotated[int, Field(ge=0)] = 1500
+    """Most test texts to score; 0 takes all."""
+    epochs: Annotated[int, Field(ge=1, le=100)] = 2
+    """Passes over the training texts."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
+    """Highest learning rate of full fine-tuning; BitFit and LoRA take ten times."""
+    lora_rank: Annotated[int, Field(ge=1, le=512)] = 8
+    """Rank of LoRA's updates."""
+    extras: Annotated[str, AfterValidator(of_classifier)] = ""
+    """Additions to head and recipe of what is fine-tuned, by name."""
+    slices: str = "apple, google"
+    """Columns or phrases whose texts' errors are compared; "" for none."""
+    max_pieces: Annotated[int, Field(ge=4)] = 128
+    """Most word pieces read of a text; what is cut is counted."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Matrix products; auto: bfloat16 where the hardware has it."""
+
+
+def load_data(config: Config) -> "TextData":
+    """Load the labelled texts in three splits."""
+    from workbench.data import text
+
+    return text.load(
+        config.dataset,
+        text_column=config.text_column,
+        label_column=config.label_column,
+        also=names(config.slices),
+    )
+
+
+def load_model(config: Config) -> "Encoder":
+    """Load the encoder onto the run's device; `run` adapts copies of it."""
+    from workbench.core import machine, sources
+    from workbench.models.encoder import Encoder
+
+    source = sources.resolve(config.model, "model")
+    return Encoder(source, casing=False).to(machine.device())
+
+
+def run(config: Config, model: "Encoder", data: "TextData") -> Result:
+    """Adapt the encoder in four ways beside two baselines, and score all on the same texts."""
+    from workbench.core import machine
+    from workbench.methods import export
+    from workbench.methods.adaptation import FULL
+    from workbench.methods.classifiers import labelled
+    from workbench.tasks.fine_tuning import risk
+
+    began = time.monotonic()
+    machine.seed(config.seed)
+    train = labelled(data, "train").first(config.train_texts)
+    test = labelled(data, "test").first(config.test_texts)
+    setting = _setting(config, model, data)
+    answers = _learn_all(train, test.texts, setting)
+    rows = data.splits["test"][: len(test.texts)]
+    compared = _compare(answers, rows, data)
+    curve, fewer = _curve(train, rows, setting, answers, data.unit)
+    learned = [*answers.values(), *fewer]
+    held_out = _held_out(answers[FULL], setting)
+    record = compared.record()
+    record["metrics"] |= _validated(held_out, setting)
+    result = Result(
+        task=config.task,
+        parameters=config.model_dump(mode="json"),
+        sources={"model": model.source.record(), "dataset": data.source.record()},
+        **record,
+        headline=("test/accuracy", "test/macro_f1"),
+        losses={**data.losses, "cut_texts": _cut(config, model, train, test)},
+        cost=Cost(
+            **machine.spent(began, model.device, setting.reading.dtype),
+            train_seconds=sum(answer.seconds for answer in learned),
+            trained_pieces=sum(answer.pieces for answer in learned),
+        ),
+        environment=machine.environment(),
+        tables={
+            "methods": {method: answer.cost for method, answer in answers.items()},
+            "curve": curve,
+            **_looked_into(answers[FULL], rows, held_out, setting, names(config.slices)),
+            "risk": risk.check(model, data.labels, train.first(32)),
+        },
+    )
+    tuned = answers[FULL].model
+    result = export.keep(tuned, result, config.directory, max_pieces=config.max_pieces)
+    return result.with_details(
+        directory=config.directory, items=compared.items, history=setting.log.records
+    )
+
+
+def _held_out(full: "Answer", setting: "Setting") -> "Probabilities":
+    """What full fine-tuning says of the validation texts."""
+    from workbench.methods import classifiers
+
+    assert full.model is not None
+    return classifiers.predict(full.model, setting.validation.texts, setting.reading)
+
+
+def _validated(held_out: "Probabilities", setting: "Setting") -> dict[str, Metric]:
+    """Accuracy and macro F1 on validation, to choose parameters by; the epoch was chosen on it."""
+    from workbench.methods import classifiers, label_scores
+
+    given = classifiers.chosen(held_out, setting.labels)
+    found = label_scores.metrics(
+        setting.validation.labels,
+        given,
+        setting.labels,
+        range(len(given)),
+        of="texts",
+        split="validation",
+    )
+    return {name: found[name] for name in Config.validation}
+
+
+def _looked_into(
+    full: "Answer",
+    rows: dict[str, list[str]],
+    held_out: "Probabilities",
+    setting: "Setting",
+    slices: "Sequence[str]",
+) -> dict[str, Any]:
+    """Of full fine-tuning: whether it is as sure as right, by which words, and where it errs."""
+    from workbench.methods import classifiers
+    from workbench.tasks.fine_tuning import attribution, label_noise, reliability
+    from workbench.tasks.fine_tuning import slices as by_slice
+
+    assert full.model is not None
+    model = full.model
+    predict = lambda texts: classifiers.predict(model, texts, setting.reading)  # noqa: E731
+    labels, given = setting.labels, full.probabilities
+    test = classifiers.Labelled(rows["text"], rows["label"])
+    return {
+        "reliability": reliability.measure(given, test.labels, labels),
+        "tempered": reliability.temper(given, test, held_out, setting.validation, labels),
+        "attributions": attribution.study(model, test, given, setting.reading),
+        "disputed": label_noise.study(test, given, labels),
+        **by_slice.study(slices, rows, given, predict, labels),
+    }
+
+
+def _setting(config: Config, model: "Encoder", data: "TextData") -> "Setting":
+    from workbench.core import machine
+    from workbench.methods.adaptation import Setting
+    from workbench.methods.classifiers import Reading, labelled
+    from workbench.training import Log, Recipe
+
+    dtype = machine.precision(config.precision, model.device)
+    return Setting(
+        encoder=model,
+        labels=data.labels,
+        validation=labelled(data, "validation").first(VALIDATION_TEXTS),
+        reading=Reading(config.max_pieces, dtype),
+        recipe=Recipe(epochs=config.epochs, learning_rate=config.learning_rate, dtype=dtype),
+        lora_rank=config.lora_rank,
+        seed=config.seed,
+        log=Log(config.directory),
+        extras=names(config.extras),
+    )
+
+
+def _learn_all(
+    train: "Labelled", texts: "Sequence[str]", setting: "Setting"
+) -> "dict[str, Answer]":
+    """What each method says of the texts; only full fine-tuning's model is held on to."""
+    from workbench.methods.adaptation import FULL, learn, methods
+
+    answers = {}
+    for method in methods(setting.encoder):
+        setting.log.method = method
+        answers[method] = learn(method, train, texts, setting, keep=method == FULL)
+    return answers
+
+
+def _compare(
+    answers: dict[str, "Answer"], rows: dict[str, list[str]], data: "TextData"
+) -> "Compared":
+    from workbench.methods import label_scores
+    from workbench.methods.adaptation import FULL
+    from workbench.methods.classifiers import losses
+
+    return label_scores.compare(
+        FULL,
+        {method: answer.chosen(data.labels) for method, answer in answers.items()},
+        rows,
+        data.labels,
+        of=data.unit,
+        losses={
+            method: losses(answer.probabilities, rows["label"], data.labels)
+            for method, answer in answers.items()
+        },
+    )
+
+
+def _curve(
+    train: "Labelled",
+    test: dict[str, list[str]],
+    setting: "Setting",
+    whole: dict[str, "Answer"],
+    unit: str,
+) -> "tuple[list[dict[str, Any]], list[Answer]]":
+    """Accuracy of three methods learned from fewer texts, and what was learned for it."""
+    from workbench.methods import label_scores
+    from workbench.methods.adaptation import FULL, HEAD, TFIDF, learn
+    from workbench.training import Log
+
+    points, fewer = [], []
+    for divisor in (*SMALLER, 1):
+        part = train.first(max(1, len(train.texts) // divisor))
+        # Fewer labels for all purposes: validation shrinks alike.
+        held_out = setting.validation.first(max(1, len(setting.validation.texts) // divisor))
+        quiet = replace(setting, validation=held_out, log=Log(None))
+        for method in (TFIDF, HEAD, FULL):
+            quiet.log.method = f"{method}, {len(part.texts):,} texts"
+            if divisor == 1:
+                answer = whole[method]
+            else:
+                answer = learn(method, part, test["text"], quiet)
+                fewer.append(answer)
+            metric = label_scores.accuracy_metric(
+                test["label"],
+                answer.chosen(setting.labels),
+                setting.labels,
+                test["cluster"],
+                of=unit,
+            )
+            sizes = {"texts": len(part.texts), "validation": len(held_out.texts)}
+            points.append({"method": method} | sizes | metric.model_dump(mode="json"))
+    return points, fewer
+
+
+def _cut(config: Config, model: "Encoder", *parts: "Labelled") -> Loss:
+    texts = [text for part in parts for text in part.texts]
+    _, cut = model.encode(texts, config.max_pieces)
+    limit = min(config.max_pieces, model.capacity)
+    note = f"texts of more than {limit} pieces, of which only the first {limit} are read"
+    return Loss(count=cut, of=len(texts), note=note)

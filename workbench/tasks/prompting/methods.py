@@ -1,0 +1,199 @@
+"""The methods that prompting is about and those it is compared with, each with what it costs."""
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from workbench.core import machine
+from workbench.data.text import TextData
+from workbench.methods import adaptation, label_scores, prompt_scores, prompts, shots
+from workbench.methods.adaptation import FULL, MAJORITY, TFIDF, Answer, Setting
+from workbench.methods.classifiers import Labelled, Reading, chosen, labelled, losses
+from workbench.methods.label_scores import Compared
+from workbench.methods.prompt_scores import Asked, Draw, Prompted
+from workbench.models.causal_lm import CausalLM
+from workbench.models.encoder import Encoder
+from workbench.record.result import Loss
+from workbench.tasks.prompting import answers, parsing, shot_attention
+from workbench.training import Log, Recipe
+
+if TYPE_CHECKING:
+    from workbench.tasks.prompting.run import Config
+
+VALIDATION_TEXTS = 200
+"""Labelled texts that choose TF-IDF's penalty and the encoder's epoch."""
+EPOCHS, LEARNING_RATE = 3, 1e-4
+"""Of the encoder that prompting is compared with."""
+ENCODER = "fine-tuned encoder"
+Found = TypeVar("Found")
+
+
+def ask(
+    config: "Config", model: CausalLM, data: TextData, *, templates: int = prompts.TEMPLATES
+) -> tuple[Asked, Loss]:
+    """Prompts and the items to ask about; how many texts of those were cut."""
+    found = prompts.load(
+        config.dataset,
+        data.labels,
+        model,
+        config.max_tokens,
+        count=templates,
+        file=config.prompts,
+    )
+    texts, sample = shots.texts(config, data)
+    items = [found.fields(model, text) for text in texts]
+    note = f"test texts of more than {found.max_tokens} tokens, cut in prompts"
+    asked = Asked(
+        model=model,
+        prompts=found,
+        items=[fields for fields, _ in items],
+        sample=[found.fields(model, text)[0] for text in sample],
+        dtype=machine.precision(config.precision, model.device),
+    )
+    return asked, Loss(count=sum(cut for _, cut in items), of=len(items), note=note)
+
+
+def score(
+    asked: Asked, drawn: Sequence[Draw], *, channel: bool = False, brief: Collection[str] = ()
+) -> tuple[list[Prompted], dict[str, Any]]:
+    """Scores of all prompts, and the cost of each method among them (see `ensembles`)."""
+    prompted: list[Prompted] = []
+    costs: dict[str, Any] = {}
+    for name in dict.fromkeys(one.condition for one in drawn):
+        own = [one for one in drawn if one.condition == name]
+        found, cost = timed(asked, partial(prompt_scores.score, asked, own, channel=channel))
+        prompted += found
+        cost["answered"] = found[0].asked
+        cost["answer_seconds"] += sum(one.seconds for one in own)
+        costs |= dict.fromkeys(prompt_scores.ensembles(found, brief=brief), cost)
+    return prompted, costs
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What the decoder wrote, by template and item, freely and held to the labels' words."""
+
+    texts: dict[str, list[str]]
+    """Free answers as they are."""
+    read: dict[str, list[str]]
+    """The same as labels or `unparsed`."""
+    refused: list[tuple[str, int]]
+    """The commonest of them that name no label."""
+    held: dict[str, list[str]]
+    """Constrained answers as labels."""
+    costs: dict[str, Any]
+
+    @property
+    def votes(self) -> dict[str, list[str]]:
+        """Method -> what more than half of the templates say of each item, or `unparsed`."""
+        ways = {parsing.GENERATION: self.read, parsing.CONSTRAINED: self.held}
+        return {
+            name: [answers.vote(found) for found in zip(*by_template.values(), strict=True)]
+            for name, by_template in ways.items()
+        }
+
+
+def write(asked: Asked) -> Writing:
+    """Let the decoder write its answers, once freely and once held to the labels' words."""
+    texts, free_cost = timed(asked, partial(parsing.write, asked))
+    held, held_cost = timed(asked, partial(parsing.write, asked, held=True))
+    read, refused = parsing.read(texts, asked.prompts)
+    costs = {parsing.GENERATION: free_cost, parsing.CONSTRAINED: held_cost}
+    named = {name: [asked.prompts.label_of(text) for text in found] for name, found in held.items()}
+    return Writing(texts, read, refused, named, costs)
+
+
+def timed(asked: Asked, work: Callable[[], Found]) -> tuple[Found, dict[str, Any]]:
+    """What `work` gives, and what it cost: nothing to learn, only answering."""
+    place = asked.model.device
+    measured = machine.reset_peak_memory(place)
+    began = time.monotonic()
+    found = work()
+    cost: dict[str, Any] = {"trainable": 0, "seconds": 0.0}
+    cost["answer_seconds"] = time.monotonic() - began
+    return found, cost | {"memory_mb": machine.part_memory_mb(place) if measured else None}
+
+
+def learn(
+    config: "Config", encoder: Encoder, data: TextData, train: Labelled, log: Log
+) -> tuple[dict[str, Answer], dict[str, Any]]:
+    """What learns from all training texts, asked about the same test texts, and its cost.
+
+    The encoder's learning rate and epochs were chosen on validation texts (docs/log.md).
+    """
+    dtype = machine.precision(config.precision, encoder.device)
+    setting = Setting(
+        encoder=encoder,
+        labels=data.labels,
+        validation=labelled(data, "validation").first(VALIDATION_TEXTS),
+        reading=Reading(config.max_tokens, dtype),
+        recipe=Recipe(epochs=EPOCHS, learning_rate=LEARNING_RATE, dtype=dtype),
+        lora_rank=1,
+        seed=config.seed,
+        log=log,
+    )
+    texts = data.splits["test"][: config.items]["text"]
+    log.method = ENCODER
+    learned, costs = {}, {}
+    for name, method in {MAJORITY: MAJORITY, TFIDF: TFIDF, ENCODER: FULL}.items():
+        began = time.monotonic()
+        learned[name] = adaptation.learn(method, train, texts, setting)
+        answering = time.monotonic() - began - learned[name].seconds
+        costs[name] = learned[name].cost | {"answer_seconds": answering}
+    return learned, costs
+
+
+def compare(
+    config: "Config",
+    prompted: list[Prompted],
+    written: Writing,
+    learned: dict[str, Answer],
+    data: TextData,
+) -> Compared:
+    """All methods on the same items; the run's own is batch-calibrated, with shots if there are."""
+    rows = data.splits["test"][: config.items]
+    together = prompt_scores.ensembles(prompted, brief=config.brief)
+    scored = {name: np.exp(found) for name, found in together.items()} | {
+        name: found.probabilities for name, found in learned.items()
+    }
+    predicted = {name: chosen(found, data.labels) for name, found in scored.items()}
+    compared = label_scores.compare(
+        prompt_scores.method(config.condition, prompt_scores.BATCH),
+        predicted | written.votes,
+        rows,
+        data.labels,
+        of=data.unit,
+        losses={name: losses(found, rows["label"], data.labels) for name, found in scored.items()},
+    )
+    free = written.votes[parsing.GENERATION]
+    of_votes = parsing.scores(free, rows, data.labels, data.unit)
+    settled = shots.without_verdicts_on_shots(
+        compared.comparisons, compared.method, config.shot_seeds
+    )
+    compared = replace(compared, comparisons=settled)
+    compared.baselines[parsing.GENERATION] |= {
+        f"test/{name}": metric for name, metric in of_votes.items()
+    }
+    return compared
+
+
+def look(asked: Asked, drawn: Sequence[Draw], prompted: Sequence[Prompted]) -> dict[str, Any]:
+    """Where the decoder looks before it answers, by its first template.
+
+    With the first examples that are the same for all items, if there are any.
+    """
+    shown = next((one for one in drawn if one.shots), Draw())
+    one = next(found for found in prompted if found.condition == shown.condition)
+    words = list(asked.prompts.words.values())
+    found = shot_attention.look(
+        asked.model,
+        asked.prompts.templates[0],
+        shown.kept(shown.count - one.dropped_shots).shots,
+        asked.items[: shot_attention.ITEMS],
+        [words[best] for best in one.items[: shot_attention.ITEMS].argmax(axis=1)],
+    )
+    return {"condition": shown.condition, **found}
