@@ -27,6 +27,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from workbench import flow
 from workbench.core import machine
 from workbench.data.ner import NerData
 from workbench.models.encoder import Encoder
@@ -57,7 +58,7 @@ class Outcome:
 
 def ours(config: ner.Config, data: NerData) -> Outcome:
     """Train and tag as the notebook does."""
-    result = ner.run(config, ner.load_model(config), data)
+    result = flow.run(config, ner.load_model(config), data)
     return Outcome(result.cost.train_seconds, [list(tags) for tags in result.items["predicted"]])
 
 

@@ -218,7 +218,7 @@ def pytest_terminal_summary(terminalreporter, config):
     rows: dict[tuple, dict[str, list[str]]] = {}
     for outcome in ("passed", "failed", "error", "skipped"):
         for report in terminalreporter.stats.get(outcome, []):
-            for fault in getattr(report, "faults", []):
+            for fault in map(tuple, getattr(report, "faults", [])):  # from a worker: lists
                 if report.when == "call" or outcome != "passed":
                     row = rows.setdefault(fault, {"seen": [], "peer": []})
                     found = [(name, text) for name, text in report.user_properties if name in row]

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from statistics import median
 
@@ -13,53 +14,31 @@ from workbench import data, tasks
 from workbench.core import paths
 
 MODULES = sorted(path for path in paths.PACKAGE.rglob("*.py"))
-BASE = {"errors", "files", "paths", "workbench"}
-# Module or folder -> what it may import from the package, besides itself and BASE.
-ARROWS = {
-    "artefacts": set(),
-    "assets": set(),
-    "bootstrap": set(),
-    "environment": {"bootstrap"},
-    "iob": set(),
-    "intervals": set(),
-    "statistics": {"intervals", "metric"},
-    "comparison": {"f1", "intervals", "metric", "result", "statistics"},
-    "runs": {"artefacts", "result"},
-    "config": set(),
-    "metric": set(),
-    "result": {"artefacts", "metric"},
-    "state": {"result"},
-    "machine": {"ranks"},
-    "ranks": set(),
-    "sources": {"assets"},
-    "f1": {"metric", "statistics"},
-    "metrics": {"f1", "iob", "statistics"},
-    "data": {"iob", "result", "sources"},
-    "models": {"iob", "machine", "sources"},
-    "training": {"machine", "ranks", "result"},
-    "scoring": {"machine", "models"},
-    "generation": {"machine", "models", "scoring"},
-    "tasks": {
-        "config", "data", "f1", "generation", "iob", "machine", "metrics", "models", "result",
-        "scoring", "sources", "statistics", "training", "yaml_file",
-    },
-    "figures": {"iob", "result", "statistics"},
-    "tables": {"iob", "result", "statistics"},
-    "flow": {"config", "machine", "result", "tasks"},
-    "notebooks": {"config", "tasks"},
-    "report": {"comparison", "result", "state"},
-    "batch": {
-        "assets", "config", "machine", "notebooks", "ranks", "report", "result", "sources", "state",
-        "yaml_file",
-    },
-    "yaml_file": set(),
-    "cli": {
-        "assets", "batch", "comparison", "config", "data", "notebooks", "ranks", "report", "result",
-        "runs", "tasks",
-    },
+# Floor -> the floors it stands on, besides its own modules. An arrow counts wherever an import
+# stands: at the top, for type checking only, or inside a function.
+FLOORS = {
+    "core": set(),
+    "record": {"core"},
+    "data": {"core", "record"},
+    "models": {"core", "record"},
+    "training": {"core", "record"},
+    "decoding": {"core", "models"},
+    "methods": {"core", "record", "data", "models", "training", "decoding"},
+    "display": {"core", "record"},
+    "tasks": {"core", "record", "data", "models", "training", "decoding", "methods"},
+    "report": {"core", "record"},
+    "batch": {"core", "record", "report", "notebooks"},
+    "facade": {"core"},
+    "figures": {"facade"},
+    "tables": {"facade"},
+    "flow": {"core", "record", "tasks"},
+    "notebooks": {"core", "tasks"},
+    "cli": {"batch", "core", "data", "methods", "notebooks", "record", "report"},
     "__main__": {"cli"},
-    "__init__": {"config", "figures", "flow", "result", "tables"},
-}  # fmt: skip
+    "__init__": {"core", "figures", "flow", "record", "tables"},
+}
+SHOWN = {"core", "record", "display"}
+"""What figures and tables of a task stand on."""
 MAX_MODULE, MAX_FUNCTION, MAX_MEDIAN, MAX_PARAMETERS = 300, 50, 15, 12
 LONGER = {
     # name: reason why it may exceed a budget
@@ -69,37 +48,117 @@ LONGER = {
 }
 
 
-def part(path: Path) -> str:
-    """Top-level module or folder that a file belongs to."""
-    return path.relative_to(paths.PACKAGE).parts[0].removesuffix(".py")
+def part(name: str) -> str:
+    """Floor or top-level module that a dotted name belongs to."""
+    return name.split(".")[1] if "." in name else "__init__"
 
 
-def imports(path: Path) -> set[str]:
-    """Parts of the package that a module imports, at the top or inside functions."""
+def room(name: str) -> str:
+    """Task that a dotted name belongs to; "" for none."""
+    words = name.split(".")
+    return words[2] if words[1:2] == ["tasks"] and len(words) > 2 else ""
+
+
+def dotted(path: Path) -> str:
+    """Name under which a file is imported."""
+    words = ("workbench", *path.relative_to(paths.PACKAGE).with_suffix("").parts)
+    return ".".join(words).removesuffix(".__init__")
+
+
+def imports(source: str, known: Collection[str]) -> set[str]:
+    """Modules of the package that a source imports, wherever the import stands."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            words = node.module.split(".")
-            if words[0] == "workbench":
-                found |= {words[1]} if len(words) > 1 else {alias.name for alias in node.names}
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                found.add(whole if whole in known else node.module)
         elif isinstance(node, ast.Import):
-            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("workbench.")}
-    return found
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name.split(".")[0] == "workbench"}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(paths.PACKAGE)))
-def test_module_imports_only_along_the_arrows(path):
-    extra = imports(path) - ARROWS.get(part(path), set()) - BASE - {part(path)}
-    assert not extra, f"{path.name} imports {extra}; an arrow that design does not have"
+def package() -> dict[str, set[str]]:
+    """Module -> the modules it imports."""
+    files = {dotted(path): path for path in MODULES}
+    return {
+        name: imports(path.read_text(encoding="utf-8"), files) - {name}
+        for name, path in files.items()
+    }
 
 
-def test_arrows_name_only_parts_that_exist():
-    assert set(ARROWS) == {part(path) for path in MODULES} - BASE
+def wrong(graph: Mapping[str, Collection[str]]) -> list[str]:
+    """Imports that no arrow of the design allows, in words."""
+    found = []
+    for name, imported in graph.items():
+        mine, own = part(name), room(name)
+        shows = own and name.endswith(("figures", "tables"))
+        for other in imported:
+            theirs = part(other)
+            allowed = theirs == mine or theirs in (SHOWN if shows else FLOORS[mine])
+            elsewhere = bool(own and room(other) and room(other) != own)
+            if elsewhere or not allowed:
+                found.append(f"{name} imports {other}")
+    return sorted(found)
+
+
+def cycles(graph: Mapping[str, Collection[str]]) -> set[str]:
+    """Modules that lie on a cycle of imports, or behind one."""
+    left = {name: set(imported) & set(graph) for name, imported in graph.items()}
+    while free := {name for name, imported in left.items() if not imported}:
+        left = {name: imported - free for name, imported in left.items() if name not in free}
+    return set(left)
+
+
+def test_no_arrow_leads_up_and_no_task_knows_another():
+    assert wrong(package()) == []
+
+
+def test_no_imports_go_round():
+    assert cycles(package()) == set()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from workbench.tasks import ner",
+        "from workbench.tasks.ner import run",
+        "from workbench.tasks.ner.run import run",
+        "import workbench.tasks.ner.run",
+        "def late():\n    from workbench.tasks.ner import run",
+        "if TYPE_CHECKING:\n    from workbench.tasks.ner import run",
+    ],
+)
+def test_an_import_counts_wherever_it_stands(source):
+    known = {"workbench.tasks.ner", "workbench.tasks.ner.run"}
+    (name,) = imports(source, known)
+    assert wrong({"workbench.methods.asking": {name}, name: set()})
+    assert cycles({"workbench.methods.asking": {name}, name: {"workbench.methods.asking"}})
+
+
+def test_what_the_design_forbids_is_found():
+    finance, ner = "workbench.tasks.finance", "workbench.tasks.ner"
+    bad = {
+        "workbench.core.paths": {"workbench.record.result"},
+        f"{finance}.run": {f"{ner}.config", f"{finance}.config", "workbench.methods.shots"},
+        f"{finance}.figures": {f"{finance}.verdict", "workbench.methods.shots"},
+        "workbench.report.page": {f"{ner}.config"},
+    }
+    assert wrong(bad) == [
+        "workbench.core.paths imports workbench.record.result",
+        f"workbench.report.page imports {ner}.config",
+        f"{finance}.figures imports workbench.methods.shots",
+        f"{finance}.run imports {ner}.config",
+    ]
+
+
+def test_floors_are_those_that_exist():
+    assert set(FLOORS) == {part(dotted(path)) for path in MODULES}
 
 
 def test_only_batch_imports_papermill():
     users = {
-        part(path)
+        part(dotted(path))
         for path in MODULES
         if re.search(r"(?m)^\s*(from|import) papermill", path.read_text())
     }
@@ -109,7 +168,7 @@ def test_only_batch_imports_papermill():
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(paths.PACKAGE)))
 def test_module_has_docstring_and_keeps_its_budget(path):
     text = path.read_text(encoding="utf-8")
-    assert ast.get_docstring(ast.parse(text))
+    assert ast.get_docstring(ast.parse(text)) or not text, "an empty __init__.py needs none"
     assert len(text.splitlines()) <= MAX_MODULE or path.name in LONGER
     assert path.stem not in {"utils", "helpers", "common", "misc"}
 
@@ -143,16 +202,22 @@ def test_plans_and_command_line_load_no_torch(names):
     assert done.stdout.strip() == "False"
 
 
-def test_registries_agree_with_files_and_classes():
-    files = {path.stem for path in (paths.PACKAGE / "tasks").glob("*.py")}
-    assert set(tasks.TASKS) == {name for name in files if hasattr(tasks.TASKS.get(name), "Config")}
+def test_tasks_are_the_folders_and_say_what_comparisons_need():
+    folders = {path.parent.name for path in (paths.PACKAGE / "tasks").glob("*/*.py")}
+    assert set(tasks.TASKS) == folders
     for name, module in tasks.TASKS.items():
         assert module.Config.task == name
         module.Config.check(module.SMOKE)
         assert all(field.description for field in module.Config.model_fields.values())
         few = len(module.Config.model_fields) <= MAX_PARAMETERS
-        assert few or f"{name}.Config" in LONGER
+        assert few != (f"{name}.Config" in LONGER), "an exception that excuses nothing goes"
+        said = {"right", "main_measure"} & vars(module.Config).keys()
+        assert said, f"{name} doesn't say what is right of an item, or its main measure"
+        run = tasks.load(name)
+        assert all(callable(getattr(run, call)) for call in ("load_data", "load_model", "run"))
 
+
+def test_data_sets_are_those_that_names_know():
     from workbench.core import sources
 
     assert set(data.DATASETS) == set(sources.known("dataset"))

@@ -15,7 +15,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from workbench import notebooks
-from workbench.batch import gpus, kernel, plan, runner, server, standing, suite
+from workbench.batch import child, gpus, kernel, plan, runner, server, standing, suite
 from workbench.batch.execute import execute
 from workbench.batch.tally import Tally
 from workbench.core import paths
@@ -53,7 +53,7 @@ def carry_out(request):
     def forked(run):
         processes = server.start(os.environ)
         answer, end = processes.Pipe(duplex=False)
-        process = processes.Process(target=runner._work, args=(run, dict(os.environ), end, {}))
+        process = processes.Process(target=child._work, args=(run, dict(os.environ), end, {}))
         process.start()
         end.close()
         outcome = answer.recv()
@@ -451,9 +451,10 @@ def test_run_whose_data_or_package_changes_meanwhile_has_failed(
     shutil.copytree(paths.PACKAGE, package)
     monkeypatch.setattr(paths, "PACKAGE", package)
     plan._package_sha256.cache_clear()
+    changed = package / "record" / "iob.py"
     swaps = {
         "data": (data / "test.txt", SWAP.format(str(data / "test.txt"), "O", "0")),
-        "package": (package / "iob.py", SWAP.format(str(package / "iob.py"), "def", "fed")),
+        "package": (changed, SWAP.format(str(changed), "def", "fed")),
         "nothing": (None, "pass"),
     }
     file, cell = swaps[what]

@@ -408,8 +408,8 @@ def test_labels_are_compared_by_macro_f1_too():
 def test_token_accuracy_is_the_one_that_the_run_itself_reports(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     config = tasks.TASKS["template"].Config()
-    task = tasks.TASKS["template"]
-    result = task.run(config, task.load_model(config), task.load_data(config))
+    task = tasks.load("template")
+    result = flow.run(config, task.load_model(config), task.load_data(config))
     found = comparison.compare(result, result)
     assert found.a.method == "lexicon"
     assert found.measures["token_accuracy"].a.value == pytest.approx(

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 
+from workbench import flow
 from workbench.core import sources
 from workbench.models import compiled
 from workbench.models.compiled import Compiled
@@ -69,7 +70,7 @@ def test_a_tagger_trains_compiled_to_the_same_scores(tiny_bert, monkeypatch):
     found = []
     for extras in ("casing", "casing, compiled"):
         config = ner.Config.check(settings | {"extras": extras})
-        result = ner.run(config, ner.load_model(config), ner.load_data(config))
+        result = flow.run(config, ner.load_model(config), ner.load_data(config))
         found.append(result.metrics["test/token_accuracy"].value)
         found.append(float(result.items["loss"].mean()))
     assert found[:2] == pytest.approx(found[2:], rel=1e-3)

@@ -10,6 +10,7 @@ from bs4 import BeautifulSoup
 from sklearn.metrics import accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
+from workbench import flow
 from workbench import figures, tables
 from workbench.core import machine, sources
 from workbench.core.errors import ParameterError
@@ -51,7 +52,7 @@ def data(config):
 
 @pytest.fixture(scope="module")
 def result(config, models, data):
-    return contest.run(config, models, data)
+    return flow.run(config, models, data)
 
 
 @pytest.fixture(scope="module")

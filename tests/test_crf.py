@@ -6,6 +6,7 @@ import json
 import pytest
 import torch
 
+from workbench import flow
 from workbench.core import machine, sources
 from workbench.core.errors import ParameterError
 from workbench.data import ner as data
@@ -101,7 +102,7 @@ def test_a_crf_learns_its_steps_with_the_tagger(tiny_bert, tmp_path, monkeypatch
     given = {**ner.SMOKE, "model": str(tiny_bert), "extras": "views, crf", "transfer": ""}
     config = ner.Config.check(given)
     config._directory = tmp_path
-    result = ner.run(config, ner.load_model(config), ner.load_data(config))
+    result = flow.run(config, ner.load_model(config), ner.load_data(config))
     settings = json.loads((tmp_path / "model" / "workbench.json").read_text())
     steps = torch.tensor(settings["steps"])
     assert (steps != 0).float().mean() > 0.5

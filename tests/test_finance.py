@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
+from workbench import flow
 from workbench import figures, tables
 from workbench.core.errors import DataError, ParameterError
 from workbench.data import market
@@ -60,7 +61,7 @@ def tried(examples, cuts, learners, *, seed: int) -> dict[str, verdict.Verdict]:
 def ran():
     """The real encoder on the small fixture, trained with two seeds."""
     config = finance.Config.check(finance.SMOKE | {"seeds": 2})
-    return finance.run(config, finance.load_model(config), finance.load_data(config))
+    return flow.run(config, finance.load_model(config), finance.load_data(config))
 
 
 def test_words_follow_the_template_and_name_no_day_and_no_market():

@@ -7,6 +7,7 @@ import pytest
 from bs4 import BeautifulSoup
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
+from workbench import flow
 from workbench import figures, tables
 from workbench.core import machine, paths
 from workbench.core.errors import DataError
@@ -29,7 +30,7 @@ def result(encoder):
     config = fine_tuning.Config.check(
         {**fine_tuning.SMOKE, "train_texts": 160, "epochs": 3, "learning_rate": 2e-4}
     )
-    return fine_tuning.run(config, encoder, fine_tuning.load_data(config))
+    return flow.run(config, encoder, fine_tuning.load_data(config))
 
 
 def answers(result, method):
@@ -198,7 +199,7 @@ def test_a_table_of_ones_own_runs_by_parameters_alone_and_long_texts_are_counted
     # Near copies of each other would be kept in one split.
     rows += [(f"good {' '.join(chance.choices(words, k=2400))}", "good") for _ in range(40)]
     config = fine_tuning.Config.check(table_of_ones_own(tmp_path / "mine.csv", rows))
-    result = fine_tuning.run(config, encoder, fine_tuning.load_data(config))
+    result = flow.run(config, encoder, fine_tuning.load_data(config))
     cut = result.losses["cut_texts"]
     assert 0 < cut.count <= 40
     assert "more than 24 pieces" in cut.describe()

@@ -8,6 +8,7 @@ import pandas
 import pytest
 from datasets import Dataset
 
+from workbench import flow
 from workbench import figures, tables
 from workbench.core.errors import DataError, ParameterError
 from workbench.data import dialogs
@@ -34,7 +35,7 @@ def models():
 @pytest.fixture(scope="module")
 def result(models):
     config = multiple_choice.Config.check(multiple_choice.SMOKE)
-    return multiple_choice.run(config, models, multiple_choice.load_data(config))
+    return flow.run(config, models, multiple_choice.load_data(config))
 
 
 def right(result, method):
@@ -388,7 +389,7 @@ def test_own_choices_run_with_their_own_number_and_long_texts_are_cut(models, tm
     path = save(tmp_path / "own.jsonl", *lines)
     config = multiple_choice.Config.check({"dataset": path, "shots": 0, "max_tokens": 8})
     data = multiple_choice.load_data(config)
-    result = multiple_choice.run(config, models, data)
+    result = flow.run(config, models, data)
     assert result.baselines["chance"]["test/accuracy"].value == 1 / 2
     assert result.losses["cut"].count == len(data.splits["test"])
     shown = tables.choice_example(result)._repr_html_()
@@ -400,7 +401,7 @@ def test_more_shots_than_questions_are_one_clear_error(models, tmp_path):
     path = save(tmp_path / "own.jsonl", *(given(question=f"Which {n}?") for n in range(12)))
     config = multiple_choice.Config.check({"dataset": path, "shots": 64})
     with pytest.raises(ParameterError, match=r"shots=64, but \d+ questions"):
-        multiple_choice.run(config, models, multiple_choice.load_data(config))
+        flow.run(config, models, multiple_choice.load_data(config))
 
 
 def test_figures_and_tables_say_what_the_record_says(result):

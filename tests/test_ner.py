@@ -14,6 +14,7 @@ import torch
 from nervaluate import Evaluator
 from sklearn.metrics import accuracy_score, classification_report
 
+from workbench import flow
 from workbench import figures, notebooks, tables
 from workbench.core import paths
 from workbench.core.errors import ParameterError
@@ -42,7 +43,7 @@ def learned(tmp_path_factory):
         {"dataset": str(folder), "epochs": 12, "batch_pieces": 128, "window_pieces": 40}
     )
     loaded = ner.load_data(config)
-    return ner.run(config, ner.load_model(config), loaded), loaded
+    return flow.run(config, ner.load_model(config), loaded), loaded
 
 
 def test_what_was_learned_by_heart_is_found_again(learned):
@@ -249,7 +250,7 @@ def test_transfer_is_scored_in_the_types_both_have(tmp_path, learned):
     config = ner.Config.check(
         {"dataset": str(loaded.source.path), "transfer": other, "epochs": 12, "batch_pieces": 128}
     )
-    found = ner.run(config, ner.load_model(config), loaded)
+    found = flow.run(config, ner.load_model(config), loaded)
     inside, outside, drop = (
         found.metrics[f"{split}/entity_f1_{what}"]
         for split, what in (
@@ -332,7 +333,7 @@ def test_data_of_other_types_is_said_to_be_no_transfer_and_ends_no_run(tmp_path,
     config = ner.Config.check(
         {"model": str(tiny_bert), "dataset": str(tmp_path), "transfer": "tiny_ner", "epochs": 1}
     )
-    found = ner.run(config, ner.load_model(config), ner.load_data(config))
+    found = flow.run(config, ner.load_model(config), ner.load_data(config))
     assert "no entity type in common with tiny_ner" in capsys.readouterr().out
     assert not any(name.startswith("transfer") for name in (*found.metrics, *found.sources))
 
@@ -560,7 +561,7 @@ def test_windows_never_exceed_the_model(tiny_bert):
     config = ner.Config.check(
         {"model": str(tiny_bert), "dataset": "tiny_ner", "epochs": 1, "window_pieces": 5000}
     )
-    assert ner.run(config, ner.load_model(config), ner.load_data(config)).metrics
+    assert flow.run(config, ner.load_model(config), ner.load_data(config)).metrics
 
 
 @pytest.mark.fault(

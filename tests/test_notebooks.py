@@ -21,7 +21,7 @@ NAMES = [path.stem for path in notebooks.every()]
 
 
 def smoke(name: str) -> dict:
-    return tasks.TASKS[notebooks.find(name).config.task].SMOKE
+    return notebooks.find(name).smoke
 
 
 def test_there_are_notebooks():

@@ -13,6 +13,7 @@ import pytest
 import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
+from workbench import flow
 from workbench.core import machine, paths, sources
 from workbench.core.errors import DataError, IntegrityError, ParameterError
 from workbench.data import lines
@@ -57,7 +58,7 @@ def tagged(tmp_path_factory):
         }
     )  # fmt: skip
     config._directory = run
-    result = ner.run(config, ner.load_model(config), ner.load_data(config))
+    result = flow.run(config, ner.load_model(config), ner.load_data(config))
     result.save()
     return run, result
 
@@ -68,7 +69,7 @@ def classified(tmp_path_factory):
     run = tmp_path_factory.mktemp("run")
     config = fine_tuning.Config.check(fine_tuning.SMOKE)
     config._directory = run
-    result = fine_tuning.run(config, fine_tuning.load_model(config), fine_tuning.load_data(config))
+    result = flow.run(config, fine_tuning.load_model(config), fine_tuning.load_data(config))
     result.save()
     return run, result
 
@@ -300,7 +301,7 @@ def test_kept_model_is_the_trained_one_and_can_be_trained_on(tagged):
     assert again.shapes.weight.abs().max() > 0
     settings = {"model": str(run / export.FOLDER), "dataset": "tiny_ner", "epochs": 1}
     config = ner.Config.check(settings)
-    assert ner.run(config, ner.load_model(config), ner.load_data(config)).metrics
+    assert flow.run(config, ner.load_model(config), ner.load_data(config)).metrics
     assert result.tables["model_files"].keys() >= {"model.safetensors", "config.json"}
     card = (run / export.FOLDER / "README.md").read_text()
     assert str(result.metrics["test/entity_f1"]) in card

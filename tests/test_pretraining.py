@@ -12,6 +12,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import accuracy_score, f1_score
 from torch.utils.flop_counter import FlopCounterMode
 
+from workbench import flow
 from workbench import figures, tables
 from workbench.core import paths, sources
 from workbench.core.errors import DataError, ParameterError
@@ -64,7 +65,7 @@ def inspected(tiny_bert, decoder, encoder, tmp_path_factory):
         | {"dataset": str(folder), "encoder": str(tiny_bert), "precision": "float32"}
     )
     loaded = pretraining.load_data(config)
-    return pretraining.run(config, pretraining.Models(decoder, encoder), loaded)
+    return flow.run(config, pretraining.Models(decoder, encoder), loaded)
 
 
 def document(decoder, *texts):

@@ -8,6 +8,7 @@ import torch
 from nervaluate import Evaluator
 from sklearn.metrics import accuracy_score
 
+from workbench import flow
 from workbench import figures, tables
 from workbench.core.errors import DataError, ParameterError
 from workbench.data import ner as data
@@ -223,7 +224,7 @@ def whole(models, tmp_path_factory):
     """A run on a few real sentences; the run directory holds what was asked and written."""
     config = prompted_ner.Config.check(prompted_ner.SMOKE)
     config._directory = tmp_path_factory.mktemp("run")
-    return prompted_ner.run(config, models, prompted_ner.load_data(config))
+    return flow.run(config, models, prompted_ner.load_data(config))
 
 
 def lines_of(result):
@@ -423,4 +424,4 @@ def test_a_sample_without_an_entity_is_one_clear_error(models):
     bare = loaded.splits["test"].map(lambda row: {"ner_tags": ["O"] * len(row["ner_tags"])})
     loaded.splits["test"] = bare
     with pytest.raises(DataError, match="have no entity(.|\n)*raise items"):
-        prompted_ner.run(config, models, loaded)
+        flow.run(config, models, loaded)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
+from workbench import flow
 from workbench import figures, tables
 from workbench.core import paths
 from workbench.core.errors import DataError, ParameterError
@@ -49,7 +50,7 @@ def models():
 @pytest.fixture(scope="module")
 def result(models):
     config = prompting.Config.check(prompting.SMOKE)
-    return prompting.run(config, models, prompting.load_data(config))
+    return flow.run(config, models, prompting.load_data(config))
 
 
 def answers(result, method):
@@ -440,7 +441,7 @@ def small(models, config, monkeypatch):
     monkeypatch.setattr(prompt_shots, "SAMPLE_TEXTS", 3)
     monkeypatch.setattr(prompt_methods, "EPOCHS", 1)
     config = prompting.Config.check({**prompting.SMOKE, "train_texts": 16, **config})
-    return prompting.run(config, models, prompting.load_data(config))
+    return flow.run(config, models, prompting.load_data(config))
 
 
 def test_entities_are_typed_with_documents_drawn_for_the_intervals(models, monkeypatch):
@@ -487,7 +488,7 @@ def test_what_cannot_be_asked_is_one_clear_error(models, tmp_path):
     one = data.splits["train"].filter(lambda row: row["label"] == "neutral")
     same = dataclasses.replace(data, splits={**data.splits, "train": one})
     with pytest.raises(DataError, match="training texts all are 'neutral'"):
-        prompting.run(config, models, same)
+        flow.run(config, models, same)
 
 
 def test_shots_are_kinds_each_once_the_first_the_own():
@@ -533,7 +534,7 @@ def axes(models, tmp_path_factory):
         patch.setattr(prompt_shots, "SAMPLE_TEXTS", 3)
         patch.setattr(prompt_methods, "EPOCHS", 1)
         data = prompting.load_data(config)
-        return config, data, prompting.run(config, models, data)
+        return config, data, flow.run(config, models, data)
 
 
 def test_kinds_of_shots_stand_side_by_side(axes):

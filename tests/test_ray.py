@@ -209,7 +209,7 @@ def test_node_with_other_code_or_data_is_refused(notebook, monkeypatch):
     notebook("92_good", WORK)
     run = plan.resolve(plan.from_texts("good", {}))
     assert ray_engine.same_here(run) == run
-    monkeypatch.setattr(plan, "_package_sha256", lambda: "another package")
+    monkeypatch.setattr(plan, "_package_sha256", lambda _: "another package")
     with pytest.raises(MachineError, match="package changed"):
         ray_engine.same_here(run)
     monkeypatch.undo()

@@ -267,9 +267,7 @@ def test_beyond_a_sliding_window_rows_are_read_apart(tiny_decoder):
     assert found.sums == pytest.approx(apart.sums, abs=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("broken", "way"), [((packed,), Way.TREES), ((packed, prefix), Way.ROWS)]
-)
+@pytest.mark.parametrize(("broken", "way"), [((packed,), Way.TREES), ((packed, prefix), Way.ROWS)])
 def test_a_network_that_takes_no_mask_of_ours_is_read_otherwise(model, monkeypatch, broken, way):
     wanted = log_likelihoods(model, contexts(), ANSWERS)
     monkeypatch.delitem(prefix._known, model)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas
 import pytest
 
+from workbench import flow
 from workbench import tables
 from workbench.data import text
 from workbench.methods.classifiers import Labelled
@@ -158,7 +159,7 @@ def test_pages_show_slices_swaps_and_disputes_escaped(tmp_path):
         {"dataset": str(path), "train_texts": 32, "epochs": 1, "test_texts": 60,
          "slices": "zed, omega, <i>none</i>", "extras": "attention, class_weights, smoothing"}
     )  # fmt: skip
-    result = fine_tuning.run(config, fine_tuning.load_model(config), fine_tuning.load_data(config))
+    result = flow.run(config, fine_tuning.load_model(config), fine_tuning.load_data(config))
     shown = tables.slices(result).body + tables.swaps(result).body
     assert "“zed”" in shown
     assert "zed → omega" in shown

@@ -1,11 +1,13 @@
 """Suites and plans: what a file asks for, and how each of its runs stands."""
 
+import shutil
 import time
 
 import pytest
 
 from workbench import notebooks, tasks
 from workbench.batch import plan, speed, standing, suite
+from workbench.core import paths
 from workbench.core.errors import ParameterError
 from workbench.core.files import write_json
 from workbench.record.result import Cost, Result
@@ -174,10 +176,48 @@ def test_plan_of_a_study_that_ran_names_exactly_what_to_do(write, reports, workb
 def test_plan_says_which_part_of_a_run_changed(write, reports, monkeypatch, tmp_path):
     path = write("runs: [{notebook: ner, parameters: {dataset: tiny_ner}}]")
     finish(suite.read(path)[0], seconds=7)
-    monkeypatch.setattr(plan, "_package_sha256", lambda: "another package")
+    monkeypatch.setattr(plan, "_package_sha256", lambda _: "another package")
     assert [why for _, _, why in stand(path)] == ["package changed"]
     monkeypatch.setattr(plan, "_lock_sha256", lambda: "another lock")
     assert [why for _, _, why in stand(path)] == ["package and environment changed"]
+
+
+@pytest.mark.parametrize(
+    ("file", "stale"),
+    [
+        ("tasks/ner/tagger.py", True),
+        ("tasks/ner/config.py", True),
+        ("methods/tag_scores.py", True),
+        ("methods/prompts.yaml", True),
+        ("record/statistics.py", True),
+        ("core/machine.py", True),
+        ("flow.py", True),
+        ("tasks/ner/figures.py", False),
+        ("tasks/ner/tables.py", False),
+        ("tasks/finance/verdict.py", False),
+        ("tasks/finance/market_words.yaml", False),
+        ("display/canvas.py", False),
+        ("display/tables.css", False),
+        ("record/comparison/marks.py", False),
+        ("report/page.py", False),
+        ("batch/runner.py", False),
+        ("core/assets.yaml", False),
+        ("cli.py", False),
+    ],
+)
+def test_what_a_file_of_the_package_makes_stale(write, reports, monkeypatch, tmp_path, file, stale):
+    copy = tmp_path / "workbench"
+    shutil.copytree(paths.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(paths, "PACKAGE", copy)
+    plan._package_sha256.cache_clear()
+    path = write("runs: [{notebook: ner, parameters: {dataset: tiny_ner}}]")
+    finish(suite.read(path)[0])
+    with (copy / file).open("a") as changed:
+        changed.write("# another line")
+    plan._package_sha256.cache_clear()
+    ((_, status, _),) = stand(path)
+    assert status == ("stale" if stale else "done")
+    plan._package_sha256.cache_clear()
 
 
 def test_limit_of_a_cell_grows_with_what_the_notebooks_runs_took(write, reports):

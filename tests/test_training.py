@@ -10,6 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from workbench import flow
 from workbench.core import machine, sources
 from workbench.core.errors import ParameterError, TrainingError
 from workbench.data import ner
@@ -230,7 +231,7 @@ def _run_task(model, directory, extras):
     )  # fmt: skip
     config._directory = directory
     machine.seed(0)
-    return ner_task.run(config, ner_task.load_model(config), ner_task.load_data(config))
+    return flow.run(config, ner_task.load_model(config), ner_task.load_data(config))
 
 
 def half(place):

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import time
 import warnings
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,7 +13,8 @@ from workbench import tasks
 from workbench.core import paths
 from workbench.core.config import Config, unknown_parameter
 from workbench.core.errors import ParameterError
-from workbench.record.result import Result
+from workbench.record.findings import Findings
+from workbench.record.result import Cost, Result
 
 PLAIN = (str, int, float, bool)
 
@@ -43,7 +45,7 @@ def start(task: str, namespace: Mapping[str, Any]) -> Config:
 
 def load_data(config: Config) -> Any:
     """Load the data and print its counts and what was lost on the way, with shares."""
-    data = tasks.find(config.task).load_data(config)
+    data = tasks.load(config.task).load_data(config)
     print(data.describe())
     return data
 
@@ -53,22 +55,49 @@ def load_model(config: Config) -> Any:
     from workbench.core import machine
 
     machine.seed(config.seed)
-    model = tasks.find(config.task).load_model(config)
+    model = tasks.load(config.task).load_model(config)
     print(model.describe())
     return model
 
 
 def run(config: Config, model: Any, data: Any) -> Result:
     """Do the task; print progress, and return the record of what was found."""
-    result: Result = tasks.find(config.task).run(config, model, data)
+    import torch
+
+    from workbench.core import machine
+
+    began = time.monotonic()
+    machine.seed(config.seed)
+    found: Findings = tasks.load(config.task).run(config, model, data)
+    place = found.device or torch.device("cpu")
+    result = Result(
+        task=config.task,
+        parameters=config.model_dump(mode="json"),
+        sources={role: source.record() for role, source in found.sources.items()},
+        metrics=dict(found.metrics),
+        headline=tuple(found.headline),
+        # What the task says of its test, for leaderboards and comparisons, which know no task.
+        main_measure=config.main_measure,
+        right=config.right,
+        test={name: getattr(config, name) for name in config.test},
+        method=found.method,
+        baselines={name: dict(own) for name, own in found.baselines.items()},
+        comparisons={name: dict(own) for name, own in found.comparisons.items()},
+        losses={**data.losses, **found.losses},
+        cost=Cost(
+            **machine.spent(began, place, found.dtype, found.network),
+            train_seconds=found.train_seconds,
+            trained_pieces=found.trained_pieces,
+        ),
+        environment=machine.environment(),
+        tables=dict(found.tables),
+    )
+    history = [dict(line) for line in found.history]
+    result = found.keep(result).with_details(
+        directory=config.directory, items=found.items, history=history
+    )
     print(f"done in {result.cost.seconds:,.0f} s")
-    # What the task says of its test, for leaderboards and comparisons, which know no task.
-    declared = {
-        "main_measure": config.main_measure,
-        "right": config.right,
-        "test": {name: getattr(config, name) for name in config.test},
-    }
-    return result.model_copy(update=declared)
+    return result
 
 
 def _run_directory(task: str) -> Path:

@@ -69,6 +69,12 @@ class Notebook:
             ) from None
 
     @property
+    def smoke(self) -> dict[str, object]:
+        """Parameters with which its task runs in seconds, to see that it works here."""
+        found: dict[str, object] = tasks.find(self.config.task).SMOKE
+        return found
+
+    @property
     def config(self) -> type[Config]:
         """Config class of the task that the notebook starts."""
         unread = 0

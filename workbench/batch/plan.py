@@ -23,10 +23,13 @@ from workbench.notebooks import Notebook
 DEFAULT_TIMEOUT_S = 3600
 MAX_SLUG = 64
 """Characters of a notebook's name that are part of a run's id."""
-NO_NUMBERS = {
-    "batch", "bootstrap.py", "cli.py", "comparison", "environment.py", "report", "runs.py",
-}  # fmt: skip
-"""Parts of the package that can't change a number: with another page, a run is still done."""
+FLOORS = ("core", "record", "data", "models", "training", "decoding", "methods", "flow.py")
+"""Parts of the package that can change a number of any task."""
+NO_NUMBERS = (
+    "core/assets.yaml", "core/bootstrap.py", "core/environment.py", "record/comparison/*", "record/runs.py",
+    "tasks/*/*figures.py", "tasks/*/*tables.py",
+)  # fmt: skip
+"""Of those, and of a task's own, what can't: with another caption, a run is still done."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def resolve(job: Job) -> Run:
     identity = {
         "notebook": job.notebook.code_sha256,
         "parameters": parameters | exact,
-        "package": _package_sha256(),
+        "package": _package_sha256(job.config.task),
         "data": content,
         "environment": environment(),
     }
@@ -131,26 +134,28 @@ def _source(name: str, kind: sources.Kind) -> Source:
 
 
 @cache
-def _package_sha256() -> str:
-    return package_sha256()
+def _package_sha256(task: str) -> str:
+    return package_sha256(task)
 
 
-def package_sha256() -> str:
-    """Hash over the source of all parts of the package that numbers come from, as it is now."""
+def package_sha256(task: str) -> str:
+    """Hash over the source, as it is now, of all that numbers of a task come from."""
     digest = hashlib.sha256()
-    for path in package_files():
+    for path in package_files(task):
         digest.update(f"{path.relative_to(paths.PACKAGE)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 
 
-def package_files() -> list[Path]:
-    """The files of the package that numbers come from."""
-    return [
+def package_files(task: str) -> list[Path]:
+    """The files of the package that numbers of a task come from: the floors, and its own folder."""
+    places = [paths.PACKAGE / name for name in (*FLOORS, f"tasks/{task}")]
+    found = {file for place in places for file in (place, *place.rglob("*"))}
+    return sorted(
         path
-        for path in sorted(paths.PACKAGE.rglob("*"))
-        if path.suffix in {".py", ".yaml", ".mplstyle", ".css"}
-        and path.relative_to(paths.PACKAGE).parts[0] not in NO_NUMBERS
-    ]
+        for path in found
+        if path.suffix in {".py", ".yaml"}
+        and not any(path.relative_to(paths.PACKAGE).match(name) for name in NO_NUMBERS)
+    )
 
 
 def environment() -> list[str]:

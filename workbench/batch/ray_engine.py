@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 
 from workbench import notebooks
-from workbench.batch import plan, runner, standing
+from workbench.batch import child, plan, standing
 from workbench.batch.execute import Outcome
 from workbench.batch.plan import Run
 from workbench.batch.tally import Tally
@@ -168,7 +168,7 @@ class _Cluster:
             # Ray would wait for such a node, and not say so.
             expected = f"at most the {self.most_gpus:g} of a node"
             error = MachineError(f"a run asks for {share:g} GPUs", expected=expected)
-            self.tally.end(this.number, runner.outcome_of(error))
+            self.tally.end(this.number, child.outcome_of(error))
             return
         task = self.task if share is None else self.task.options(num_gpus=share)
         variables = self.variables | ({"CUDA_VISIBLE_DEVICES": ""} if share == 0 else {})
@@ -187,7 +187,7 @@ class _Cluster:
                 self._begin(dataclasses.replace(this, count=this.count + 1))
                 return
             lines = str(error).strip().splitlines() or [""]
-            outcome = runner.outcome_of(MachineError(f"Ray: {why}: {lines[-1]}"))
+            outcome = child.outcome_of(MachineError(f"Ray: {why}: {lines[-1]}"))
         self.tally.end(this.number, outcome, this.count)
 
     def _stop(self) -> None:
@@ -196,11 +196,11 @@ class _Cluster:
             self.ray.cancel(task)
         tasks = list(self.active)
         with contextlib.suppress(KeyboardInterrupt):
-            self.ray.wait(tasks, num_returns=len(tasks), timeout=2 * runner.GRACE_S)
+            self.ray.wait(tasks, num_returns=len(tasks), timeout=2 * child.GRACE_S)
         for task, this in self.active.items():
             self.ray.cancel(task, force=True)
             if state.read(this.run.directory).get("status") == "interrupted":
-                self.tally.end(this.number, runner.outcome_of(KeyboardInterrupt()), this.count)
+                self.tally.end(this.number, child.outcome_of(KeyboardInterrupt()), this.count)
 
 
 def share(nodes: Sequence[Mapping[str, float]], jobs: int) -> dict[str, float]:
@@ -244,18 +244,18 @@ def attempt(run: Run, variables: dict[str, str], count: int) -> Outcome:
     try:
         run = same_here(run)
     except (WorkbenchError, OSError) as error:
-        return runner.outcome_of(error)
+        return child.outcome_of(error)
     raylet = psutil.Process().parent()
-    child = runner.Child.start(run, dict(os.environ), attempt=count)
+    process = child.Child.start(run, dict(os.environ), attempt=count)
     try:
         # In short waits: Ray's cancelling is an interrupt of Python's, no signal that ends a wait.
-        while not child.answer.poll(LOOK_S):
+        while not process.answer.poll(LOOK_S):
             if raylet and not alive(raylet):
-                runner.stop([child])
+                child.stop([process])
                 os._exit(MachineError.exit_code)  # no answer: the run goes on elsewhere
     except KeyboardInterrupt:
-        runner.stop([child])
-    return child.outcome()
+        child.stop([process])
+    return process.outcome()
 
 
 def same_here(run: Run) -> Run:

@@ -23,11 +23,18 @@ def _whole_or_part(gpus: float) -> float:
     return gpus
 
 
+EVERY = "*"
+"""Instead of a name: every notebook, in the order of their numbers."""
+
+
 class Entry(BaseModel):
     """One entry of a suite: as many runs as cases times the grid's combinations times seeds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     notebook: str
+    """Its name, or EVERY."""
+    smoke: bool = False
+    """Whether each notebook gets the small parameters that its task has for trying it out."""
     parameters: Parameters = {}
     """The same in all runs of the entry."""
     cases: Annotated[list[Parameters], Field(min_length=1)] = [{}]
@@ -91,10 +98,15 @@ def read(name: str) -> list[Job]:
 
 
 def _jobs(entry: Entry) -> Iterator[Job]:
-    notebook = notebooks.find(entry.notebook)
     limits = {"timeout_s": entry.timeout_s, "memory_mb": entry.memory_mb, "gpus": entry.gpus}
-    for parameters in entry.combinations():
-        yield make_job(notebook, parameters, **limits)
+    if entry.notebook == EVERY:
+        found = [notebooks.read(path) for path in notebooks.every()]
+    else:
+        found = [notebooks.find(entry.notebook)]
+    for notebook in found:
+        small = notebook.smoke if entry.smoke else {}
+        for parameters in entry.combinations():
+            yield make_job(notebook, small | parameters, **limits)
 
 
 def _hint(entry: Entry) -> str:

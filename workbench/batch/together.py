@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from workbench.batch import child, unchanged
 from workbench.batch import execute as single
-from workbench.batch import runner, unchanged
 from workbench.batch.execute import Outcome
 from workbench.batch.plan import Run
 from workbench.batch.watch import gone, interrupted_after, terminated_as_interrupted
@@ -118,7 +118,7 @@ def execute(run: Run, *, again: bool = False) -> Outcome:
     All leave their runs to be begun again when the one that started them ends them.
     """
     if distributed.count() == 1:
-        return runner.run_one(run, again=again)
+        return child.run_one(run, again=again)
     supervisor = psutil.Process(int(os.environ.get(SUPERVISOR) or os.getppid()))
     interrupted_after(partial(gone, supervisor))
     with terminated_as_interrupted():

@@ -24,9 +24,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from workbench.batch import search as searches
+from workbench.batch.child import Child, stop
 from workbench.batch.execute import Outcome
 from workbench.batch.plan import Run, resolve
-from workbench.batch.runner import Child, stop
 from workbench.batch.search import Range, Search
 from workbench.batch.watch import terminated_as_interrupted
 from workbench.core import paths

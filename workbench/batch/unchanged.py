@@ -30,10 +30,11 @@ def require(run: Run, *, notebook: bool | None = None) -> None:
     """
     several = distributed.count() > 1 if notebook is None else notebook
     parts = ["package", "environment"] + (["notebook"] if several else [])
-    now = {"package": plan.package_sha256(), "environment": plan.environment()}
+    task = run.job.config.task
+    now = {"package": plan.package_sha256(task), "environment": plan.environment()}
     now["notebook"] = _notebook_sha256(run)
     places = {
-        "package": [*plan.package_files(), paths.PACKAGE],
+        "package": [*plan.package_files(task), paths.PACKAGE],
         "environment": [paths.ROOT / "requirements.lock"],
         "notebook": [run.job.notebook.path],
     }

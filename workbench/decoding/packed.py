@@ -115,7 +115,7 @@ def _attend(
     for name, option in options.items():
         if name not in HARMLESS and option is not None and option is not False:
             raise ValueError(f"packed rows know no {name}")
-    rows, layer = _reading.get().to(query.device), cast(int, module.layer_idx)
+    rows, layer = _reading.get().to(query.device), cast("int", module.layer_idx)
     kind = _dtype(query.device, query.dtype)
     # As [N, heads, D], in which what belongs to a token lies together.
     query, key, value = (tensor[0].transpose(0, 1).to(kind) for tensor in (query, key, value))

@@ -1,13 +1,10 @@
 """Labelled examples for prompts: drawn, or nearest to each text; and what they allow to say."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
-from workbench.core import machine
 from workbench.core.errors import ParameterError
-from workbench.data.text import TextData
 from workbench.methods import embeddings, prompts
 from workbench.methods.classifiers import Labelled, Reading, encode
 from workbench.methods.prompt_scores import Asked, Draw, Prompted, condition
@@ -15,40 +12,33 @@ from workbench.methods.templates import Shots
 from workbench.models.encoder import Encoder
 from workbench.record.result import Loss, Metric
 
-if TYPE_CHECKING:
-    from workbench.tasks.prompting.run import Config
-
-SAMPLE_TEXTS = 50
-"""Validation texts, without their labels, that batch calibration looks at."""
-
-
-def texts(config: "Config", data: TextData) -> tuple[list[str], list[str]]:
-    """The test items that are asked about, and the sample of validation texts."""
-    return (
-        data.splits["test"][: config.items]["text"],
-        data.splits["validation"][:SAMPLE_TEXTS]["text"],
-    )
-
 
 def draws(
-    config: "Config", asked: Asked, data: TextData, train: Labelled, encoder: Encoder | None = None
+    asked: Asked,
+    train: Labelled,
+    kinds: Sequence[tuple[int, bool]],
+    *,
+    seed: int,
+    seeds: int,
+    near: Callable[[int], list[Shots]] | None = None,
 ) -> list[Draw]:
     """All that prompts are to hold: nothing, and the examples of each kind, drawn or nearest.
 
-    `encoder` says what is nearest. ParameterError where there are too few training texts.
+    A kind is how many examples, and whether they are each text's nearest ones, which `near` gives
+    for a number of them; others are drawn `seeds` times. ParameterError where there are too few
+    training texts.
     """
     found = [Draw()]
-    for count, _ in filter(lambda kind: kind[0] and not kind[1], config.kinds):
+    for count, _ in filter(lambda kind: kind[0] and not kind[1], kinds):
         found += [
-            Draw(shots(asked, train, count, f"{config.seed}/{seed}"), seed)
-            for seed in range(config.shot_seeds)
+            Draw(shots(asked, train, count, f"{seed}/{number}"), number) for number in range(seeds)
         ]
-    if near := [count for count, near in config.kinds if near]:
-        assert encoder, "an encoder says what is near"
+    if counts := [count for count, nearest in kinds if nearest]:
+        assert near, "something says what is near"
         began = time.monotonic()
-        own = nearest(config, asked, data, train, encoder, max(near))
+        own = near(max(counts))
         seconds = time.monotonic() - began
-        found += [Draw(own=own, seconds=seconds).kept(count) for count in near]
+        found += [Draw(own=own, seconds=seconds).kept(count) for count in counts]
     return found
 
 
@@ -81,18 +71,24 @@ def labels_not_shown(asked: Asked, drawn: Sequence[Draw]) -> Loss:
 
 
 def nearest(
-    config: "Config", asked: Asked, data: TextData, train: Labelled, encoder: Encoder, count: int
+    asked: Asked,
+    train: Labelled,
+    texts: Sequence[str],
+    encoder: Encoder,
+    reading: Reading,
+    count: int,
 ) -> list[Shots]:
-    """For each item, and then each text of the sample, the labelled texts nearest to it."""
+    """For each of the texts the `count` labelled ones nearest to it, by the encoder's embeddings.
+
+    ParameterError where there are fewer training texts.
+    """
     if count > (there := len(set(train.texts))):
         raise ParameterError(
             f"{count} nearest shots, but only {there} training texts to take them from",
             do="lower shots or raise train_texts",
         )
-    reading = Reading(config.max_tokens, machine.precision(config.precision, encoder.device))
-    asked_of = [text for part in texts(config, data) for text in part]
     read = partial(encode, encoder, reading=reading)
-    found = embeddings.most_alike(read, train.texts, asked_of, count)
+    found = embeddings.most_alike(read, train.texts, texts, count)
     return [_shots(asked, train, places) for places in found]
 
 

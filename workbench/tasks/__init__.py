@@ -1,36 +1,24 @@
-"""Tasks by name. Each module has `Config`, `SMOKE`, `load_data`, `load_model` and `run`.
+"""Tasks by name: each folder here is one, with a `config.py` and a `run.py`.
 
-Importing them loads no torch: plans and the command line read configurations only.
+`config.py` has `Config` and `SMOKE`, and loads no torch: plans and the command line read no more.
+`run.py` has `load_data`, `load_model` and `run`.
 """
 
+from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 from workbench.core.errors import ParameterError
-from workbench.tasks.contest import run as contest
-from workbench.tasks.finance import run as finance
-from workbench.tasks.fine_tuning import run as fine_tuning
-from workbench.tasks.multiple_choice import run as multiple_choice
-from workbench.tasks.ner import run as ner
-from workbench.tasks.pretraining import run as pretraining
-from workbench.tasks.prompted_ner import run as prompted_ner
-from workbench.tasks.prompting import run as prompting
-from workbench.tasks.template import run as template
 
 TASKS: dict[str, ModuleType] = {
-    "contest": contest,
-    "finance": finance,
-    "fine_tuning": fine_tuning,
-    "multiple_choice": multiple_choice,
-    "ner": ner,
-    "pretraining": pretraining,
-    "prompted_ner": prompted_ner,
-    "prompting": prompting,
-    "template": template,
+    file.parent.name: import_module(f"{__name__}.{file.parent.name}.config")
+    for file in sorted(Path(__file__).parent.glob("*/config.py"))
 }
+"""Name -> the task's module `config`."""
 
 
 def find(name: str) -> ModuleType:
-    """The task of that name; ParameterError listing the known ones if there is none."""
+    """The module `config` of a task; ParameterError listing the known ones if there is none."""
     if name not in TASKS:
         raise ParameterError(f"unknown task {name!r}", expected=f"one of {', '.join(TASKS)}")
     module = TASKS[name]
@@ -41,3 +29,9 @@ def find(name: str) -> ModuleType:
             expected=f"task: ClassVar[str] = {name!r}",
         )
     return module
+
+
+def load(name: str) -> ModuleType:
+    """The module `run` of a task; ParameterError listing the known ones if there is none."""
+    find(name)
+    return import_module(f"{__name__}.{name}.run")

@@ -1,4 +1,4 @@
-"""What takes part in the contest: prompts, and what learns from nested draws of labelled texts.
+"""What learns in the contest, from nested draws of labelled texts.
 
 With n labelled examples a method may use those n and no other label. Nothing is chosen on
 validation labels in a run: epochs and learning rates are fixed (they were looked at before, on 300
@@ -11,8 +11,7 @@ import random
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,22 +20,22 @@ from workbench.core import machine
 from workbench.core.config import names
 from workbench.core.errors import DataError, ParameterError
 from workbench.data.text import TextData
-from workbench.methods import adaptation, classifiers, estimates, label_scores, prompt_scores
-from workbench.methods import shots as prompt_shots
+from workbench.methods import (
+    adaptation,
+    classifiers,
+    label_scores,
+    prompt_scores,
+)
 from workbench.methods.adaptation import BATCH_PIECES, MAJORITY, Answer, Setting
-from workbench.methods.classifiers import Labelled, Probabilities, Reading
+from workbench.methods.classifiers import Labelled, Reading
 from workbench.methods.label_scores import Compared
-from workbench.methods.prompt_scores import BATCH, RAW, Asked, Draw, Prompted
+from workbench.methods.prompt_scores import BATCH
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
-from workbench.record.result import Loss
-from workbench.tasks.contest.run import DECODER, asking
+from workbench.tasks.contest.config import DECODER, Config
+from workbench.tasks.contest.levels import Levels, Models
 from workbench.tasks.contest.scores import Answered
-from workbench.tasks.prompting import methods as prompt_methods
 from workbench.training import Log, Recipe
-
-if TYPE_CHECKING:
-    from workbench.tasks.contest.run import Config, Models
 
 EPOCHS, STEPS = 3, 40
 """Passes over the examples: as many as make 40 steps, and never fewer than three. Few examples
@@ -44,16 +43,6 @@ need more passes (Mosbach et al. 2021, "On the Stability of Fine-tuning BERT")."
 LEARNING_RATE = 1e-4
 """Of full fine-tuning and SetFit, as chosen in earlier runs (docs/log.md); LoRA takes ten times."""
 LORA_RANK = 8
-VARIANTS = (RAW, BATCH)
-
-
-@dataclass(frozen=True)
-class Levels:
-    """What prompts say: probabilities of the labels [N, L] in each draw of examples, by method."""
-
-    answers: Mapping[str, Sequence[Probabilities]]
-    prompted: Sequence[Prompted]
-    costs: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +63,7 @@ def dtype(model: CausalLM | Encoder) -> torch.dtype:
     return machine.precision("auto", model.device)
 
 
-def pools(config: "Config", data: TextData) -> list[Labelled]:
+def pools(config: Config, data: TextData) -> list[Labelled]:
     """The labelled texts of each draw, of which a size takes the first ones.
 
     They are drawn as they come, not label by label: whoever begins to label texts does not know
@@ -102,42 +91,8 @@ def pools(config: "Config", data: TextData) -> list[Labelled]:
     return found
 
 
-def prompt(
-    config: "Config", models: "Models", data: TextData, drawn: Sequence[Labelled]
-) -> tuple[Levels, Loss]:
-    """What prompts answer, without examples and with those of each draw; the test texts cut."""
-    asked, cut = prompt_methods.ask(asking(config), models.decoder, data)
-    few = examples(config, asked, drawn) if config.shots else []
-    estimates.scoring(asked, [Draw(), *few])
-    answers: dict[str, list[Probabilities]] = {}
-    prompted: list[Prompted] = []
-    costs: dict[str, Any] = {}
-    for draws in filter(None, ([Draw()], few)):
-        found, cost = prompt_methods.timed(asked, partial(prompt_scores.score, asked, draws))
-        prompted += found
-        cost["answer_1000_seconds"] = 1000 * cost["answer_seconds"] / (found[0].asked * len(draws))
-        for variant in VARIANTS:
-            name = prompt_scores.method(found[0].condition, variant)
-            by_draw = [
-                np.exp(prompt_scores.ensembles([p for p in found if p.shot_seed == draw])[name])
-                for draw in range(len(draws))
-            ]
-            answers[name] = by_draw * (1 if len(draws) > 1 else config.draws)
-            costs[name] = {key: cost[key] for key in cost if key != "answer_seconds"}
-    return Levels(answers, prompted, costs), cut
-
-
-def examples(config: "Config", asked: Asked, drawn: Sequence[Labelled]) -> list[Draw]:
-    """A prompt's examples of each draw: from its smallest size, label by label in turn."""
-    smallest, seed = config.counts[0], str(config.seed)
-    return [
-        Draw(prompt_shots.shots(asked, pool.first(smallest), config.shots, seed), number)
-        for number, pool in enumerate(drawn)
-    ]
-
-
 def learn(
-    config: "Config", models: "Models", data: TextData, drawn: Sequence[Labelled], log: Log
+    config: Config, models: Models, data: TextData, drawn: Sequence[Labelled], log: Log
 ) -> list[Point]:
     """All methods, learned from every size of every draw.
 
@@ -159,7 +114,7 @@ def learn(
     return points
 
 
-def learner(method: str, models: "Models") -> Encoder:
+def learner(method: str, models: Models) -> Encoder:
     """The encoder that a method adapts: the decoder as one, or the other."""
     own = models.reader if method.startswith(DECODER) else models.encoder
     assert own is not None, "the decoder is loaded as an encoder where it learns"
@@ -167,7 +122,7 @@ def learner(method: str, models: "Models") -> Encoder:
 
 
 def _setting(
-    config: "Config", own: Encoder, labels: Sequence[str], train: Labelled, draw: int, log: Log
+    config: Config, own: Encoder, labels: Sequence[str], train: Labelled, draw: int, log: Log
 ) -> Setting:
     """How one draw of one size is learned: no text is known before, none is there to validate."""
     kind = dtype(own)
@@ -202,14 +157,14 @@ def _learn(
     return Point(method, draw, train.texts, answer, time.monotonic() - began - answer.seconds)
 
 
-def references(config: "Config") -> list[str]:
+def references(config: Config) -> list[str]:
     """The prompts that what learns is to overtake, fixed in advance; the most shots come last."""
     conditions = dict.fromkeys(prompt_scores.condition(shots) for shots in (0, config.shots))
     return [prompt_scores.method(name, BATCH) for name in conditions]
 
 
 def compare(
-    config: "Config",
+    config: Config,
     levels: Levels,
     points: Sequence[Point],
     drawn: Sequence[Labelled],
@@ -239,7 +194,7 @@ def compare(
 
 
 def answered(
-    config: "Config",
+    config: Config,
     levels: Levels,
     points: Sequence[Point],
     rows: Mapping[str, Sequence[str]],
@@ -271,7 +226,7 @@ def answered(
     )
 
 
-def costs(config: "Config", levels: Levels, points: Sequence[Point]) -> dict[str, dict[str, Any]]:
+def costs(config: Config, levels: Levels, points: Sequence[Point]) -> dict[str, dict[str, Any]]:
     """What each method takes at the largest size, the mean over the draws."""
     found = {name: dict(cost) for name, cost in levels.costs.items()}
     for method in names(config.methods):

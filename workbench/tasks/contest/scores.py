@@ -14,14 +14,7 @@ from numpy.typing import NDArray
 
 from workbench.record import statistics
 from workbench.record.result import Metric
-from workbench.record.statistics import (
-    LEVEL,
-    MIN_CLUSTERS,
-    Verdict,
-    bootstrapped,
-    resample,
-    verdicts,
-)
+from workbench.record.statistics import LEVEL, MIN_CLUSTERS, Verdict, bootstrapped, resample
 
 ALREADY, NEVER = -math.inf, math.inf
 """Of a curve above the level at its smallest size, and of one that is nowhere above it."""
@@ -224,7 +217,7 @@ def crossings(answered: Answered, references: Sequence[str]) -> list[dict[str, A
             {method: answered.metric(method, size=size, minus=level) for method in answered.curves}
             for size in (0, len(answered.sizes) - 1)
         )
-        at_first, at_last = verdicts(first), verdicts(last)
+        at_first, at_last = statistics.verdicts(first), statistics.verdicts(last)
         for method, apart in last.items():
             point = answered.crossing(method, level)
             said = tell(point, apart, at_first[method], at_last[method], answered.sizes)

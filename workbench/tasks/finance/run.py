@@ -8,86 +8,36 @@ import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field
+import torch
 
-from workbench.core.config import Config as BaseConfig
+from workbench.core import machine, sources
 from workbench.core.config import names
 from workbench.core.errors import ParameterError
-from workbench.record.result import Cost, Loss, Result
-
-if TYPE_CHECKING:
-    import torch
-
-    from workbench.data.market import Market
-    from workbench.models.encoder import Encoder
-    from workbench.tasks.finance.methods import Answer
-    from workbench.tasks.finance.walk_forward import Examples, Fold
-    from workbench.training import Log
-
-SMOKE: dict[str, object] = {
-    "dataset": "tiny_market",
-    "folds": 2,
-    "train_days": 100,
-    "embargo_days": 3,
-    "epochs": 1,
-}
-"""Overrides for tests: the real encoder on a made-up market of 400 days."""
+from workbench.data import market
+from workbench.data.market import Market
+from workbench.methods.classifiers import Reading
+from workbench.models.encoder import Encoder
+from workbench.record.findings import Findings
+from workbench.record.result import Loss, Metric
+from workbench.tasks.finance import market_words, walk_forward
+from workbench.tasks.finance import methods as finance_methods
+from workbench.tasks.finance import scores as finance_scores
+from workbench.tasks.finance.config import Config
+from workbench.tasks.finance.methods import MAX_PIECES, Answer
+from workbench.tasks.finance.walk_forward import Examples, Fold
+from workbench.training import Log, Recipe
 
 RESERVED = "test"
 """The split that all markets together are: no market may be called so."""
-
-
-class Config(BaseConfig):
-    """Parameters of a walk through markets."""
-
-    task: ClassVar[str] = "finance"
-    right: ClassVar[str] = "a market's day whose direction was called right"
-    test: ClassVar[tuple[str, ...]] = (
-        "history",
-        "folds",
-        "train_days",
-        "embargo_days",
-        "date_column",
-        "price_column",
-        "date_order",
-    )
-
-    model: str = "minilm"
-    """Encoder: catalogue name, folder or hf:<id>."""
-    dataset: str = "sp500, nasdaq"
-    """Markets: catalogue names or files of prices, comma-separated."""
-    date_column: str = "date"
-    """Column of the dates, in files of your own."""
-    price_column: str = "price"
-    """Column of the prices, in files of your own; adjusted for splits."""
-    date_order: Literal["auto", "DMY", "MDY", "YMD"] = "auto"
-    """Order in dates such as 1/2/2026; auto: as all rows of a file fit."""
-    history: Annotated[int, Field(ge=2, le=20)] = 3
-    """Last daily moves that a text tells of."""
-    folds: Annotated[int, Field(ge=1, le=50)] = 4
-    """Spans of time to predict, each after training on what came before it."""
-    train_days: Annotated[int, Field(ge=30)] = 1000
-    """Trading days before each fold to learn from; 250 are a year."""
-    embargo_days: Annotated[int, Field(ge=1)] = 5
-    """Trading days left out between training and test."""
-    seeds: Annotated[int, Field(ge=1, le=5)] = 3
-    """Training seeds of the encoder, whose mean it says; intervals cover them from 2 on."""
-    epochs: Annotated[int, Field(ge=1, le=100)] = 10
-    """Passes over the different texts of the training days."""
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
-    """Highest learning rate of AdamW, reached after warm-up."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Matrix products; auto: bfloat16 where the hardware has it."""
 
 
 @dataclass(frozen=True)
 class MarketDays:
     """Markets by name, and their days as examples."""
 
-    markets: dict[str, "Market"]
-    examples: "Examples"
+    markets: dict[str, Market]
+    examples: Examples
     audited: int
     """Days after which the future was replaced, and nothing said before it changed."""
     losses: dict[str, Loss] = field(default_factory=dict)
@@ -110,9 +60,6 @@ class MarketDays:
 
 def load_data(config: Config) -> MarketDays:
     """Load the markets, say each day in words, and see that no word looks ahead."""
-    from workbench.data import market
-    from workbench.tasks.finance import market_words
-
     markets = {
         name: market.load(
             source,
@@ -153,24 +100,14 @@ def _by_name(dataset: str) -> dict[str, str]:
     return short
 
 
-def load_model(config: Config) -> "Encoder":
+def load_model(config: Config) -> Encoder:
     """Load the encoder onto the run's device; each fold trains a copy of it."""
-    from workbench.core import machine, sources
-    from workbench.models.encoder import Encoder
-
     source = sources.resolve(config.model, "model")
     return Encoder(source, casing=False).to(machine.device())
 
 
-def run(config: Config, model: "Encoder", data: MarketDays) -> Result:
+def run(config: Config, model: Encoder, data: MarketDays) -> Findings:
     """Walk every method through the folds, score all on the same days, and reach a verdict."""
-    from workbench.core import machine
-    from workbench.tasks.finance import scores as finance_scores
-    from workbench.tasks.finance import walk_forward
-    from workbench.training import Log
-
-    began = time.monotonic()
-    machine.seed(config.seed)
     examples, log = data.examples, Log(config.directory)
     cuts = walk_forward.folds(
         examples, config.folds, train_days=config.train_days, embargo_days=config.embargo_days
@@ -178,32 +115,26 @@ def run(config: Config, model: "Encoder", data: MarketDays) -> Result:
     answers = _answers(config, model, examples, cuts, log)
     scored = finance_scores.score(examples, cuts, answers)
     markets = enumerate(data.markets.values(), 1)
-    return Result(
-        task=config.task,
-        parameters=config.model_dump(mode="json"),
-        sources={"model": model.source.record()}
-        | {f"dataset {number}": market.source.record() for number, market in markets},
+    return Findings(
+        sources={"model": model.source}
+        | {f"dataset {number}": market.source for number, market in markets},
         **scored.record(),
         headline=("test/mcc", "test/accuracy"),
-        losses={**data.losses, "cut_texts": _cut(model, examples)},
-        cost=Cost(
-            **machine.spent(began, model.device, _dtype(config, model)),
-            train_seconds=sum(answer.seconds for answer in answers.values()),
-            trained_pieces=sum(answer.pieces for answer in answers.values()),
-        ),
-        environment=machine.environment(),
+        losses={"cut_texts": _cut(model, examples)},
+        device=model.device,
+        dtype=_dtype(config, model),
+        train_seconds=sum(answer.seconds for answer in answers.values()),
+        trained_pieces=sum(answer.pieces for answer in answers.values()),
         tables=finance_scores.tables(examples, cuts, answers, scored),
-    ).with_details(directory=config.directory, items=scored.items, history=log.records)
+        items=scored.items,
+        history=log.records,
+    )
 
 
 def _answers(
-    config: Config, model: "Encoder", examples: "Examples", cuts: "list[Fold]", log: "Log"
-) -> "dict[str, Answer]":
+    config: Config, model: Encoder, examples: Examples, cuts: list[Fold], log: Log
+) -> dict[str, Answer]:
     """What all methods say of the folds' test days."""
-    from workbench.methods.classifiers import Reading
-    from workbench.tasks.finance import methods as finance_methods
-    from workbench.training import Recipe
-
     dtype = _dtype(config, model)
     tuned = partial(
         finance_methods.FineTuned,
@@ -219,16 +150,12 @@ def _answers(
     )
 
 
-def _dtype(config: Config, model: "Encoder") -> "torch.dtype":
-    from workbench.core import machine
-
+def _dtype(config: Config, model: Encoder) -> torch.dtype:
     return machine.precision(config.precision, model.device)
 
 
-def _cut(model: "Encoder", examples: "Examples") -> Loss:
+def _cut(model: Encoder, examples: Examples) -> Loss:
     """Texts longer than the model can read."""
-    from workbench.tasks.finance.methods import MAX_PIECES
-
     texts = examples.inputs.texts
     _, count = model.encode(texts, MAX_PIECES)
     return Loss(count=count, of=len(texts), note="texts longer than the model reads, cut")

@@ -1,82 +1,33 @@
 """Fine-tuning for text classification: what it buys over simpler ways to use the same labels."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Any
 
-from pydantic import AfterValidator, Field
-
-from workbench.core.config import Config as BaseConfig
+from workbench.core import machine, sources
 from workbench.core.config import names
-from workbench.methods.extras import of_classifier
-from workbench.record.result import Cost, Loss, Metric, Result
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from workbench.data.text import TextData
-    from workbench.methods.adaptation import Answer, Setting
-    from workbench.methods.classifiers import Labelled, Probabilities
-    from workbench.methods.label_scores import Compared
-    from workbench.models.encoder import Encoder
-
-SMOKE: dict[str, object] = {
-    "dataset": "tiny_reviews",
-    "train_texts": 64,
-    "test_texts": 0,
-    "epochs": 1,
-    "max_pieces": 24,
-}
-"""Overrides for tests: the real encoder on the project's own few reviews."""
+from workbench.data import text
+from workbench.data.text import TextData
+from workbench.methods import classifiers, export, label_scores
+from workbench.methods.adaptation import FULL, HEAD, TFIDF, Answer, Setting, learn, methods
+from workbench.methods.classifiers import Labelled, Probabilities, Reading, labelled, losses
+from workbench.methods.label_scores import Compared
+from workbench.models.encoder import Encoder
+from workbench.record.findings import Findings
+from workbench.record.result import Loss, Metric
+from workbench.tasks.fine_tuning import attribution, label_noise, reliability, risk
+from workbench.tasks.fine_tuning import slices as by_slice
+from workbench.tasks.fine_tuning.config import Config
+from workbench.training import Log, Recipe
 
 VALIDATION_TEXTS = 500
 SMALLER = (8, 4, 2)
 """The learning curve's points: the training texts divided by these, and all."""
 
 
-class Config(BaseConfig):
-    """Parameters of a comparison of ways to adapt an encoder."""
-
-    task: ClassVar[str] = "fine_tuning"
-    right: ClassVar[str] = "a text that got its gold label"
-    test: ClassVar[tuple[str, ...]] = ("test_texts", "text_column", "label_column")
-    validation: ClassVar[dict[str, str]] = {
-        "validation/accuracy": "full fine-tuning",
-        "validation/macro_f1": "full fine-tuning",
-    }
-
-    model: str = "minilm"
-    """Encoder: catalogue name, folder or hf:<id>."""
-    dataset: str = "brand_tweets"
-    """Labelled texts: catalogue name, path or hf:<id>."""
-    text_column: str = "text"
-    """Column of the texts, in data of your own."""
-    label_column: str = "label"
-    """Column of the labels, in data of your own."""
-    train_texts: Annotated[int, Field(ge=16)] = 2000
-    """Most labelled texts to learn from; validation takes up to 500 more."""
-    test_texts: Annotated[int, Field(ge=0)] = 1500
-    """Most test texts to score; 0 takes all."""
-    epochs: Annotated[int, Field(ge=1, le=100)] = 2
-    """Passes over the training texts."""
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
-    """Highest learning rate of full fine-tuning; BitFit and LoRA take ten times."""
-    lora_rank: Annotated[int, Field(ge=1, le=512)] = 8
-    """Rank of LoRA's updates."""
-    extras: Annotated[str, AfterValidator(of_classifier)] = ""
-    """Additions to head and recipe of what is fine-tuned, by name."""
-    slices: str = "apple, google"
-    """Columns or phrases whose texts' errors are compared; "" for none."""
-    max_pieces: Annotated[int, Field(ge=4)] = 128
-    """Most word pieces read of a text; what is cut is counted."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Matrix products; auto: bfloat16 where the hardware has it."""
-
-
-def load_data(config: Config) -> "TextData":
+def load_data(config: Config) -> TextData:
     """Load the labelled texts in three splits."""
-    from workbench.data import text
-
     return text.load(
         config.dataset,
         text_column=config.text_column,
@@ -85,25 +36,14 @@ def load_data(config: Config) -> "TextData":
     )
 
 
-def load_model(config: Config) -> "Encoder":
+def load_model(config: Config) -> Encoder:
     """Load the encoder onto the run's device; `run` adapts copies of it."""
-    from workbench.core import machine, sources
-    from workbench.models.encoder import Encoder
-
     source = sources.resolve(config.model, "model")
     return Encoder(source, casing=False).to(machine.device())
 
 
-def run(config: Config, model: "Encoder", data: "TextData") -> Result:
+def run(config: Config, model: Encoder, data: TextData) -> Findings:
     """Adapt the encoder in four ways beside two baselines, and score all on the same texts."""
-    from workbench.core import machine
-    from workbench.methods import export
-    from workbench.methods.adaptation import FULL
-    from workbench.methods.classifiers import labelled
-    from workbench.tasks.fine_tuning import risk
-
-    began = time.monotonic()
-    machine.seed(config.seed)
     train = labelled(data, "train").first(config.train_texts)
     test = labelled(data, "test").first(config.test_texts)
     setting = _setting(config, model, data)
@@ -115,45 +55,37 @@ def run(config: Config, model: "Encoder", data: "TextData") -> Result:
     held_out = _held_out(answers[FULL], setting)
     record = compared.record()
     record["metrics"] |= _validated(held_out, setting)
-    result = Result(
-        task=config.task,
-        parameters=config.model_dump(mode="json"),
-        sources={"model": model.source.record(), "dataset": data.source.record()},
+    return Findings(
+        sources={"model": model.source, "dataset": data.source},
         **record,
         headline=("test/accuracy", "test/macro_f1"),
-        losses={**data.losses, "cut_texts": _cut(config, model, train, test)},
-        cost=Cost(
-            **machine.spent(began, model.device, setting.reading.dtype),
-            train_seconds=sum(answer.seconds for answer in learned),
-            trained_pieces=sum(answer.pieces for answer in learned),
-        ),
-        environment=machine.environment(),
+        losses={"cut_texts": _cut(config, model, train, test)},
+        device=model.device,
+        dtype=setting.reading.dtype,
+        train_seconds=sum(answer.seconds for answer in learned),
+        trained_pieces=sum(answer.pieces for answer in learned),
         tables={
             "methods": {method: answer.cost for method, answer in answers.items()},
             "curve": curve,
             **_looked_into(answers[FULL], rows, held_out, setting, names(config.slices)),
             "risk": risk.check(model, data.labels, train.first(32)),
         },
-    )
-    tuned = answers[FULL].model
-    result = export.keep(tuned, result, config.directory, max_pieces=config.max_pieces)
-    return result.with_details(
-        directory=config.directory, items=compared.items, history=setting.log.records
+        items=compared.items,
+        history=setting.log.records,
+        keep=lambda result: export.keep(
+            answers[FULL].model, result, config.directory, max_pieces=config.max_pieces
+        ),
     )
 
 
-def _held_out(full: "Answer", setting: "Setting") -> "Probabilities":
+def _held_out(full: Answer, setting: Setting) -> Probabilities:
     """What full fine-tuning says of the validation texts."""
-    from workbench.methods import classifiers
-
     assert full.model is not None
     return classifiers.predict(full.model, setting.validation.texts, setting.reading)
 
 
-def _validated(held_out: "Probabilities", setting: "Setting") -> dict[str, Metric]:
+def _validated(held_out: Probabilities, setting: Setting) -> dict[str, Metric]:
     """Accuracy and macro F1 on validation, to choose parameters by; the epoch was chosen on it."""
-    from workbench.methods import classifiers, label_scores
-
     given = classifiers.chosen(held_out, setting.labels)
     found = label_scores.metrics(
         setting.validation.labels,
@@ -167,17 +99,13 @@ def _validated(held_out: "Probabilities", setting: "Setting") -> dict[str, Metri
 
 
 def _looked_into(
-    full: "Answer",
+    full: Answer,
     rows: dict[str, list[str]],
-    held_out: "Probabilities",
-    setting: "Setting",
-    slices: "Sequence[str]",
+    held_out: Probabilities,
+    setting: Setting,
+    slices: Sequence[str],
 ) -> dict[str, Any]:
     """Of full fine-tuning: whether it is as sure as right, by which words, and where it errs."""
-    from workbench.methods import classifiers
-    from workbench.tasks.fine_tuning import attribution, label_noise, reliability
-    from workbench.tasks.fine_tuning import slices as by_slice
-
     assert full.model is not None
     model = full.model
     predict = lambda texts: classifiers.predict(model, texts, setting.reading)  # noqa: E731
@@ -192,12 +120,7 @@ def _looked_into(
     }
 
 
-def _setting(config: Config, model: "Encoder", data: "TextData") -> "Setting":
-    from workbench.core import machine
-    from workbench.methods.adaptation import Setting
-    from workbench.methods.classifiers import Reading, labelled
-    from workbench.training import Log, Recipe
-
+def _setting(config: Config, model: Encoder, data: TextData) -> Setting:
     dtype = machine.precision(config.precision, model.device)
     return Setting(
         encoder=model,
@@ -212,12 +135,8 @@ def _setting(config: Config, model: "Encoder", data: "TextData") -> "Setting":
     )
 
 
-def _learn_all(
-    train: "Labelled", texts: "Sequence[str]", setting: "Setting"
-) -> "dict[str, Answer]":
+def _learn_all(train: Labelled, texts: Sequence[str], setting: Setting) -> dict[str, Answer]:
     """What each method says of the texts; only full fine-tuning's model is held on to."""
-    from workbench.methods.adaptation import FULL, learn, methods
-
     answers = {}
     for method in methods(setting.encoder):
         setting.log.method = method
@@ -225,13 +144,7 @@ def _learn_all(
     return answers
 
 
-def _compare(
-    answers: dict[str, "Answer"], rows: dict[str, list[str]], data: "TextData"
-) -> "Compared":
-    from workbench.methods import label_scores
-    from workbench.methods.adaptation import FULL
-    from workbench.methods.classifiers import losses
-
+def _compare(answers: dict[str, Answer], rows: dict[str, list[str]], data: TextData) -> Compared:
     return label_scores.compare(
         FULL,
         {method: answer.chosen(data.labels) for method, answer in answers.items()},
@@ -246,17 +159,13 @@ def _compare(
 
 
 def _curve(
-    train: "Labelled",
+    train: Labelled,
     test: dict[str, list[str]],
-    setting: "Setting",
-    whole: dict[str, "Answer"],
+    setting: Setting,
+    whole: dict[str, Answer],
     unit: str,
-) -> "tuple[list[dict[str, Any]], list[Answer]]":
+) -> tuple[list[dict[str, Any]], list[Answer]]:
     """Accuracy of three methods learned from fewer texts, and what was learned for it."""
-    from workbench.methods import label_scores
-    from workbench.methods.adaptation import FULL, HEAD, TFIDF, learn
-    from workbench.training import Log
-
     points, fewer = [], []
     for divisor in (*SMALLER, 1):
         part = train.first(max(1, len(train.texts) // divisor))
@@ -282,7 +191,7 @@ def _curve(
     return points, fewer
 
 
-def _cut(config: Config, model: "Encoder", *parts: "Labelled") -> Loss:
+def _cut(config: Config, model: Encoder, *parts: "Labelled") -> Loss:
     texts = [text for part in parts for text in part.texts]
     _, cut = model.encode(texts, config.max_pieces)
     limit = min(config.max_pieces, model.capacity)

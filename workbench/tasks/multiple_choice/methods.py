@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from datasets import Dataset
@@ -21,11 +21,9 @@ from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
 from workbench.tasks.multiple_choice import items as choice_items
 from workbench.tasks.multiple_choice import scores as choice_scores
+from workbench.tasks.multiple_choice.config import Config
 from workbench.tasks.multiple_choice.items import Item
 from workbench.tasks.multiple_choice.scores import BYTE, PMI, RULES, SUM, TOKEN, Read
-
-if TYPE_CHECKING:
-    from workbench.tasks.multiple_choice.run import Config
 
 LONGEST, SHORTEST = "longest answer", "shortest answer"
 TFIDF, COSINE = "TF-IDF similarity", "encoder similarity"
@@ -53,7 +51,7 @@ def premise(template: Template) -> str:
     return template.question.rpartition("\n")[2]
 
 
-def ask(config: "Config", model: CausalLM, items: Sequence[Item], train: Dataset | None) -> Asked:
+def ask(config: Config, model: CausalLM, items: Sequence[Item], train: Dataset | None) -> Asked:
     """Templates, examples, and items with texts on one line, of `max_tokens` at most.
 
     Raises ParameterError for more shots than there are questions to draw them from.
@@ -137,7 +135,7 @@ def _score(asked: Asked, contexts: Sequence[str], progress: str) -> scoring.Scor
 
 
 def baselines(
-    config: "Config", encoder: Encoder, items: Sequence[Item]
+    config: Config, encoder: Encoder, items: Sequence[Item]
 ) -> tuple[dict[str, Scores], dict[str, Any]]:
     """Scores [N, K] of what looks at length, at words or at an encoder's states; their cost."""
     reading = Reading(config.max_tokens, machine.precision(config.precision, encoder.device))

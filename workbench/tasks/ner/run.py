@@ -5,22 +5,19 @@ Heavy libraries are imported where they are used, so that plans and the command 
 """
 
 import time
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
-
-from workbench.core.config import Config as BaseConfig
-from workbench.core.config import MainMeasure, names
-from workbench.methods.extras import of_tagger
-from workbench.record.result import Cost, Loss, Result
-
-if TYPE_CHECKING:
-    from workbench.data.ner import NerData
-    from workbench.models.encoder import Encoder
-
-SMOKE: dict[str, object] = {"dataset": "tiny_ner", "epochs": 1}
-"""Overrides for tests: the real encoder on the project's own few sentences."""
-
+from workbench.core import machine, sources
+from workbench.core.config import names
+from workbench.data import ner
+from workbench.data.ner import NerData
+from workbench.methods import export, tag_errors, tag_scores
+from workbench.models.encoder import Encoder, TokenClassifier
+from workbench.record.findings import Findings
+from workbench.record.result import Loss, Metric
+from workbench.tasks.ner import tagger as ner_tagger
+from workbench.tasks.ner import transfer as ner_transfer
+from workbench.tasks.ner.config import Config
+from workbench.training import Log
 
 HEADLINE = (
     "test/entity_f1",
@@ -30,73 +27,20 @@ HEADLINE = (
 )
 
 
-class Config(BaseConfig):
-    """Parameters of a named-entity run."""
-
-    task: ClassVar[str] = "ner"
-    right: ClassVar[str] = "a sentence with every tag right"
-    main_measure: ClassVar[MainMeasure] = "entity_f1"
-    sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {
-        **BaseConfig.sources,
-        "transfer": "dataset",
-    }
-
-    validation: ClassVar[dict[str, str]] = {"validation/entity_f1": ""}
-
-    model: str = "minilm"
-    """Encoder: catalogue name, folder or hf:<id>."""
-    dataset: str = "conll2003"
-    """Tagged sentences: catalogue name, path or hf:<id>."""
-    transfer: str = "wnut16"
-    """Other tagged sentences to test on too, in the types both have; "" for none."""
-    epochs: Annotated[int, Field(ge=1, le=100)] = 2
-    """Passes over the training split."""
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 4e-4
-    """Highest learning rate of AdamW, reached after warm-up."""
-    warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of steps with a rising learning rate; it falls linearly after."""
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
-    """Weight decay of AdamW, on matrices only."""
-    batch_pieces: Annotated[int, Field(ge=16)] = 640
-    """Most word pieces in a training batch, padding counted."""
-    window_pieces: Annotated[int, Field(ge=8)] = 96
-    """Word pieces of a document's neighbouring sentences read together."""
-    extras: Annotated[str, AfterValidator(of_tagger)] = (
-        "casing, consistency, views, masking, fast_head"
-    )
-    """Additions to the recipe, by name."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Matrix products; auto: bfloat16 where the hardware has it."""
-
-
-def load_data(config: Config) -> "NerData":
+def load_data(config: Config) -> NerData:
     """Load the data set's three splits."""
-    from workbench.data import ner
-
     return ner.load(config.dataset)
 
 
-def load_model(config: Config) -> "Encoder":
+def load_model(config: Config) -> Encoder:
     """Load the encoder onto the run's device; `run` gives it a head for the data's labels."""
-    from workbench.core import machine, sources
-    from workbench.models.encoder import Encoder
-
     source = sources.resolve(config.model, "model")
     return Encoder(source, casing="casing" in names(config.extras)).to(machine.device())
 
 
-def run(config: Config, model: "Encoder", data: "NerData") -> Result:
+def run(config: Config, model: Encoder, data: NerData) -> Findings:
     """Fine-tune a copy of the encoder, keep its best epoch on validation, score the test split."""
-    from workbench.core import machine
-    from workbench.methods import export, tag_errors, tag_scores
-    from workbench.models.encoder import TokenClassifier
-    from workbench.tasks.ner import tagger as ner_tagger
-    from workbench.tasks.ner import transfer as ner_transfer
-    from workbench.training import Log
-
-    began = time.monotonic()
     other = ner_transfer.load(config, data)
-    machine.seed(config.seed)
     chosen = names(config.extras)
     tagger = TokenClassifier(model, data.labels, hidden="hidden" in chosen, crf="crf" in chosen)
     log = Log(config.directory)
@@ -106,12 +50,10 @@ def run(config: Config, model: "Encoder", data: "NerData") -> Result:
     transferred = ner_transfer.scores(tagger, data, tested.tags, other, config)
     tables = tag_scores.tables(data, tested.tags) | {"best_epoch": fit.best_epoch}
     tables |= tag_errors.study(data, tested.tags, tested.sureness)
-    sources = {"model": model.source, "dataset": data.source}
-    sources |= {"transfer": other.source} if other else {}
-    result = Result(
-        task=config.task,
-        parameters=config.model_dump(mode="json"),
-        sources={kind: source.record() for kind, source in sources.items()},
+    used = {"model": model.source, "dataset": data.source}
+    used |= {"transfer": other.source} if other else {}
+    return Findings(
+        sources=used,
         metrics={
             **tag_scores.metrics(data, "test", tested.tags, tested.argmax),
             **tag_scores.alone(data, "test", tested.tags, alone),
@@ -123,22 +65,25 @@ def run(config: Config, model: "Encoder", data: "NerData") -> Result:
             "majority": tag_scores.majority(data),
             "lexicon": tag_scores.lexicon(data),
         },
-        losses={**data.losses, **_tokenization_losses(model, data), **transferred.losses},
-        cost=Cost(
-            **machine.spent(began, model.device, ner_tagger.dtype(config, model)),
-            train_seconds=fit.seconds,
-            trained_pieces=fit.pieces,
-        ),
-        environment=machine.environment(),
+        losses={**_tokenization_losses(model, data), **transferred.losses},
+        device=model.device,
+        dtype=ner_tagger.dtype(config, model),
+        train_seconds=fit.seconds,
+        trained_pieces=fit.pieces,
         tables=tables,
+        items=tag_scores.items(data, "test", tested.tags, tested.losses),
+        history=log.records,
+        keep=lambda result: export.keep(
+            tagger,
+            result,
+            config.directory,
+            window_pieces=config.window_pieces,
+            extras=config.extras,
+        ),
     )
-    reading = {"window_pieces": config.window_pieces, "extras": config.extras}
-    result = export.keep(tagger, result, config.directory, **reading)
-    items = tag_scores.items(data, "test", tested.tags, tested.losses)
-    return result.with_details(directory=config.directory, items=items, history=log.records)
 
 
-def _tokenization_losses(model: "Encoder", data: "NerData") -> dict[str, Loss]:
+def _tokenization_losses(model: Encoder, data: NerData) -> dict[str, Loss]:
     """Test sentences that had to be cut, and words the tokenizer does not know at all."""
     rows = data.splits["test"]
     segments = model.segments(list(rows["tokens"]), list(rows["document"]))

@@ -19,7 +19,7 @@ from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.models.windows import Batch, batches, pack
 from workbench.record import iob
 from workbench.record.metrics import EntityScores, Tags
-from workbench.tasks.ner.run import Config
+from workbench.tasks.ner.config import Config
 from workbench.training import Fit, Log, Recipe, fit
 
 

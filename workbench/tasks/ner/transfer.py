@@ -16,7 +16,7 @@ from workbench.record.iob import Span, spans
 from workbench.record.metrics import Tags
 from workbench.record.result import Loss, Metric
 from workbench.record.statistics import Counts, difference, measure
-from workbench.tasks.ner.run import Config
+from workbench.tasks.ner.config import Config
 from workbench.tasks.ner.tagger import scored
 
 COMMON = {

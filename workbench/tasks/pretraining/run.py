@@ -5,85 +5,48 @@ Nothing is trained but linear probes. Heavy libraries are imported where they ar
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Any
 
-from pydantic import Field
+import pandas
+import torch
 
-from workbench.core.config import Config as BaseConfig
-from workbench.core.config import MainMeasure, names
+from workbench.core.sources import Source
+from workbench.core import machine, sources
+from workbench.core.config import names
 from workbench.core.errors import DataError, ParameterError
-from workbench.record.result import Cost, Result
-
-if TYPE_CHECKING:
-    import torch
-
-    from workbench.data.corpus import Corpus
-    from workbench.data.ner import NerData
-    from workbench.models.causal_lm import CausalLM
-    from workbench.models.encoder import Encoder
-    from workbench.tasks.pretraining.corpus_scores import Domain
-
-SMOKE: dict[str, object] = {
-    "corpora": "tiny_reviews",
-    "dataset": "tiny_ner",
-    "passages": 10,
-    "passage_bytes": 64,
-}
-"""Overrides for tests: the real models on the project's own few sentences."""
-
-
-class Config(BaseConfig):
-    """Parameters of an inspection."""
-
-    task: ClassVar[str] = "pretraining"
-    main_measure: ClassVar[MainMeasure] = "bits_per_byte"
-    test: ClassVar[tuple[str, ...]] = (
-        "passages",
-        "passage_bytes",
-        "probe_sentences",
-        "text_column",
-    )
-    sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {
-        "model": "model",
-        "encoder": "model",
-        "corpora": "dataset",
-        "dataset": "dataset",
-    }
-
-    model: str = "smollm2"
-    """Decoder: catalogue name, folder or hf:<id>."""
-    encoder: str = "minilm"
-    """Encoder to probe: catalogue name, folder or hf:<id>."""
-    corpora: str = "wiki_sample, news_sample, brand_tweets"
-    """Running text: names or paths, with commas."""
-    text_column: str = "text"
-    """Column of the text where a corpus is a table."""
-    dataset: str = "conll2003"
-    """Tagged words for the probes: catalogue name, path or hf:<id>."""
-    passages: Annotated[int, Field(ge=1)] = 100
-    """Maximum number of passages scored for each corpus."""
-    passage_bytes: Annotated[int, Field(ge=16)] = 768
-    """Size of a passage: short documents are joined, long ones cut."""
-    probe_sentences: Annotated[int, Field(ge=1)] = 4000
-    """Most tagged sentences of a split that the probes read."""
-    attention_layer: Annotated[int, Field(ge=1)] = 12
-    """Layer of the decoder whose attention is drawn, from 1."""
-    sentence: Annotated[str, Field(min_length=1, max_length=500)] = (
-        "Paris is the capital of France, and Rome is the capital of Italy."
-    )
-    """To look inside."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Matrix products; auto: bfloat16 where the hardware has it."""
+from workbench.data import corpus, ner
+from workbench.data.corpus import Corpus
+from workbench.data.ner import NerData
+from workbench.models import anatomy
+from workbench.models.causal_lm import CausalLM
+from workbench.models.encoder import Encoder
+from workbench.record.findings import Findings
+from workbench.record.result import Loss, Metric
+from workbench.tasks.pretraining import (
+    corpus_scores,
+    lens_scores,
+    passages,
+    probe_scores,
+    surprisal,
+)
+from workbench.tasks.pretraining.config import Config
+from workbench.tasks.pretraining.corpus_scores import Domain
+from workbench.tasks.pretraining.probes import WINDOW_PIECES
 
 
 @dataclass(frozen=True)
 class Texts:
     """Corpora by short name, and tagged words."""
 
-    corpora: "dict[str, Corpus]"
-    tagged: "NerData"
+    corpora: dict[str, Corpus]
+    tagged: NerData
+
+    @property
+    def losses(self) -> dict[str, Loss]:
+        """None here: `run` counts, of each corpus, what its passages left out."""
+        return {}
 
     def describe(self) -> str:
         """What each of them says of itself."""
@@ -95,8 +58,8 @@ class Texts:
 class Models:
     """The two models that are looked into."""
 
-    decoder: "CausalLM"
-    encoder: "Encoder"
+    decoder: CausalLM
+    encoder: Encoder
 
     def describe(self) -> str:
         """What each of them says of itself."""
@@ -105,8 +68,6 @@ class Models:
 
 def load_data(config: Config) -> Texts:
     """Load the corpora and the tagged words; ParameterError where no corpus or one name twice."""
-    from workbench.data import corpus, ner
-
     found: dict[str, Corpus] = {}
     for name in names(config.corpora):
         loaded = corpus.load(name, text_column=config.text_column)
@@ -127,10 +88,6 @@ def load_data(config: Config) -> Texts:
 
 def load_model(config: Config) -> Models:
     """Load both models; ParameterError where the decoder has no such layer or no offsets."""
-    from workbench.core import sources
-    from workbench.models.causal_lm import CausalLM
-    from workbench.models.encoder import Encoder
-
     decoder = CausalLM(sources.resolve(config.model, "model"), config.precision)
     layers = decoder.network.config.num_hidden_layers
     if config.attention_layer > layers:
@@ -148,13 +105,8 @@ def load_model(config: Config) -> Models:
     return Models(decoder, encoder.eval())
 
 
-def run(config: Config, model: Models, data: Texts) -> Result:
+def run(config: Config, model: Models, data: Texts) -> Findings:
     """Read the corpora with the decoder, look inside it, and probe the encoder's layers."""
-    from workbench.core import machine
-    from workbench.tasks.pretraining import corpus_scores, lens_scores, probe_scores
-
-    began = time.monotonic()
-    machine.seed(config.seed)
     decoder, encoder = model.decoder, model.encoder
     dtype = machine.precision(config.precision, decoder.device)
     sentence = lens_scores.sentence(decoder, config.sentence, config.attention_layer)
@@ -167,17 +119,16 @@ def run(config: Config, model: Models, data: Texts) -> Result:
     )
     metrics |= probed.metrics
     bits = [f"{name}/bits_per_byte" for name in data.corpora][:2]
-    return Result(
-        task=config.task,
-        parameters=config.model_dump(mode="json"),
+    return Findings(
         sources=_sources(model, data),
         metrics=metrics,
         headline=tuple(name for name in (*bits, "pos/accuracy", "ner/macro_f1") if name in metrics),
         baselines=baselines | probed.baselines,
         comparisons=comparisons | probed.comparisons,
         losses=losses | probed.losses,
-        cost=Cost(**machine.spent(began, decoder.device, dtype, decoder)),
-        environment=machine.environment(),
+        device=decoder.device,
+        dtype=dtype,
+        network=decoder,
         tables={
             "parts": _parts(domains, model),
             "sentence": sentence,
@@ -187,20 +138,14 @@ def run(config: Config, model: Models, data: Texts) -> Result:
             "selective_layers": probed.selective_layers,
             "domains": {domain.name: domain.size for domain in domains},
         },
-    ).with_details(
-        directory=config.directory,
         items=_items(domains, decoder, probed.items),
-        history=[],
     )
 
 
 def _domains(
-    config: Config, model: Models, corpora: "dict[str, Corpus]", dtype: "torch.dtype"
-) -> "list[Domain]":
+    config: Config, model: Models, corpora: dict[str, Corpus], dtype: torch.dtype
+) -> list[Domain]:
     """Fill passages from each corpus, score them, and split them with the encoder's tokenizer."""
-    from workbench.tasks.pretraining import passages, surprisal
-    from workbench.tasks.pretraining.corpus_scores import Domain
-
     taken = {
         name: passages.take(corpus.documents, config.passage_bytes, config.passages)
         for name, corpus in corpora.items()
@@ -220,10 +165,8 @@ def _domains(
     return domains
 
 
-def _text_scores(domains: "list[Domain]", model: Models) -> tuple[dict[str, Any], ...]:
+def _text_scores(domains: list[Domain], model: Models) -> tuple[dict[str, Any], ...]:
     """Metrics, baselines, comparisons and losses of all domains together."""
-    from workbench.tasks.pretraining import corpus_scores
-
     metrics: dict[str, Any] = {}
     baselines: dict[str, Any] = {}
     comparisons: dict[str, Any] = {}
@@ -239,25 +182,16 @@ def _text_scores(domains: "list[Domain]", model: Models) -> tuple[dict[str, Any]
     return metrics, baselines, comparisons, losses
 
 
-def _items(domains: "list[Domain]", decoder: "CausalLM", probed: list[Any]) -> Any:
-    import pandas
-
-    from workbench.tasks.pretraining import corpus_scores
-
+def _items(domains: list[Domain], decoder: CausalLM, probed: list[Any]) -> Any:
     read = [corpus_scores.items(domain, decoder) for domain in domains]
     return pandas.concat([*read, *probed], ignore_index=True)
 
 
-def _parts(domains: "list[Domain]", model: Models) -> dict[str, Any]:
+def _parts(domains: list[Domain], model: Models) -> dict[str, Any]:
     """Parameters, bytes and operations by part of both models, at the context they are read in.
 
     The decoder's is that of its longest passage.
     """
-    from dataclasses import asdict
-
-    from workbench.models import anatomy
-    from workbench.tasks.pretraining.probes import WINDOW_PIECES
-
     longest = max(len(document.ids) for domain in domains for document in domain.documents)
     found = {}
     for part, context, causal in (
@@ -273,14 +207,14 @@ def _parts(domains: "list[Domain]", model: Models) -> dict[str, Any]:
     return found
 
 
-def _sources(model: Models, data: Texts) -> dict[str, dict[str, str]]:
+def _sources(model: Models, data: Texts) -> dict[str, Source]:
     corpora = {
-        f"corpus {number}": corpus.source.record()
+        f"corpus {number}": corpus.source
         for number, corpus in enumerate(data.corpora.values(), 1)
     }
     return {
-        "model": model.decoder.source.record(),
-        "encoder": model.encoder.source.record(),
+        "model": model.decoder.source,
+        "encoder": model.encoder.source,
         **corpora,
-        "dataset": data.tagged.source.record(),
+        "dataset": data.tagged.source,
     }

@@ -6,7 +6,6 @@ The training sentences are called shots.
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,9 +20,7 @@ from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
 from workbench.tasks.prompted_ner import answers
 from workbench.tasks.prompted_ner.answers import Format, Words
-
-if TYPE_CHECKING:
-    from workbench.tasks.prompted_ner.run import Config
+from workbench.tasks.prompted_ner.config import Config
 
 TASK = "Find the names in the sentence and the type of each: {types}."
 ANSWER: dict[Format, str] = {
@@ -53,7 +50,7 @@ class Asked:
     """Shots that were left out because a prompt with them would not fit the model."""
 
 
-def ask(config: "Config", model: CausalLM, encoder: Encoder | None, data: NerData) -> Asked:
+def ask(config: Config, model: CausalLM, encoder: Encoder | None, data: NerData) -> Asked:
     """The exact prompt of each test sentence of `data`.
 
     Shots are of the training split only. ParameterError where it has fewer than are wanted.
@@ -89,7 +86,7 @@ def _joined(begin: str, shots: Sequence[int], shown: dict[int, str], question: s
 
 
 def _choose(
-    config: "Config",
+    config: Config,
     encoder: Encoder | None,
     data: NerData,
     texts: Sequence[str],
@@ -133,7 +130,7 @@ def balanced(data: NerData, order: Sequence[int], count: int) -> list[int]:
     return list(chosen)[:count]
 
 
-def _reader(config: "Config", encoder: Encoder) -> Read:
+def _reader(config: Config, encoder: Encoder) -> Read:
     """What embeds sentences as the mean of their last hidden states, and shows how far it is."""
     reading = Reading(encoder.capacity, machine.precision(config.precision, encoder.device))
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,10 +24,8 @@ from workbench.record.result import Loss, Metric
 from workbench.record.statistics import Counts, difference, measure
 from workbench.tasks.prompted_ner import answers as ner_answers
 from workbench.tasks.prompted_ner.answers import DROPPED, PLACED, STOPS, Fate
+from workbench.tasks.prompted_ner.config import Config
 from workbench.tasks.prompted_ner.prompts import Asked
-
-if TYPE_CHECKING:
-    from workbench.tasks.prompted_ner.run import Config
 
 BATCH_TOKENS = 16384
 """Most tokens of a batch: about 32 prompts, as a step costs little more for many rows than one."""
@@ -71,7 +69,7 @@ class Scored:
     comparisons: dict[str, dict[str, Metric]]
 
 
-def write(config: "Config", model: CausalLM, asked: Asked) -> list[Written]:
+def write(config: Config, model: CausalLM, asked: Asked) -> list[Written]:
     """What the model writes after each prompt up to its end, always its most likely token."""
     return generate.generate(
         model,
@@ -160,7 +158,7 @@ def _untyped(tags: Tags) -> list[list[str]]:
 
 
 def losses(
-    config: "Config",
+    config: Config,
     model: CausalLM,
     data: NerData,
     sample: NerData,

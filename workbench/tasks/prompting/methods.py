@@ -1,60 +1,41 @@
 """The methods that prompting is about and those it is compared with, each with what it costs."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from workbench.core import machine
 from workbench.data.text import TextData
-from workbench.methods import adaptation, label_scores, prompt_scores, prompts, shots
+from workbench.methods import adaptation, asking, label_scores, prompt_scores, shots
 from workbench.methods.adaptation import FULL, MAJORITY, TFIDF, Answer, Setting
 from workbench.methods.classifiers import Labelled, Reading, chosen, labelled, losses
 from workbench.methods.label_scores import Compared
 from workbench.methods.prompt_scores import Asked, Draw, Prompted
-from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
-from workbench.record.result import Loss
 from workbench.tasks.prompting import answers, parsing, shot_attention
+from workbench.tasks.prompting.config import Config
 from workbench.training import Log, Recipe
-
-if TYPE_CHECKING:
-    from workbench.tasks.prompting.run import Config
 
 VALIDATION_TEXTS = 200
 """Labelled texts that choose TF-IDF's penalty and the encoder's epoch."""
 EPOCHS, LEARNING_RATE = 3, 1e-4
 """Of the encoder that prompting is compared with."""
 ENCODER = "fine-tuned encoder"
-Found = TypeVar("Found")
 
 
-def ask(
-    config: "Config", model: CausalLM, data: TextData, *, templates: int = prompts.TEMPLATES
-) -> tuple[Asked, Loss]:
-    """Prompts and the items to ask about; how many texts of those were cut."""
-    found = prompts.load(
-        config.dataset,
-        data.labels,
-        model,
-        config.max_tokens,
-        count=templates,
-        file=config.prompts,
-    )
-    texts, sample = shots.texts(config, data)
-    items = [found.fields(model, text) for text in texts]
-    note = f"test texts of more than {found.max_tokens} tokens, cut in prompts"
-    asked = Asked(
-        model=model,
-        prompts=found,
-        items=[fields for fields, _ in items],
-        sample=[found.fields(model, text)[0] for text in sample],
-        dtype=machine.precision(config.precision, model.device),
-    )
-    return asked, Loss(count=sum(cut for _, cut in items), of=len(items), note=note)
+def draw(
+    config: Config, asked: Asked, data: TextData, train: Labelled, encoder: Encoder
+) -> list[Draw]:
+    """All that prompts are to hold (see `shots.draws`); `encoder` says what is nearest."""
+    texts = [text for part in asking.texts(data, config.items) for text in part]
+    reading = Reading(config.max_tokens, machine.precision(config.precision, encoder.device))
+    near = partial(shots.nearest, asked, train, texts, encoder, reading)
+    kinds, seeds = config.kinds, config.shot_seeds
+    return shots.draws(asked, train, kinds, seed=config.seed, seeds=seeds, near=near)
 
 
 def score(
@@ -65,7 +46,7 @@ def score(
     costs: dict[str, Any] = {}
     for name in dict.fromkeys(one.condition for one in drawn):
         own = [one for one in drawn if one.condition == name]
-        found, cost = timed(asked, partial(prompt_scores.score, asked, own, channel=channel))
+        found, cost = asking.timed(asked, partial(prompt_scores.score, asked, own, channel=channel))
         prompted += found
         cost["answered"] = found[0].asked
         cost["answer_seconds"] += sum(one.seconds for one in own)
@@ -99,27 +80,16 @@ class Writing:
 
 def write(asked: Asked) -> Writing:
     """Let the decoder write its answers, once freely and once held to the labels' words."""
-    texts, free_cost = timed(asked, partial(parsing.write, asked))
-    held, held_cost = timed(asked, partial(parsing.write, asked, held=True))
+    texts, free_cost = asking.timed(asked, partial(parsing.write, asked))
+    held, held_cost = asking.timed(asked, partial(parsing.write, asked, held=True))
     read, refused = parsing.read(texts, asked.prompts)
     costs = {parsing.GENERATION: free_cost, parsing.CONSTRAINED: held_cost}
     named = {name: [asked.prompts.label_of(text) for text in found] for name, found in held.items()}
     return Writing(texts, read, refused, named, costs)
 
 
-def timed(asked: Asked, work: Callable[[], Found]) -> tuple[Found, dict[str, Any]]:
-    """What `work` gives, and what it cost: nothing to learn, only answering."""
-    place = asked.model.device
-    measured = machine.reset_peak_memory(place)
-    began = time.monotonic()
-    found = work()
-    cost: dict[str, Any] = {"trainable": 0, "seconds": 0.0}
-    cost["answer_seconds"] = time.monotonic() - began
-    return found, cost | {"memory_mb": machine.part_memory_mb(place) if measured else None}
-
-
 def learn(
-    config: "Config", encoder: Encoder, data: TextData, train: Labelled, log: Log
+    config: Config, encoder: Encoder, data: TextData, train: Labelled, log: Log
 ) -> tuple[dict[str, Answer], dict[str, Any]]:
     """What learns from all training texts, asked about the same test texts, and its cost.
 
@@ -148,7 +118,7 @@ def learn(
 
 
 def compare(
-    config: "Config",
+    config: Config,
     prompted: list[Prompted],
     written: Writing,
     learned: dict[str, Answer],

@@ -1,0 +1,117 @@
+"""Parameters of the task `contest`."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from workbench.core.config import Config as BaseConfig
+from workbench.core.config import names
+
+SMOKE: dict[str, object] = {
+    "dataset": "tiny_reviews",
+    "items": 12,
+    "shots": 1,
+    "sizes": "4, 8",
+    "draws": 2,
+    "methods": "SetFit, nearest neighbours, TF-IDF",
+    "max_tokens": 24,
+}
+"""Overrides for tests: the real models on the project's own few reviews."""
+
+LEARNERS = (
+    "TF-IDF + logistic regression",
+    "nearest neighbours",
+    "head only",
+    "SetFit",
+    "BitFit",
+    "LoRA",
+    "full fine-tuning",
+    "decoder LoRA",
+    "decoder full fine-tuning",
+)
+"""What may learn, from the cheapest to the dearest: of the encoder, or of the decoder as one."""
+
+DECODER = "decoder "
+"""What a learner's name begins with that adapts the decoder, its causal mask removed."""
+
+
+def _learners(text: str) -> str:
+    """The learners in a text, each once, by name or by what one alone begins with.
+
+    ValueError for anything else, or for none.
+
+    >>> _learners("full, TF-IDF, full fine-tuning")
+    'full fine-tuning, TF-IDF + logistic regression'
+    """
+    found = []
+    for name in names(text):
+        meant = [known for known in LEARNERS if known.startswith(name)]
+        if len(meant) != 1:
+            raise ValueError(f"unknown method {name!r}; known: {', '.join(LEARNERS)}")
+        found += meant
+    if not found:
+        raise ValueError(f"no method; known: {', '.join(LEARNERS)}")
+    return ", ".join(dict.fromkeys(found))
+
+
+def _sizes(text: str) -> str:
+    """Two or more whole numbers in a text, ascending; ValueError for anything else."""
+    found = names(text)
+    if not all(part.isdecimal() and int(part) >= 2 for part in found):
+        raise ValueError(f"{text!r} is no list of whole numbers from 2 on, such as '8, 32'")
+    values = sorted({int(part) for part in found})
+    if len(values) < 2:
+        raise ValueError(f"{text!r} has fewer than two sizes, which a curve needs")
+    return ", ".join(map(str, values))
+
+
+class Config(BaseConfig):
+    """Parameters of the contest."""
+
+    task: ClassVar[str] = "contest"
+    right: ClassVar[str] = "a test item that got its gold label"
+    test: ClassVar[tuple[str, ...]] = ("items", "text_column", "label_column")
+    sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {
+        "model": "model",
+        "encoder": "model",
+        "dataset": "dataset",
+    }
+
+    model: str = "smollm2"
+    """Decoder to prompt: catalogue name, folder or hf:<id>."""
+    encoder: str = "minilm"
+    """Encoder that learns: catalogue name, folder or hf:<id>."""
+    dataset: str = "brand_tweets"
+    """Labelled texts, or tagged words: catalogue name, path or hf:<id>."""
+    text_column: str = "text"
+    """Column of the texts, in a table of your own."""
+    label_column: str = "label"
+    """Column of the labels, in a table of your own."""
+    items: Annotated[int, Field(ge=1)] = 200
+    """Most test items to answer."""
+    shots: Annotated[int, Field(ge=0, le=64)] = 4
+    """Labelled examples in a prompt; 0 leaves few-shot prompts out."""
+    sizes: Annotated[str, AfterValidator(_sizes)] = "8, 32, 128, 512"
+    """Numbers of labelled examples to learn from, two or more."""
+    draws: Annotated[int, Field(ge=1, le=50)] = 2
+    """Draws of examples, each of all sizes and prompts."""
+    methods: Annotated[str, AfterValidator(_learners)] = (
+        "full fine-tuning, SetFit, nearest neighbours, TF-IDF"
+    )
+    """What learns, own method first."""
+    max_tokens: Annotated[int, Field(ge=4)] = 96
+    """Most tokens read of a text; what is cut is counted."""
+
+    @property
+    def counts(self) -> list[int]:
+        """The sizes as numbers, ascending."""
+        return [int(size) for size in names(self.sizes)]
+
+    @model_validator(mode="after")
+    def _affordable(self) -> Self:
+        if self.shots > self.counts[0]:
+            raise ValueError(
+                f"shots={self.shots}, but the smallest of sizes={self.sizes!r} is "
+                f"{self.counts[0]}: a prompt's examples are drawn from those"
+            )
+        return self

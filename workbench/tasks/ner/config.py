@@ -1,0 +1,51 @@
+"""Parameters of the task `ner`."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+
+from workbench.core.config import Config as BaseConfig
+from workbench.core.config import MainMeasure
+from workbench.methods.extras import of_tagger
+
+SMOKE: dict[str, object] = {"dataset": "tiny_ner", "epochs": 1}
+"""Overrides for tests: the real encoder on the project's own few sentences."""
+
+
+class Config(BaseConfig):
+    """Parameters of a named-entity run."""
+
+    task: ClassVar[str] = "ner"
+    right: ClassVar[str] = "a sentence with every tag right"
+    main_measure: ClassVar[MainMeasure] = "entity_f1"
+    sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {
+        **BaseConfig.sources,
+        "transfer": "dataset",
+    }
+
+    validation: ClassVar[dict[str, str]] = {"validation/entity_f1": ""}
+
+    model: str = "minilm"
+    """Encoder: catalogue name, folder or hf:<id>."""
+    dataset: str = "conll2003"
+    """Tagged sentences: catalogue name, path or hf:<id>."""
+    transfer: str = "wnut16"
+    """Other tagged sentences to test on too, in the types both have; "" for none."""
+    epochs: Annotated[int, Field(ge=1, le=100)] = 2
+    """Passes over the training split."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 4e-4
+    """Highest learning rate of AdamW, reached after warm-up."""
+    warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of steps with a rising learning rate; it falls linearly after."""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Weight decay of AdamW, on matrices only."""
+    batch_pieces: Annotated[int, Field(ge=16)] = 640
+    """Most word pieces in a training batch, padding counted."""
+    window_pieces: Annotated[int, Field(ge=8)] = 96
+    """Word pieces of a document's neighbouring sentences read together."""
+    extras: Annotated[str, AfterValidator(of_tagger)] = (
+        "casing, consistency, views, masking, fast_head"
+    )
+    """Additions to the recipe, by name."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Matrix products; auto: bfloat16 where the hardware has it."""
