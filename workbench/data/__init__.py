@@ -2,15 +2,17 @@
 
 from types import ModuleType
 
-from workbench.data import corpus, dialogs, market, ner, text
+from workbench.data import corpus, dialogs, interactions, market, ner, text
 
 DATASETS: dict[str, ModuleType] = {
     "brand_tweets": text,
     "conll2003": ner,
     "dialogs": dialogs,
+    "movielens100k": interactions,
     "nasdaq": market,
     "news_sample": corpus,
     "sp500": market,
+    "tiny_films": interactions,
     "tiny_market": market,
     "tiny_ner": ner,
     "tiny_questions": dialogs,

@@ -71,8 +71,13 @@ class Embedder(nn.Module):
             same=torch.tensor(same, device=device),
         )
 
-    def forward(self, batch: PairBatch) -> Tensor:
-        """Cosine [P] of the mean-pooled embeddings of each pair, -1..1."""
+    def pairs(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
+        """Mean-pooled embeddings of length 1 of each pair's two texts, [P, H] each."""
         pooled = self.encoder.pooled(batch.texts.input_ids, batch.texts.attention_mask).float()
         unit = nn.functional.normalize(pooled, dim=-1)
-        return (unit[batch.left] * unit[batch.right]).sum(-1)
+        return unit[batch.left], unit[batch.right]
+
+    def forward(self, batch: PairBatch) -> Tensor:
+        """Cosine [P] of the embeddings of each pair, -1..1."""
+        left, right = self.pairs(batch)
+        return (left * right).sum(-1)

@@ -13,9 +13,8 @@ from workbench.methods import calibration, label_scores
 from workbench.methods.calibration import Scores
 from workbench.methods.label_scores import Compared
 from workbench.methods.prompt_scores import method
-from workbench.record import statistics
+from workbench.record import means
 from workbench.record.result import Metric
-from workbench.record.statistics import Counts, measure
 from workbench.tasks.multiple_choice.items import Item
 
 SUM, TOKEN, BYTE, PMI = "sum", "per token", "per byte", "PMI"
@@ -90,31 +89,16 @@ def part(item: Item) -> str:
     return "longest" if own > max(sizes) else "shortest" if own < min(sizes) else "neither"
 
 
-def _accuracy(counts: Counts) -> Counts:
-    with np.errstate(invalid="ignore"):
-        return counts[..., 0] / counts[..., -1]
-
-
-def _counts(right: NDArray[Any], questions: Sequence[str]) -> Counts:
-    """Counts [questions, 2] of items, those of one question together: right, and all."""
-    names, rows = np.unique(np.asarray(questions), return_inverse=True)
-    counts = np.zeros((len(names), 2))
-    np.add.at(counts, rows, np.stack([right, np.ones(len(right))], axis=1))
-    return counts
-
-
-def accuracy(right: NDArray[Any], questions: Sequence[str]) -> Metric:
+def accuracy(right: Sequence[float], questions: Sequence[str]) -> Metric:
     """Share of right picks, of `right` [N] of 0 and 1, with its interval over questions [N]."""
-    counts = _counts(right, questions)
-    found = measure(counts, _accuracy, n=len(right), clusters=QUESTIONS)
+    found = means.mean(right, questions, of=QUESTIONS)
     assert found is not None, "an accuracy is defined wherever there is an item"
     return found
 
 
-def difference(ours: NDArray[Any], theirs: NDArray[Any], questions: Sequence[str]) -> Metric:
+def difference(ours: Sequence[float], theirs: Sequence[float], questions: Sequence[str]) -> Metric:
     """Our share of right picks minus theirs on the same items [N], paired by question."""
-    pairs = np.stack([_counts(ours, questions), _counts(theirs, questions)], axis=1)
-    found = statistics.difference(pairs, _accuracy, n=len(ours), clusters=QUESTIONS)
+    found = means.mean_difference(ours, theirs, questions, of=QUESTIONS)
     assert found is not None, "a difference is defined wherever there is an item"
     return found
 
@@ -156,7 +140,7 @@ def compare(own: str, scored: Mapping[str, Scores], items: Sequence[Item]) -> Co
     ]
     frame = pandas.concat(parts, ignore_index=True)
     frame["input"] = [[item.question, *item.choices] for item in items] * len(scored)
-    lot = np.full(len(items), known.value)
+    lot = [known.value] * len(items)
     asked = [item.cluster for item in items]
     return Compared(
         method=own,
