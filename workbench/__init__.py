@@ -1,6 +1,8 @@
 """A notebook-driven research workbench for large language models.
 
 A notebook makes five calls: `start`, `load_data`, `load_model`, `run`, and `save` on the result.
+Cells of your own use blocks: `score`, `generate`, `fit_classifier`, `fit_tagger`, `measure`,
+`compare`.
 Importing this package loads no torch; each name is loaded when it is first used.
 """
 
@@ -11,19 +13,30 @@ import os
 from typing import Any
 
 # Before torch is loaded, which reads it once: threads that wait asleep, not by spinning, which
-# beside another busy process keeps a core from the thread that is waited for. What it costs on idle
-# cores is to be measured by benchmarks/busy_core.py. What the user has set stays.
+# beside another busy process keeps a core from the thread that is waited for: training takes over 3
+# times as long then, so 1.8 times. On idle cores it takes 12 % longer (benchmarks/README.md). What
+# the user has set stays.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 __version__ = "0.1.0"
 _HOME = {
+    "Classifier": "workbench.blocks",
     "Config": "workbench.core.config",
     "Result": "workbench.record.result",
+    "Tagger": "workbench.blocks",
     "WorkbenchError": "workbench.core.errors",
+    "compare": "workbench.methods.measures",
+    "decoder": "workbench.blocks",
+    "encoder": "workbench.blocks",
     "figures": "workbench",
+    "fit_classifier": "workbench.blocks",
+    "fit_tagger": "workbench.blocks",
+    "generate": "workbench.blocks",
     "load_data": "workbench.flow",
     "load_model": "workbench.flow",
+    "measure": "workbench.methods.measures",
     "run": "workbench.flow",
+    "score": "workbench.blocks",
     "start": "workbench.flow",
     "tables": "workbench",
 }

@@ -8,7 +8,7 @@ from workbench.core.config import Config as BaseConfig
 from workbench.core.config import MainMeasure
 from workbench.methods.extras import of_tagger
 
-SMOKE: dict[str, object] = {"dataset": "tiny_ner", "epochs": 1}
+SMOKE: dict[str, object] = {"dataset": "tiny_ner", "transfer": "", "epochs": 1}
 """Overrides for tests: the real encoder on the project's own few sentences."""
 
 

@@ -1,20 +1,16 @@
-"""Named-entity recognition: fine-tune an encoder on tagged sentences and score it by entity.
+"""Named-entity recognition: fine-tune an encoder on tagged sentences and score it by entity."""
 
-Heavy libraries are imported where they are used, so that plans and the command line can read
-`Config` in no time.
-"""
-
-import time
+from dataclasses import fields
 
 from workbench.core import machine, sources
 from workbench.core.config import names
 from workbench.data import ner
 from workbench.data.ner import NerData
-from workbench.methods import export, tag_errors, tag_scores
+from workbench.methods import export, tag_errors, tag_scores, taggers
+from workbench.methods.taggers import Settings
 from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.record.findings import Findings
-from workbench.record.result import Loss, Metric
-from workbench.tasks.ner import tagger as ner_tagger
+from workbench.record.result import Loss
 from workbench.tasks.ner import transfer as ner_transfer
 from workbench.tasks.ner.config import Config
 from workbench.training import Log
@@ -41,15 +37,14 @@ def load_model(config: Config) -> Encoder:
 def run(config: Config, model: Encoder, data: NerData) -> Findings:
     """Fine-tune a copy of the encoder, keep its best epoch on validation, score the test split."""
     other = ner_transfer.load(config, data)
-    chosen = names(config.extras)
-    tagger = TokenClassifier(model, data.labels, hidden="hidden" in chosen, crf="crf" in chosen)
-    log = Log(config.directory)
-    fit, validated = ner_tagger.train(config, tagger, data, log)
-    tested = ner_tagger.predict(tagger, data, "test", config)
-    alone = ner_tagger.tags_alone(tagger, data, "test", config)
-    transferred = ner_transfer.scores(tagger, data, tested.tags, other, config)
+    tagger = TokenClassifier(model, data.labels)
+    log, settings = Log(config.directory), _settings(config)
+    fit, validated = taggers.train(settings, tagger, data, log)
+    tested = taggers.predict(tagger, data, "test", settings)
+    alone = taggers.tags_alone(tagger, data, "test", settings)
+    transferred = ner_transfer.scores(tagger, data, tested.tags, other, settings)
     tables = tag_scores.tables(data, tested.tags) | {"best_epoch": fit.best_epoch}
-    tables |= tag_errors.study(data, tested.tags, tested.sureness)
+    tables |= tag_errors.study(data, tested.tags, tested.confidence)
     used = {"model": model.source, "dataset": data.source}
     used |= {"transfer": other.source} if other else {}
     return Findings(
@@ -67,7 +62,7 @@ def run(config: Config, model: Encoder, data: NerData) -> Findings:
         },
         losses={**_tokenization_losses(model, data), **transferred.losses},
         device=model.device,
-        dtype=ner_tagger.dtype(config, model),
+        dtype=taggers.dtype(settings, model),
         train_seconds=fit.seconds,
         trained_pieces=fit.pieces,
         tables=tables,
@@ -81,6 +76,11 @@ def run(config: Config, model: Encoder, data: NerData) -> Findings:
             extras=config.extras,
         ),
     )
+
+
+def _settings(config: Config) -> Settings:
+    """How the tagger is trained: the parameters of the same names."""
+    return Settings(**{each.name: getattr(config, each.name) for each in fields(Settings)})
 
 
 def _tokenization_losses(model: Encoder, data: NerData) -> dict[str, Loss]:

@@ -102,7 +102,7 @@ def _wrong(items: "pandas.DataFrame") -> "pandas.Series[int]":
 
 
 def disputed(result: Result) -> Html:
-    """Test entities that the model contradicts though it is sure, the surest first."""
+    """Test entities that the model contradicts though it is sure, the most confident first."""
     found = result.tables["disputed"]
     parts = []
     for row in found["rows"]:

@@ -9,15 +9,16 @@ from workbench.data import ner
 from workbench.data.ner import NerData
 from workbench.data.tables import SPLITS
 from workbench.methods.tag_scores import drawn
+from workbench.methods.taggers import Settings, scored
 from workbench.models.encoder import TokenClassifier
 from workbench.record import iob
 from workbench.record import metrics as m
+from workbench.record.draws import Counts
 from workbench.record.iob import Span, spans
 from workbench.record.metrics import Tags
 from workbench.record.result import Loss, Metric
-from workbench.record.statistics import Counts, difference, measure
+from workbench.record.statistics import difference, measure
 from workbench.tasks.ner.config import Config
-from workbench.tasks.ner.tagger import scored
 
 COMMON = {
     "person": ("per", "person"),
@@ -54,7 +55,11 @@ def load(config: Config, data: NerData) -> NerData | None:
 
 
 def scores(
-    tagger: TokenClassifier, data: NerData, predicted: Tags, other: NerData | None, config: Config
+    tagger: TokenClassifier,
+    data: NerData,
+    predicted: Tags,
+    other: NerData | None,
+    settings: Settings,
 ) -> Transferred:
     """Entity F1 in the common types of `predicted` on `data`'s test split and on other data.
 
@@ -72,7 +77,7 @@ def scores(
     shared = _shared(data, other)
     splits = tuple(SPLITS) if other.one_file else ("test",)
     found = [
-        [iob.decode(score, tagger.labels) for score in scored(tagger, other, split, config)]
+        [iob.decode(score, tagger.labels) for score in scored(tagger, other, split, settings)]
         for split in splits
     ]
     inside, _ = _counted(data, ("test",), [predicted], shared)

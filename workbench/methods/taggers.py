@@ -1,4 +1,4 @@
-"""Fitting a tagger of entities, and tagging with it."""
+"""Fit a tagger of words on tagged sentences, and tag with it."""
 
 import random
 from collections.abc import Sequence
@@ -14,13 +14,30 @@ from workbench.data.ner import NerData
 from workbench.methods import extras
 from workbench.methods.tagging import tag_scores
 from workbench.models.augmentation import masked
-from workbench.models.crf import runs_of
 from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.models.windows import Batch, batches, pack
 from workbench.record import iob
 from workbench.record.metrics import EntityScores, Tags
-from workbench.tasks.ner.config import Config
 from workbench.training import Fit, Log, Recipe, fit
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a tagger is trained, and how sentences are read."""
+
+    epochs: int = 2
+    learning_rate: float = 4e-4
+    """Highest learning rate of AdamW, reached after warm-up."""
+    warmup_share: float = 0.1
+    weight_decay: float = 0.01
+    batch_pieces: int = 640
+    """Most tokens in a training batch, padding counted."""
+    window_pieces: int = 96
+    """Tokens of a document's neighbouring sentences read together."""
+    extras: str = ""
+    """Additions to the recipe, comma-separated names of `extras.TAGGER`."""
+    precision: str = "auto"
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -33,25 +50,25 @@ class Prediction:
     """The best tag of each word by itself, valid or not."""
     losses: list[float]
     """Mean cross-entropy of each sentence's gold tags in nats."""
-    sureness: list[list[float]]
+    confidence: list[list[float]]
     """Probability of each tag of `tags`."""
 
 
-def predict(tagger: TokenClassifier, data: NerData, split: str, config: Config) -> Prediction:
+def predict(tagger: TokenClassifier, data: NerData, split: str, settings: Settings) -> Prediction:
     """Tag every word of a split. Raises RuntimeError if any word was left without."""
-    scores = scored(tagger, data, split, config)
+    scores = scored(tagger, data, split, settings)
     tags = [iob.decode(score, tagger.labels) for score in scores]
     gold = _logs(scores, data.splits[split]["ner_tags"], tagger.labels)
     return Prediction(
         tags=tags,
         argmax=[[tagger.labels[best] for best in score.argmax(axis=1)] for score in scores],
         losses=[-float(logs.mean()) for logs in gold],
-        sureness=[np.exp(logs).tolist() for logs in _logs(scores, tags, tagger.labels)],
+        confidence=[np.exp(logs).tolist() for logs in _logs(scores, tags, tagger.labels)],
     )
 
 
 def scored(
-    tagger: TokenClassifier, data: NerData, split: str, config: Config
+    tagger: TokenClassifier, data: NerData, split: str, settings: Settings
 ) -> list[NDArray[np.float32]]:
     """Log-probabilities [words, labels] of each sentence of a split."""
     rows = data.splits[split]
@@ -59,14 +76,14 @@ def scored(
         tagger,
         list(rows["tokens"]),
         list(rows["document"]),
-        window_pieces=config.window_pieces,
-        dtype=dtype(config, tagger.encoder),
-        extras=names(config.extras),
+        window_pieces=settings.window_pieces,
+        dtype=dtype(settings, tagger.encoder),
+        extras=names(settings.extras),
         progress=f"scoring {split} of {data.source.name}",
     )
 
 
-def tags_alone(tagger: TokenClassifier, data: NerData, split: str, config: Config) -> Tags:
+def tags_alone(tagger: TokenClassifier, data: NerData, split: str, settings: Settings) -> Tags:
     """Return the best valid tags of a split where each sentence is read by itself, in one pass.
 
     No neighbours, no other window sizes, no document for predictions to agree over: what the
@@ -77,8 +94,8 @@ def tags_alone(tagger: TokenClassifier, data: NerData, split: str, config: Confi
         tagger,
         sentences,
         range(len(sentences)),
-        window_pieces=config.window_pieces,
-        dtype=dtype(config, tagger.encoder),
+        window_pieces=settings.window_pieces,
+        dtype=dtype(settings, tagger.encoder),
         progress=f"scoring {split} of {data.source.name}, each sentence alone",
     )
     return [iob.decode(score, tagger.labels) for score in scores]
@@ -96,11 +113,11 @@ def _logs(
 
 
 def train(
-    config: Config, tagger: TokenClassifier, data: NerData, log: Log
+    settings: Settings, tagger: TokenClassifier, data: NerData, log: Log
 ) -> tuple[Fit, Prediction]:
     """Fit on the training split; return also the best epoch's view of the validation split."""
     gold = list(data.splits["validation"]["ner_tags"])
-    lessons = _Lessons(config, tagger, data)
+    lessons = _Lessons(settings, tagger, data)
     validated: dict[int, Prediction] = {}
     embeddings = tagger.encoder.network.get_input_embeddings()
     embeddings.requires_grad_("embeddings" in lessons.extras)
@@ -108,41 +125,37 @@ def train(
         tagger.encoder.train_compiled()
 
     def validate() -> float:
-        found = validated[lessons.epoch] = predict(tagger, data, "validation", config)
+        found = validated[lessons.epoch] = predict(tagger, data, "validation", settings)
         return EntityScores().compute(predictions=found.tags, references=gold)["f1"]
 
     recipe = Recipe(
-        epochs=config.epochs,
-        learning_rate=config.learning_rate,
-        warmup_share=config.warmup_share,
-        weight_decay=config.weight_decay,
+        epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        warmup_share=settings.warmup_share,
+        weight_decay=settings.weight_decay,
         layer_decay=extras.LAYER_DECAY if "layer_decay" in lessons.extras else 1.0,
         new_scale=extras.HEAD_SCALE if "fast_head" in lessons.extras else 1.0,
         averaging=extras.AVERAGING if "averaging" in lessons.extras else 0.0,
         parts=extras.PARTS if "accumulation" in lessons.extras else 1,
-        dtype=dtype(config, tagger.encoder),
+        dtype=dtype(settings, tagger.encoder),
     )
     done = fit(tagger, lessons.batches, lessons.loss, lessons.weight, validate, recipe, log)
     best = validated.get(done.best_epoch)  # not there where a process before trained that epoch
-    return done, best or predict(tagger, data, "validation", config)
+    return done, best or predict(tagger, data, "validation", settings)
 
 
 class _Lessons:
     """The training split as batches, and the loss of one."""
 
-    def __init__(self, config: Config, tagger: TokenClassifier, data: NerData) -> None:
-        self.extras = names(config.extras)
-        self.tagger, self.batch_pieces = tagger, config.batch_pieces
+    def __init__(self, settings: Settings, tagger: TokenClassifier, data: NerData) -> None:
+        self.extras = names(settings.extras)
+        self.tagger, self.batch_pieces = tagger, settings.batch_pieces
         rows = data.splits["train"]
         labels = {label: index for index, label in enumerate(tagger.labels)}
         self.targets = [[labels[tag] for tag in tags] for tags in rows["ner_tags"]]
         segments = tagger.encoder.segments(list(rows["tokens"]), list(rows["document"]))
-        self.weights: torch.Tensor | None = None
-        if "class_weights" in self.extras:
-            counts = np.bincount(np.concatenate(self.targets), minlength=len(labels))
-            self.weights = torch.from_numpy(extras.class_weights(counts))
-        self.windows = pack(segments, min(config.window_pieces, tagger.encoder.capacity))
-        self.seed, self.epoch = config.seed, 0
+        self.windows = pack(segments, min(settings.window_pieces, tagger.encoder.capacity))
+        self.seed, self.epoch = settings.seed, 0
 
     def batches(self, epoch: int) -> list[Batch]:
         """Those of an epoch from 1, the same whenever it is asked."""
@@ -157,32 +170,17 @@ class _Lessons:
         return [self.tagger.encoder.collate(group) for group in groups]
 
     def weight(self, batch: Batch) -> float:
-        """What the words of a batch count together."""
-        if self.weights is None:
-            return len(batch.words)
-        return float(self.weights[self._target(batch)].sum())
-
-    def _target(self, batch: Batch) -> torch.Tensor:
-        places = zip(batch.sentences, batch.words, strict=True)
-        return torch.tensor([self.targets[sentence][word] for sentence, word in places])
+        """How many words a batch has."""
+        return len(batch.words)
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """Mean loss over the batch's words: cross-entropy, or what the CRF makes of it."""
-        device = self.tagger.encoder.device
-        target = self._target(batch).to(device, non_blocking=True)
-        logits = self.tagger(batch).float()
-        if self.tagger.crf:
-            return self.tagger.crf.loss(logits, target, runs_of(batch.sentences, batch.words))
-        smoothing = extras.SMOOTHING if "smoothing" in self.extras else 0.0
-        cross_entropy = torch.nn.functional.cross_entropy
-        if self.weights is None:
-            return cross_entropy(logits, target, label_smoothing=smoothing)
-        # torch would weigh what smoothing gives to each other label by that label's weight.
-        each = cross_entropy(logits, target, label_smoothing=smoothing, reduction="none")
-        weights = self.weights.to(device)[target]
-        return (each * weights).sum() / weights.sum()
+        """Mean cross-entropy over the batch's words."""
+        places = zip(batch.sentences, batch.words, strict=True)
+        target = torch.tensor([self.targets[sentence][word] for sentence, word in places])
+        target = target.to(self.tagger.encoder.device, non_blocking=True)
+        return torch.nn.functional.cross_entropy(self.tagger(batch).float(), target)
 
 
-def dtype(config: Config, model: Encoder) -> torch.dtype:
+def dtype(settings: Settings, model: Encoder) -> torch.dtype:
     """That of matrix products."""
-    return machine.precision(config.precision, model.device)
+    return machine.precision(settings.precision, model.device)

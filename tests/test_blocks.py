@@ -1,0 +1,79 @@
+"""Blocks for cells of one's own: the examples of the guide, and what goes wrong."""
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+
+import workbench as wb
+from workbench.core import paths
+from workbench.core.errors import DataError
+
+GUIDE = (paths.ROOT / "docs" / "blocks.md").read_text(encoding="utf-8")
+BLOCKS = ("score", "generate", "fit_classifier", "fit_tagger", "measure", "compare")
+
+
+def test_the_guides_examples_run():
+    cell: dict = {}
+    for code in re.findall(r"(?s)```python\n(.*?)```", GUIDE):
+        exec(code, cell)  # noqa: S102  our own document
+    assert set(BLOCKS) <= set(re.findall(r"wb\.(\w+)\(", GUIDE))
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_block_explains_itself(name):
+    block = getattr(wb, name)
+    assert name in dir(wb)
+    told = inspect.getdoc(block)
+    for argument in inspect.signature(block).parameters:
+        assert argument in told or argument in {"texts", "labels", "sentences", "tags", "prompts",
+                                                "contexts", "gold", "predicted", "ours", "theirs",
+                                                "model", "epochs", "learning_rate", "seed",
+                                                "max_tokens"}  # fmt: skip
+    assert "Error" in told or name == "compare"
+
+
+def test_blocks_give_the_numbers_of_a_run():
+    chance = np.random.default_rng(0)
+    gold = chance.choice(["a", "b", "c"], 200).tolist()
+    ours = [g if chance.random() < 0.8 else "a" for g in gold]
+    theirs = [g if chance.random() < 0.6 else "b" for g in gold]
+    apart, one, other = (
+        wb.compare(gold, ours, theirs),
+        wb.measure(gold, ours),
+        wb.measure(gold, theirs),
+    )
+    for name in ("accuracy", "macro_f1", "mcc"):
+        assert apart[name].value == pytest.approx(one[name].value - other[name].value)
+    wide = wb.measure(gold, ours, clusters=[place // 20 for place in range(200)])["accuracy"]
+    assert wide.value == one["accuracy"].value
+    assert wide.how != one["accuracy"].how
+
+
+def test_entities_are_scored_as_wholes():
+    gold = [["B-PER", "I-PER", "O"], ["O", "B-LOC", "O"]] * 20
+    half = [["B-PER", "O", "O"], ["O", "B-LOC", "O"]] * 20
+    found = wb.measure(gold, half)["entity_f1"]
+    assert found.value == 0.5
+    assert found.n == 40
+    assert wb.compare(gold, gold, half)["entity_f1"].verdict == "better"
+
+
+def test_wrong_arguments_are_said():
+    with pytest.raises(ValueError, match="lists of 2, 1 items"):
+        wb.measure(["a", "b"], ["a"])
+    with pytest.raises(ValueError, match="labels are str"):
+        wb.measure([0, 1], [1, 1])
+    with pytest.raises(ValueError, match="a tag for each word"):
+        wb.fit_tagger([["a", "b"]] * 10, [["O"]] * 10)
+    with pytest.raises(ValueError, match="method 'magic'"):
+        wb.fit_classifier(["a", "b"], ["x", "y"], method="magic")
+    with pytest.raises(DataError, match="one label"):
+        wb.fit_classifier(["a", "b"], ["x", "x"])
+    with pytest.raises(DataError, match="ten at least"):
+        wb.fit_tagger([["a"]], [["O"]])
+    with pytest.raises(DataError, match="'PER' is not IOB2"):
+        wb.fit_tagger([["a"]] * 10, [["PER"]] * 10)
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        wb.fit_tagger([["a"]] * 10, [["O"]] * 10, steps=3)

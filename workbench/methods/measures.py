@@ -1,0 +1,105 @@
+"""How right given answers are: labels or tags in plain lists, with intervals and comparisons."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.methods import label_scores
+from workbench.record.draws import numbered
+from workbench.record.f1 import f1
+from workbench.record.metric import UNPARSED, Metric
+from workbench.record.metrics import entity_counts
+from workbench.record.statistics import difference
+from workbench.record.statistics import measure as _measured
+
+
+def measure(
+    gold: Sequence[Any],
+    predicted: Sequence[Any],
+    *,
+    clusters: Sequence[Any] | None = None,
+) -> dict[str, Metric]:
+    """Score N predictions, with 95 % intervals.
+
+    Of labels: `accuracy`, `macro_f1`, `mcc`, and each label's `f1/...`. Of lists of IOB2 tags:
+    `entity_f1`. `clusters` [N] says which items belong together, such as those of one document;
+    else each is by itself. An answer "unparsed" is wrong and no label. ValueError for lists of
+    different lengths, or of none.
+    """
+    gold, predicted = _items(gold), _items(predicted)
+    groups = _groups(clusters, gold, predicted)
+    if isinstance(gold[0], str):
+        labels = _labels(gold, predicted)
+        found = label_scores.metrics(
+            gold, predicted, labels, groups, of=_what(clusters, "items"), split=""
+        )
+        return {name.removeprefix("/"): metric for name, metric in found.items()}
+    counts = _entities(gold, [predicted], groups)[:, 0]
+    n = int(counts[:, 2].sum())
+    metric = _measured(counts, f1, n=n, clusters=_what(clusters, "sentences"))
+    return {"entity_f1": metric} if metric else {}
+
+
+def compare(
+    gold: Sequence[Any],
+    ours: Sequence[Any],
+    theirs: Sequence[Any],
+    *,
+    clusters: Sequence[Any] | None = None,
+) -> dict[str, Metric]:
+    """Our scores minus theirs on the same N items, paired, with 95 % intervals and p-values.
+
+    Metrics, `clusters` and errors as of `measure`; `.verdict` of one says `better`, `worse` or
+    `cannot tell`.
+    """
+    gold, ours, theirs = _items(gold), _items(ours), _items(theirs)
+    groups = _groups(clusters, gold, ours, theirs)
+    if isinstance(gold[0], str):
+        labels = _labels(gold, ours, theirs)
+        found = label_scores.differences(
+            gold, ours, theirs, labels, groups, of=_what(clusters, "items"), split=""
+        )
+        return {name.removeprefix("/"): metric for name, metric in found.items()}
+    counts = _entities(gold, [ours, theirs], groups)
+    n = int(counts[:, 0, 2].sum())
+    metric = difference(counts, f1, n=n, clusters=_what(clusters, "sentences"))
+    return {"entity_f1": metric} if metric else {}
+
+
+def _items(column: Sequence[Any]) -> list[Any]:
+    """Labels as a list, or lists of tags; ValueError for anything else."""
+    found = list(column)
+    if all(isinstance(each, str) for each in found):
+        return found
+    if any(isinstance(each, str) for each in found) or not all(map(_is_tags, found)):
+        raise ValueError("labels are str, tags are lists of str; such as str(label) for numbers")
+    return [list(each) for each in found]
+
+
+def _is_tags(row: Any) -> bool:
+    return isinstance(row, Sequence | np.ndarray) and all(isinstance(tag, str) for tag in row)
+
+
+def _groups(clusters: Sequence[Any] | None, *columns: Any) -> list[int]:
+    sizes = [len(column) for column in (*columns, *([] if clusters is None else [clusters]))]
+    if len(set(sizes)) != 1 or not sizes[0]:
+        raise ValueError(f"lists of {', '.join(map(str, sizes))} items; expected as many of each")
+    found = range(len(columns[0])) if clusters is None else clusters
+    return [int(place) for place in numbered(list(found))]
+
+
+def _what(clusters: Sequence[Any] | None, alone: str) -> str:
+    return alone if clusters is None else "clusters"
+
+
+def _labels(*columns: Any) -> list[str]:
+    return sorted({label for column in columns for label in column} - {UNPARSED})
+
+
+def _entities(gold: Any, predicted: Sequence[Any], groups: list[int]) -> NDArray[np.float64]:
+    """Correct, predicted and gold entities of each prediction: [clusters, predictions, 3]."""
+    types = sorted({tag[2:] for side in (gold, *predicted) for row in side for tag in row} - {""})
+    found = [entity_counts(gold, one, groups, types).sum(axis=1) for one in predicted]
+    return np.stack(found, axis=1)
