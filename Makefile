@@ -3,7 +3,7 @@ PYTHON ?= python3
 SUITE ?= default
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup lock fmt check test test-faults run run-all report lab clean
+.PHONY: help setup lock fmt check test test-all test-faults run run-all report lab clean
 
 help:  ## print this help
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,10 @@ check: setup  ## lint, types, notebooks: what must hold before a change lands
 test: setup  ## run all tests, every notebook among them
 	@$(BIN)/workbench fetch
 	@$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal
+
+test-all: setup  ## run the long tests too, and write the table of docs/faults.md
+	@$(BIN)/workbench fetch
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal -m "long or not long" --fault-table=docs/faults.md
 
 test-faults: setup  ## inject every fault, the long ones too, and write the table of docs/faults.md
 	@$(BIN)/workbench fetch

@@ -3,7 +3,7 @@
 Each item of each task is scored once for every prompt (a template, zero-shot or with a draw of
 labelled examples); all calibrations come from those scores, and only the noisy channel reads the
 texts again. `batch` takes its reference from unlabelled validation texts, `batch on test` from the
-test texts themselves, so an answer then hangs on which others are asked about. `oracle` is no
+test texts themselves, so an answer then depends on which others are asked about. `oracle` is no
 method: the best offsets for the very test items, the bound of all but `channel`.
 
 Tasks: the sentiment of tweets, the types of entities in news and in tweets, and whether a sentence
@@ -43,10 +43,11 @@ from workbench.data import corpus, entities, text
 from workbench.methods import calibration, prompt_scores, shots
 from workbench.methods.classifiers import labelled
 from workbench.models.causal_lm import CausalLM
+from workbench.record.draws import RESAMPLES
 from workbench.record.result import Metric
-from workbench.record.statistics import LEVEL, MIN_CLUSTERS, RESAMPLES
+from workbench.record.statistics import LEVEL, MIN_CLUSTERS
 from workbench.tasks.prompting import methods as prompt_methods
-from workbench.tasks.prompting.run import Config
+from workbench.tasks.prompting.config import Config
 
 TASKS = ("brand_tweets", "conll2003", "wnut16", "sources")
 SOURCES = {"news_sample": ("news", 2), "wiki_sample": ("encyclopedia", 6)}
@@ -81,7 +82,7 @@ class Measured:
 def main() -> None:
     """Measure, print the tables and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--tasks", default=",".join(TASKS), help="parted by commas")
+    parser.add_argument("--tasks", default=",".join(TASKS), help="comma-separated")
     parser.add_argument("--items", type=int, default=200, help="of each task; default: 200")
     parser.add_argument("--templates", type=int, default=8, help="of each task; default: 8")
     parser.add_argument("--shots", type=int, default=4, help="0: zero-shot only; default: 4")
@@ -132,7 +133,7 @@ def measure(task: str, model: CausalLM, options: argparse.Namespace) -> list[Mea
         )
         asked, _ = prompt_methods.ask(config, model, data, templates=options.templates)
     train = labelled(data, "train").first(config.train_texts)
-    drawn = shots.draws(config, asked, data, train)
+    drawn = shots.draws(asked, train, config.kinds, seed=config.seed, seeds=config.shot_seeds)
     prompted, _ = prompt_methods.score(asked, drawn, channel=True)
     rows = data.splits["test"][: config.items]
     gold = np.array([data.labels.index(label) for label in rows["label"]])

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from workbench.methods import label_scores
 from workbench.record import f1 as m
+from workbench.record.draws import Counts
 from workbench.record.result import Metric
-from workbench.record.statistics import Counts, difference, measure
+from workbench.record.statistics import difference, measure
 
 Sample = Callable[[np.random.Generator], Metric | None]
 Case = tuple[str, float, Sample]

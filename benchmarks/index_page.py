@@ -39,7 +39,7 @@ SEEDS = range(5)
 START = datetime.fromisoformat("2026-11-01T08:00:00+00:00")
 MESSAGE = (
     "code cell 3 (data = wb.load_data(cfg)): DataError: train.conll:57: 3 columns\n"
-    "expected: 4 columns\ndo: mend the line, or leave it out"
+    "expected: 4 columns\ndo: fix the line, or leave it out"
 )
 
 

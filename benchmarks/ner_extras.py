@@ -22,14 +22,15 @@ import yaml
 
 from workbench.core import machine, paths
 from workbench.data import ner as ner_data
+from workbench.methods import taggers as ner_tagger
 from workbench.models.encoder import TokenClassifier
 from workbench.record import metrics as m
+from workbench.record.draws import Counts
 from workbench.record.result import Metric, Result
 from workbench.record.runs import read
-from workbench.record.statistics import Counts, measure
+from workbench.record.statistics import measure
 from workbench.tasks.ner import run as ner
-from workbench.tasks.ner import tagger as ner_tagger
-from workbench.tasks.ner.run import Config
+from workbench.tasks.ner.config import Config
 from workbench.training import Log
 
 ROUNDS, SENTENCES = 3, {"train": 1000, "validation": 100, "test": 600}
@@ -112,9 +113,8 @@ def cost(dataset: str, extras: str) -> tuple[float, float]:
     splits = {name: whole.splits[name].select(range(size)) for name, size in SENTENCES.items()}
     data = dataclasses.replace(whole, splits=type(whole.splits)(splits))
     machine.seed(0)
-    chosen = extras.split(", ")
     model = ner.load_model(config)
-    tagger = TokenClassifier(model, data.labels, hidden="hidden" in chosen, crf="crf" in chosen)
+    tagger = TokenClassifier(model, data.labels)
     fit, _ = ner_tagger.train(config, tagger, data, Log(None))
     began = time.monotonic()
     ner_tagger.predict(tagger, data, "test", config)

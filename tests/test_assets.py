@@ -109,7 +109,7 @@ def test_failed_download_says_why(tiny, monkeypatch):
 
 def test_two_fetches_at_once_both_succeed(tiny, tmp_path):
     code = (
-        "from workbench import assets\n"
+        "from workbench.core import assets\n"
         f"entry = assets.Asset.model_validate_json({tiny.model_dump_json()!r})\n"
         "assets.catalogue = lambda: {'tiny': entry}\n"
         "print(assets.fetch('tiny'))"
@@ -144,7 +144,8 @@ WHOLE = {
     ],
 )
 def test_an_entry_that_can_not_be_used_is_one_clear_error(tmp_path, monkeypatch, entry, says):
-    (tmp_path / "assets.yaml").write_text(yaml.safe_dump({"mine": entry}))
+    (tmp_path / "core").mkdir()
+    (tmp_path / "core" / "assets.yaml").write_text(yaml.safe_dump({"mine": entry}))
     monkeypatch.setattr(assets.paths, "PACKAGE", tmp_path)
     with pytest.raises(ParameterError, match=f"assets.yaml, {says}(.|\n)*kind, package, version"):
         assets.catalogue.__wrapped__()

@@ -233,7 +233,7 @@ def test_python_too_old_starts_a_fitting_one_or_says_what_is_expected(monkeypatc
     monkeypatch.setattr(bootstrap, "VERSIONS", ((3, 99),))
     assert bootstrap.main() == 9
     assert "expected: Python 3.11, 3.12 or 3.13" in capsys.readouterr().err
-    tree = ast.parse((paths.PACKAGE / "bootstrap.py").read_text(encoding="utf-8"))
+    tree = ast.parse((paths.PACKAGE / "core" / "bootstrap.py").read_text(encoding="utf-8"))
     at_start = {
         name.name for node in tree.body if isinstance(node, ast.Import) for name in node.names
     }

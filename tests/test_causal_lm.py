@@ -139,7 +139,7 @@ def test_a_damaged_copy_is_an_integrity_error_that_says_how_to_mend_it(tiny, fil
     load(tiny)
     damaged = copy_of(tiny) / file
     damaged.write_bytes(damaged.read_bytes()[:-1000])
-    with pytest.raises(IntegrityError, match=f"remove {damaged.parent}: it is made anew"):
+    with pytest.raises(IntegrityError, match=f"remove {damaged.parent}: it is rebuilt"):
         load(tiny)
 
 

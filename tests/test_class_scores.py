@@ -7,8 +7,11 @@ from bs4 import BeautifulSoup
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from workbench import figures, tables
+from workbench.display import label_tables
+from workbench.display.canvas import Figure
 from workbench.methods import label_scores as scores
 from workbench.record.intervals import wilson
+from workbench.record.metric import UNPARSED
 from workbench.record.result import Cost, Metric, Result
 
 LABELS = ("angry", "calm", "glad", "rare")
@@ -19,7 +22,7 @@ def drawn(seed, *, n=200, unparsed=0.1, right=0.5):
     """Gold labels, predictions with unparsed ones, and clusters of unequal size."""
     chance = np.random.default_rng(seed)
     gold = chance.choice(LABELS[:3], n, p=[0.6, 0.3, 0.1])
-    guess = chance.choice([*LABELS, scores.UNPARSED], n, p=[*[(1 - unparsed) / 4] * 4, unparsed])
+    guess = chance.choice([*LABELS, UNPARSED], n, p=[*[(1 - unparsed) / 4] * 4, unparsed])
     predicted = np.where(chance.random(n) < right, gold, guess)
     clusters = chance.integers(0, 60, n)
     return list(map(str, gold)), list(map(str, predicted)), list(map(int, clusters))
@@ -49,7 +52,7 @@ def test_every_metric_equals_scikit_learns(seed, unparsed):
             assert "texts count" in found[name].how, "a label said in under 10 clusters"
     assert found["test/accuracy"].n == len(gold)
     assert found["test/f1/glad"].n == gold.count("glad")
-    share = predicted.count(scores.UNPARSED) / len(gold)
+    share = predicted.count(UNPARSED) / len(gold)
     assert ("test/unparsed" in found) == (share > 0)
     if share:
         assert found["test/unparsed"].value == pytest.approx(share)
@@ -238,7 +241,7 @@ def test_methods_stand_side_by_side_with_difference_verdict_and_cost():
     result = recorded(compared(), tables={"methods": costs})
     soup = BeautifulSoup(tables.methods(result).body, "html.parser")
     heads = [cell.get_text() for cell in soup.find_all("th")]
-    shown = [tables.classes.COSTS[name][0] for name in ("trainable", "seconds")]
+    shown = [label_tables.COSTS[name][0] for name in ("trainable", "seconds")]
     assert heads[-2:] == shown, "a cost that nothing has is not shown"
     lines = [[cell.get_text() for cell in row.find_all("td")] for row in soup.select("tbody tr")]
     rows = {line[0]: line[1:] for line in lines}
@@ -303,16 +306,14 @@ def test_the_confusion_figure_names_the_most_frequent_error():
 def test_a_label_of_the_datas_is_text_in_a_caption_never_markup(capsys):
     from IPython.core.interactiveshell import InteractiveShell
 
-    figure = figures.Figure(
-        matplotlib.figure.Figure(), "a", "taken for <unknown> *b* [a](http://x)"
-    )
+    figure = Figure(matplotlib.figure.Figure(), "a", "predicted as <unknown> *b* [a](http://x)")
     InteractiveShell.instance()
     shown = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("IPython.display.display", lambda *given, **_: shown.extend(given))
         figure._ipython_display_()
     assert shown[1]._repr_html_() == (
-        '<p class="caption">taken for &lt;unknown&gt; *b* [a](http://x)</p>'
+        '<p class="caption">predicted as &lt;unknown&gt; *b* [a](http://x)</p>'
     )
 
 

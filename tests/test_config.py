@@ -3,7 +3,7 @@ import pytest
 from workbench import flow, tasks
 from workbench.core.config import names
 from workbench.core.errors import ParameterError
-from workbench.tasks.ner.run import Config
+from workbench.tasks.ner.config import Config
 
 
 def test_unknown_name_is_refused_with_the_nearest_right_one():

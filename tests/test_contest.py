@@ -10,8 +10,7 @@ from bs4 import BeautifulSoup
 from sklearn.metrics import accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from workbench import flow
-from workbench import figures, tables
+from workbench import figures, flow, tables, tasks
 from workbench.core import machine, sources
 from workbench.core.errors import ParameterError
 from workbench.data import text
@@ -24,9 +23,11 @@ from workbench.record import intervals
 from workbench.record.comparison import compare
 from workbench.record.result import Metric
 from workbench.record.statistics import verdicts
+from workbench.tasks.contest import levels as contest_levels
 from workbench.tasks.contest import methods as contest_methods
 from workbench.tasks.contest import run as contest
 from workbench.tasks.contest import scores as contest_scores
+from workbench.tasks.contest.config import LEARNERS
 from workbench.tasks.contest.scores import ALREADY, NEVER, Answered, crossing
 from workbench.training import Log, Recipe
 
@@ -37,7 +38,7 @@ READING = Reading(max_pieces=24, dtype=torch.float32)
 
 @pytest.fixture(scope="module")
 def config():
-    return contest.Config.check(contest.SMOKE)
+    return contest.Config.check(tasks.TASKS["contest"].SMOKE)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_half_an_item_ahead_at_the_smallest_size_is_not_called_ahead():
     assert first.low < 0 < first.value
     (row,) = contest_scores.crossings(found, ["level"])
     said = row["said"]
-    assert "can't be told apart from level with 8 labelled examples" in said
+    assert "can't be distinguished from level with 8 labelled examples" in said
     assert f"(in {point['shares']['already']:.0%} of the resamples)" in said
     assert "is ahead" not in said
 
@@ -184,7 +185,7 @@ def test_a_sentence_says_what_the_table_says_corrected_for_the_number_of_methods
         better = row["method"] == "strong"
         assert str(said) == ("better" if better else "cannot tell")
         assert ("it is better" in row["said"]) == better
-        assert ("can't be told apart: accuracy" in row["said"]) != better
+        assert ("can't be distinguished: accuracy" in row["said"]) != better
         assert ("is ahead" in row["said"]) == better
 
 
@@ -197,7 +198,7 @@ def test_too_few_items_have_no_interval():
 
 
 def test_learners_are_those_that_adaptation_has():
-    known = {name.removeprefix(contest.DECODER) for name in contest.LEARNERS}
+    known = {name.removeprefix(contest.DECODER) for name in LEARNERS}
     assert known == {*METHODS, *FEW} - {adaptation.MAJORITY}
 
 
@@ -219,7 +220,7 @@ def test_a_parameter_that_makes_no_sense_is_one_clear_error(values, says):
 
 
 def test_more_examples_than_texts_is_one_clear_error(data):
-    config = contest.Config.check({**contest.SMOKE, "sizes": "8, 5000"})
+    config = contest.Config.check({**tasks.TASKS["contest"].SMOKE, "sizes": "8, 5000"})
     with pytest.raises(ParameterError, match="only 2.. training texts"):
         contest_methods.pools(config, data)
 
@@ -231,7 +232,7 @@ def test_draws_are_nested_reproducible_and_differ(config, data):
     assert first.first(small).texts == first.texts[:small]
     assert contest_methods.pools(config, data) == [first, second]
     assert first.texts != second.texts
-    wider = contest.Config.check({**contest.SMOKE, "sizes": "4, 8, 16"})
+    wider = contest.Config.check({**tasks.TASKS["contest"].SMOKE, "sizes": "4, 8, 16"})
     train = classifiers.labelled(data, "train")
     labels = dict(zip(train.texts, train.labels, strict=True))
     for pool in contest_methods.pools(wider, data):
@@ -273,7 +274,7 @@ def test_methods_for_few_texts_do_not_look_at_validation(tiny, data, method):
 def test_no_label_but_those_of_the_draw_changes_an_answer(data, models, monkeypatch):
     """Garble the labels of validation, and of all training texts beyond those drawn."""
     monkeypatch.setattr(contest_methods, "STEPS", 2)
-    values = contest.SMOKE | {"sizes": "4, 8", "draws": 1, "items": 4}
+    values = tasks.TASKS["contest"].SMOKE | {"sizes": "4, 8", "draws": 1, "items": 4}
     values["methods"] = "full fine-tuning, head only, TF-IDF"
     config = contest.Config.check(values)
     drawn = set(contest_methods.pools(config, data)[0].texts)
@@ -296,9 +297,9 @@ def test_no_label_but_those_of_the_draw_changes_an_answer(data, models, monkeypa
 
 
 def test_shots_come_from_the_smallest_size_of_their_draw(config, models, data):
-    asked, _ = contest_methods.prompt_methods.ask(contest.asking(config), models.decoder, data)
+    asked, _ = contest_levels.ask(config, models, data)
     pools = contest_methods.pools(config, data)
-    for pool, drawn in zip(pools, contest_methods.examples(config, asked, pools), strict=True):
+    for pool, drawn in zip(pools, contest_levels.examples(config, asked, pools), strict=True):
         smallest = [
             asked.prompts.fields(models.decoder, words)[0]
             for words in pool.texts[: config.counts[0]]
@@ -469,7 +470,7 @@ def test_the_decoder_learns_as_an_encoder_where_it_is_named(monkeypatch):
     monkeypatch.setattr(contest_methods, "STEPS", 1)
     monkeypatch.setattr(contest_methods, "EPOCHS", 1)
     values = {"sizes": "2, 4", "draws": 1, "items": 2, "methods": "decoder LoRA"}
-    config = contest.Config.check(contest.SMOKE | values)
+    config = contest.Config.check(tasks.TASKS["contest"].SMOKE | values)
     models, data = contest.load_model(config), contest.load_data(config)
     assert "without its causal mask" in models.describe()
     pools = contest_methods.pools(config, data)
@@ -480,6 +481,8 @@ def test_the_decoder_learns_as_an_encoder_where_it_is_named(monkeypatch):
 
 
 def test_bitfit_of_an_encoder_without_biases_is_refused():
-    config = contest.Config.check(contest.SMOKE | {"encoder": "smollm2", "methods": "BitFit"})
+    config = contest.Config.check(
+        tasks.TASKS["contest"].SMOKE | {"encoder": "smollm2", "methods": "BitFit"}
+    )
     with pytest.raises(ParameterError, match="no biases for BitFit"):
         contest.load_model(config)

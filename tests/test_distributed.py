@@ -187,7 +187,7 @@ def test_process_knows_its_place(monkeypatch, environment, expected):
 
 
 def test_two_processes_leave_one_run_with_the_numbers_of_one(workbench, reports, tmp_path):
-    settings = ["ner", "--set", "dataset=tiny_ner", "--set", "epochs=1"]
+    settings = ["ner", "--set", "dataset=tiny_ner", "--set", "epochs=1", "--set", "transfer="]
     settings += ["--set", "batch_pieces=64", "--set", "precision=float32"]
     alone = workbench("run", *settings, WORKBENCH_REPORTS=str(tmp_path / "alone"))
     done = workbench("run", *settings, "--processes", "2")

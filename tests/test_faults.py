@@ -35,7 +35,8 @@ GOOD = (WORK, "result.save()")
 DRIVER = """
 import signal, sys
 from pathlib import Path
-from workbench import cli, paths
+from workbench import cli
+from workbench.core import paths
 paths.NOTEBOOKS = Path(sys.argv[1])
 # A shell starts its background jobs with SIGINT ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -492,7 +493,7 @@ def test_training_killed_in_batch_goes_on_from_its_checkpoint(trial, seen):
     content.cells[1].source = START.replace('"template"', '"ner"')
     nbformat.write(content, path)
     asked = ["run", "mortal"]
-    for setting in ("dataset=tiny_ner", "epochs=2", "batch_pieces=100"):
+    for setting in ("dataset=tiny_ner", "transfer=", "epochs=2", "batch_pieces=100"):
         asked += ["--set", setting]
     whole = trial.folder / "whole"
     died = {"WORKBENCH_TRIAL": str(trial.folder / "died")}

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
-from workbench import flow
-from workbench import figures, tables
+from workbench import figures, flow, tables, tasks
 from workbench.core.errors import DataError, ParameterError
 from workbench.data import market
 from workbench.record.result import Metric
@@ -60,7 +59,7 @@ def tried(examples, cuts, learners, *, seed: int) -> dict[str, verdict.Verdict]:
 @pytest.fixture(scope="module")
 def ran():
     """The real encoder on the small fixture, trained with two seeds."""
-    config = finance.Config.check(finance.SMOKE | {"seeds": 2})
+    config = finance.Config.check(tasks.TASKS["finance"].SMOKE | {"seeds": 2})
     return flow.run(config, finance.load_model(config), finance.load_data(config))
 
 
@@ -129,7 +128,7 @@ def test_the_projects_own_words_pass_the_audit(seed):
 def test_the_task_audits_before_it_says_anything(monkeypatch):
     monkeypatch.setattr(market_words, "speak", lambda prices, **_: peeks_at_tomorrow(prices))
     with pytest.raises(DataError, match="the texts look ahead"):
-        finance.load_data(finance.Config.check(finance.SMOKE))
+        finance.load_data(finance.Config.check(tasks.TASKS["finance"].SMOKE))
 
 
 def test_folds_go_forward_in_time_and_skip_the_embargo():
@@ -470,7 +469,8 @@ def test_markets_of_ones_own_are_cut_on_one_date_and_share_blocks(tmp_path):
     one = write(tmp_path / "one.csv", 500, columns="when,close")
     two = write(tmp_path / "two.csv", 420, seed=1, columns="when,close")
     config = finance.Config.check(
-        finance.SMOKE | {"dataset": f"{one}, {two}", "date_column": "when", "price_column": "close"}
+        tasks.TASKS["finance"].SMOKE
+        | {"dataset": f"{one}, {two}", "date_column": "when", "price_column": "close"}
     )
     data = finance.load_data(config)
     said = data.describe().splitlines()
@@ -488,7 +488,8 @@ def test_markets_of_ones_own_are_cut_on_one_date_and_share_blocks(tmp_path):
 
 def test_too_few_days_say_how_many_are_needed(tmp_path):
     config = finance.Config.check(
-        finance.SMOKE | {"dataset": write(tmp_path / "short.csv", 200), "train_days": 100}
+        tasks.TASKS["finance"].SMOKE
+        | {"dataset": write(tmp_path / "short.csv", 200), "train_days": 100}
     )
     examples = finance.load_data(config).examples
     with pytest.raises(DataError, match="at least 207 days"):
@@ -502,13 +503,13 @@ def test_too_few_days_say_how_many_are_needed(tmp_path):
 @pytest.mark.parametrize("dataset", ["", "tiny_market, data/fixtures/tiny_market", "test.csv"])
 def test_markets_need_names_of_their_own(dataset):
     with pytest.raises(ParameterError, match="dataset="):
-        finance.load_data(finance.Config.check(finance.SMOKE | {"dataset": dataset}))
+        finance.load_data(finance.Config.check(tasks.TASKS["finance"].SMOKE | {"dataset": dataset}))
 
 
 def test_a_missing_column_is_named(tmp_path):
     path = write(tmp_path / "prices.csv", 200, columns="date,close")
     with pytest.raises(DataError, match="no column 'price'; its columns: date, close"):
-        finance.load_data(finance.Config.check(finance.SMOKE | {"dataset": path}))
+        finance.load_data(finance.Config.check(tasks.TASKS["finance"].SMOKE | {"dataset": path}))
 
 
 def test_a_market_that_only_rises_and_one_that_rests_are_counted(tmp_path):
@@ -517,7 +518,9 @@ def test_a_market_that_only_rises_and_one_that_rests_are_counted(tmp_path):
     days = market.generated(400, edge=0, seed=0).days
     rows = (f"{day},{price!r}" for day, price in zip(days, prices.tolist(), strict=True))
     (tmp_path / "rising.csv").write_text("\n".join(["date,price", *rows]))
-    config = finance.Config.check(finance.SMOKE | {"dataset": str(tmp_path / "rising.csv")})
+    config = finance.Config.check(
+        tasks.TASKS["finance"].SMOKE | {"dataset": str(tmp_path / "rising.csv")}
+    )
     data = finance.load_data(config)
     assert data.losses["unmoved_days"].count == 1
     assert set(data.examples.labels) == {"up"}

@@ -7,14 +7,14 @@ import pytest
 from bs4 import BeautifulSoup
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
-from workbench import flow
-from workbench import figures, tables
+from workbench import figures, flow, tables, tasks
 from workbench.core import machine, paths
 from workbench.core.errors import DataError
 from workbench.data import text
 from workbench.methods import label_scores
 from workbench.methods.adaptation import FULL, METHODS, TFIDF, Setting, learn
 from workbench.methods.classifiers import Reading, labelled
+from workbench.record import comparison
 from workbench.record.result import Metric
 from workbench.tasks.fine_tuning import run as fine_tuning
 from workbench.training import Log, Recipe
@@ -28,7 +28,7 @@ def encoder():
 @pytest.fixture(scope="module")
 def result(encoder):
     config = fine_tuning.Config.check(
-        {**fine_tuning.SMOKE, "train_texts": 160, "epochs": 3, "learning_rate": 2e-4}
+        {**tasks.TASKS["fine_tuning"].SMOKE, "train_texts": 160, "epochs": 3, "learning_rate": 2e-4}
     )
     return flow.run(config, encoder, fine_tuning.load_data(config))
 
@@ -48,6 +48,17 @@ def test_every_score_follows_from_the_items(result, method):
     )
     assert found["test/mcc"].value == pytest.approx(matthews_corrcoef(gold, predicted))
     assert found["test/accuracy"].n == len(gold)
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method != FULL])
+def test_a_pair_has_one_difference_on_the_page_and_in_compare(result, method):
+    found = comparison.compare(result, result, methods=(method, FULL)).measures
+    for name in ("accuracy", "macro_f1"):
+        page, compared = result.comparisons[method][f"test/{name}"], found[name].difference
+        for part in ("value", "low", "high", "p"):
+            ours, theirs = getattr(page, part), getattr(compared, part)
+            assert ours == theirs or ours == pytest.approx(theirs, abs=1e-12), (name, part)
+        assert page.verdict == found[name].verdict
 
 
 @pytest.mark.parametrize("method", [method for method in METHODS if method != FULL])
@@ -82,11 +93,11 @@ def test_each_point_of_the_curve_learns_from_its_own_number_of_texts(encoder, mo
         return learn(method, train, texts, setting)
 
     data = text.load("tiny_reviews")
-    config = fine_tuning.Config.check({**fine_tuning.SMOKE, "train_texts": 64})
+    config = fine_tuning.Config.check({**tasks.TASKS["fine_tuning"].SMOKE, "train_texts": 64})
     setting = fine_tuning._setting(config, encoder, data)
     train, rows = labelled(data, "train").first(64), data.splits["test"][:]
     whole = {method: learn(TFIDF, train, rows["text"], setting) for method in METHODS}
-    monkeypatch.setattr("workbench.methods.adaptation.learn", spy)
+    monkeypatch.setattr("workbench.tasks.fine_tuning.run.learn", spy)
     points, fewer = fine_tuning._curve(train, rows, setting, whole, data.unit)
     assert [n for method, n, _ in learned if method == TFIDF] == [8, 16, 32]
     whole = len(setting.validation.texts)

@@ -10,12 +10,10 @@ import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_notebook
 
-from workbench import notebooks
+from workbench import notebooks, tasks
 from workbench.batch import runner, server
 from workbench.core import paths
 from workbench.record import state
-from workbench.tasks.fine_tuning import run as fine_tuning
-from workbench.tasks.ner import run as ner
 
 START = 'import workbench as wb\n\ncfg = wb.start("template", globals())'
 FACTS = """
@@ -64,8 +62,8 @@ def done(tmp_path_factory):
         jobs = [
             {"notebook": "probe"},
             {"notebook": "probe", "parameters": {"seed": 1}},
-            {"notebook": "ner", "parameters": ner.SMOKE},
-            {"notebook": "fine_tuning", "parameters": fine_tuning.SMOKE},
+            {"notebook": "ner", "parameters": tasks.TASKS["ner"].SMOKE},
+            {"notebook": "fine_tuning", "parameters": tasks.TASKS["fine_tuning"].SMOKE},
         ]
         suite = folder / "suite.yaml"
         suite.write_text(yaml.safe_dump({"runs": jobs}))

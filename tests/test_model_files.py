@@ -32,8 +32,8 @@ from workbench.models.encoder import Encoder
 CONTEXTS, CONTINUATIONS = ["ab ab", "ba a"], [" b", " ab", " a"]
 LOAD = """
 import sys
-from workbench import sources
-from workbench.errors import WorkbenchError
+from workbench.core import sources
+from workbench.core.errors import WorkbenchError
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
 try:
@@ -140,7 +140,7 @@ def test_weights_are_held_in_16_bits_only_where_asked_or_on_a_gpu(own, monkeypat
 PEAK = """
 import sys
 from pathlib import Path
-from workbench import sources
+from workbench.core import sources
 from workbench.models.causal_lm import CausalLM
 def mib(name):
     status = Path("/proc/self/status").read_text()

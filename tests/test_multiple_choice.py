@@ -8,8 +8,7 @@ import pandas
 import pytest
 from datasets import Dataset
 
-from workbench import flow
-from workbench import figures, tables
+from workbench import figures, flow, tables, tasks
 from workbench.core.errors import DataError, ParameterError
 from workbench.data import dialogs
 from workbench.data.choices import answer_form
@@ -34,7 +33,7 @@ def models():
 
 @pytest.fixture(scope="module")
 def result(models):
-    config = multiple_choice.Config.check(multiple_choice.SMOKE)
+    config = multiple_choice.Config.check(tasks.TASKS["multiple_choice"].SMOKE)
     return flow.run(config, models, multiple_choice.load_data(config))
 
 
@@ -54,7 +53,7 @@ def test_every_accuracy_follows_from_the_items(result, method):
     picks = right(result, method)
     assert result.method == OWN
     assert found["test/accuracy"].value == pytest.approx(picks.mean())
-    assert found["test/accuracy"].n == len(picks) == multiple_choice.SMOKE["items"]
+    assert found["test/accuracy"].n == len(picks) == tasks.TASKS["multiple_choice"].SMOKE["items"]
     if method != OWN:
         difference = result.comparisons[method]["test/accuracy"]
         assert difference.value == pytest.approx((right(result, OWN) * 1.0 - picks).mean())
@@ -157,7 +156,7 @@ def test_choices_differ_hold_the_right_one_and_it_takes_each_place_in_turn(distr
 
 
 def test_another_seed_draws_others_and_an_item_does_not_hang_on_how_many_are_asked(models):
-    config = multiple_choice.Config.check(multiple_choice.SMOKE)
+    config = multiple_choice.Config.check(tasks.TASKS["multiple_choice"].SMOKE)
     test = multiple_choice.load_data(config).splits["test"]
     first, second = (choice_items.make(test, 4, "random", seed) for seed in (0, 1))
     same = sum(set(a.choices) == set(b.choices) for a, b in zip(first, second, strict=True))

@@ -14,13 +14,13 @@ import torch
 from nervaluate import Evaluator
 from sklearn.metrics import accuracy_score, classification_report
 
-from workbench import flow
-from workbench import figures, notebooks, tables
+from workbench import figures, flow, notebooks, tables
 from workbench.core import paths
 from workbench.core.errors import ParameterError
 from workbench.data import ner as data
 from workbench.methods import tag_errors
 from workbench.methods import tag_scores as ner_scores
+from workbench.methods import taggers as ner_tagger
 from workbench.methods.extras import AGREEMENT, TAGGER
 from workbench.methods.tagging import agreeing, tag_scores
 from workbench.models.augmentation import masked
@@ -28,8 +28,9 @@ from workbench.models.encoder import TokenClassifier
 from workbench.models.windows import pack
 from workbench.record.iob import spans
 from workbench.record.result import Metric, Result
+from workbench.tasks.ner import figures as ner_figures
 from workbench.tasks.ner import run as ner
-from workbench.tasks.ner import tagger as ner_tagger
+from workbench.tasks.ner import tables as ner_tables
 from workbench.tasks.ner import transfer
 
 
@@ -40,7 +41,13 @@ def learned(tmp_path_factory):
     for split in ("train", "validation", "test"):
         shutil.copy(paths.FIXTURES / "tiny_ner" / "train.txt", folder / f"{split}.txt")
     config = ner.Config.check(
-        {"dataset": str(folder), "epochs": 12, "batch_pieces": 128, "window_pieces": 40}
+        {
+            "dataset": str(folder),
+            "transfer": "",
+            "epochs": 12,
+            "batch_pieces": 128,
+            "window_pieces": 40,
+        }
     )
     loaded = ner.load_data(config)
     return flow.run(config, ner.load_model(config), loaded), loaded
@@ -144,7 +151,7 @@ def test_confusion_counts_overlaps_missed_and_spurious(learned):
     rows["input"] = [np.array(list("abcdef"))]
     rows["gold"] = [np.array(["B-PER", "I-PER", "O", "B-LOC", "O", "O"])]
     rows["predicted"] = [np.array(["O", "B-ORG", "O", "O", "O", "B-LOC"])]
-    pairs, kinds = figures.ner._pairs(
+    pairs, kinds = ner_figures._pairs(
         result.model_copy().with_details(directory=None, items=rows, history=[])
     )
     assert pairs == {("PER", "ORG"): 1, ("LOC", "none"): 1, ("none", "LOC"): 1}
@@ -173,9 +180,9 @@ def test_kinds_of_error_and_what_mending_them_gains(tmp_path):
     predicted = [
         ["B-PER", "O", "B-PER", "O"], ["O", "B-ORG", "O", "O"], ["B-LOC", "O", "O"], ["B-PER", "O"]
     ]  # fmt: skip
-    sureness = [[1.0] * len(tags) for tags in predicted]
-    sureness[3] = [0.5, 1.0]
-    found = tag_errors.study(loaded, predicted, sureness)
+    confidence = [[1.0] * len(tags) for tags in predicted]
+    confidence[3] = [0.5, 1.0]
+    found = tag_errors.study(loaded, predicted, confidence)
     counts = {row["kind"]: row["count"] for row in found["errors"]}
     assert counts == dict.fromkeys(set(tag_errors.MENDED) - {tag_errors.ELSEWHERE}, 1)
     gold = [list(tags) for tags in loaded.splits["test"]["ner_tags"]]
@@ -448,7 +455,7 @@ def test_averages_are_those_of_scikit_learn():
         for name, row in report.items()
         if name in "abc"
     }
-    ours = tables.ner.averages(rows)
+    ours = ner_tables.averages(rows)
     assert ours["macro avg"] == pytest.approx(report["macro avg"]["f1-score"])
     assert ours["weighted avg"] == pytest.approx(report["weighted avg"]["f1-score"])
     assert ours["micro avg"] == pytest.approx(report["accuracy"])
@@ -559,7 +566,13 @@ def test_a_sentence_alone_is_tagged_the_same_whatever_stands_beside_it(tiny_bert
 
 def test_windows_never_exceed_the_model(tiny_bert):
     config = ner.Config.check(
-        {"model": str(tiny_bert), "dataset": "tiny_ner", "epochs": 1, "window_pieces": 5000}
+        {
+            "model": str(tiny_bert),
+            "dataset": "tiny_ner",
+            "transfer": "",
+            "epochs": 1,
+            "window_pieces": 5000,
+        }
     )
     assert flow.run(config, ner.load_model(config), ner.load_data(config)).metrics
 
@@ -590,7 +603,7 @@ def cut_off() -> list[str]:
 @pytest.mark.skipif(not cut_off(), reason="needs unshare and user namespaces (Linux)")
 def test_everything_works_with_the_network_cut(reports, monkeypatch):
     monkeypatch.delenv("HF_HUB_OFFLINE")
-    settings = ["--set", "dataset=tiny_ner", "--set", "epochs=1"]
+    settings = ["--set", "dataset=tiny_ner", "--set", "epochs=1", "--set", "transfer="]
     done = subprocess.run(
         [*cut_off(), sys.executable, "-m", "workbench", "run", "ner", *settings],
         cwd=paths.ROOT, capture_output=True, text=True, check=False, timeout=300,

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from workbench import notebooks, tasks
+from workbench import notebooks
 from workbench.batch import plan
 from workbench.batch.execute import Outcome, execute
 from workbench.core import paths

@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-from workbench import flow
+from workbench import flow, tasks
 from workbench.core import machine, paths, sources
 from workbench.core.errors import DataError, IntegrityError, ParameterError
 from workbench.data import lines
@@ -53,7 +53,8 @@ def tagged(tmp_path_factory):
         shutil.copy(paths.FIXTURES / "tiny_ner" / "train.txt", folder / f"{split}.txt")
     config = ner.Config.check(
         {
-            "dataset": str(folder), "epochs": 16, "batch_pieces": 128, "window_pieces": 40,
+            "dataset": str(folder), "transfer": "", "epochs": 16, "batch_pieces": 128,
+            "window_pieces": 40,
             "extras": "casing, consistency, views",
         }
     )  # fmt: skip
@@ -67,7 +68,7 @@ def tagged(tmp_path_factory):
 def classified(tmp_path_factory):
     """A run of full fine-tuning on a few reviews, its model kept."""
     run = tmp_path_factory.mktemp("run")
-    config = fine_tuning.Config.check(fine_tuning.SMOKE)
+    config = fine_tuning.Config.check(tasks.TASKS["fine_tuning"].SMOKE)
     config._directory = run
     result = flow.run(config, fine_tuning.load_model(config), fine_tuning.load_data(config))
     result.save()
@@ -299,7 +300,7 @@ def test_kept_model_is_the_trained_one_and_can_be_trained_on(tagged):
     source = sources.resolve(str(run / export.FOLDER), "model")
     again = Encoder(source)
     assert again.shapes.weight.abs().max() > 0
-    settings = {"model": str(run / export.FOLDER), "dataset": "tiny_ner", "epochs": 1}
+    settings = {"model": str(run / export.FOLDER), **tasks.TASKS["ner"].SMOKE}
     config = ner.Config.check(settings)
     assert flow.run(config, ner.load_model(config), ner.load_data(config)).metrics
     assert result.tables["model_files"].keys() >= {"model.safetensors", "config.json"}
@@ -465,7 +466,7 @@ def test_reader_that_has_enough_is_no_error(tagged, tmp_path):
 
 
 def test_run_in_batch_keeps_its_model_and_answers_by_the_beginning_of_its_id(workbench, reports):
-    settings = ["--set", "dataset=tiny_ner", "--set", "epochs=1"]
+    settings = ["--set", "dataset=tiny_ner", "--set", "epochs=1", "--set", "transfer="]
     assert workbench("run", "ner", *settings, WORKBENCH_MODELS="").returncode == 0
     (directory,) = (reports / "runs").iterdir()
     assert (directory / export.FOLDER / "model.safetensors").exists()
@@ -483,19 +484,3 @@ def test_command_says_what_is_wrong_with_a_file(tagged, tmp_path):
     assert command(run, tmp_path / "none.txt").returncode == DataError.exit_code
     (tmp_path / "empty.txt").write_text("\n\n")
     assert "holds no text" in command(run, tmp_path / "empty.txt").stderr
-
-
-def test_steps_of_a_crf_are_kept_with_the_model(tiny_bert, tmp_path):
-    machine.seed(1)
-    encoder = Encoder(sources.resolve(str(tiny_bert), "model"))
-    tagger = TokenClassifier(encoder, ["O", "B-PER", "I-PER"], crf=True).eval()
-    torch.nn.init.normal_(tagger.crf.steps)
-    files = export.save(tagger, tmp_path / "model", {})
-    loaded, _ = export.load(tmp_path / "model", files)
-    assert torch.equal(loaded.crf.steps, tagger.crf.steps)
-    (segment,) = encoder.segments([["a", "b", "c"]], [0])
-    found = []
-    for each in (tagger, loaded):
-        batch = each.encoder.collate([[segment]])
-        found.append(each.log_probabilities(each(batch), batch))
-    assert torch.allclose(*found, atol=1e-4)

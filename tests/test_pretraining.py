@@ -12,8 +12,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import accuracy_score, f1_score
 from torch.utils.flop_counter import FlopCounterMode
 
-from workbench import flow
-from workbench import figures, tables
+from workbench import figures, flow, tables, tasks
 from workbench.core import paths, sources
 from workbench.core.errors import DataError, ParameterError
 from workbench.data import corpus, ner
@@ -61,7 +60,7 @@ def inspected(tiny_bert, decoder, encoder, tmp_path_factory):
             lines.append(f"{word} {kind[0]} {kind[1]} {tag}" if tag else row)
         (folder / f"{split}.txt").write_text("\n".join(lines) + "\n")
     config = pretraining.Config.check(
-        pretraining.SMOKE
+        tasks.TASKS["pretraining"].SMOKE
         | {"dataset": str(folder), "encoder": str(tiny_bert), "precision": "float32"}
     )
     loaded = pretraining.load_data(config)
@@ -619,7 +618,7 @@ def test_own_corpora_are_read_by_parameters_alone(tmp_path):
     ],
 )
 def test_what_can_not_be_inspected_is_refused(changes, words):
-    config = pretraining.Config.check(pretraining.SMOKE | changes)
+    config = pretraining.Config.check(tasks.TASKS["pretraining"].SMOKE | changes)
     with pytest.raises(ParameterError, match=words):
         pretraining.load_data(config)
         pretraining.load_model(config)

@@ -8,8 +8,7 @@ import torch
 from nervaluate import Evaluator
 from sklearn.metrics import accuracy_score
 
-from workbench import flow
-from workbench import figures, tables
+from workbench import figures, flow, tables, tasks
 from workbench.core.errors import DataError, ParameterError
 from workbench.data import ner as data
 from workbench.decoding.generate import Written
@@ -222,7 +221,7 @@ def models():
 @pytest.fixture(scope="module")
 def whole(models, tmp_path_factory):
     """A run on a few real sentences; the run directory holds what was asked and written."""
-    config = prompted_ner.Config.check(prompted_ner.SMOKE)
+    config = prompted_ner.Config.check(tasks.TASKS["prompted_ner"].SMOKE)
     config._directory = tmp_path_factory.mktemp("run")
     return flow.run(config, models, prompted_ner.load_data(config))
 
@@ -235,7 +234,7 @@ def lines_of(result):
 def test_scores_follow_from_the_items_by_another_library(whole):
     gold = [list(tags) for tags in whole.items["gold"]]
     found = [list(tags) for tags in whole.items["predicted"]]
-    assert len(gold) == prompted_ner.SMOKE["items"]
+    assert len(gold) == tasks.TASKS["prompted_ner"].SMOKE["items"]
     theirs = Evaluator(gold, found, tags=list(KINDS), loader="list").evaluate()["overall"]["strict"]
     placed = whole.metrics["test/entity_f1_placed_only"].value
     assert np.nan_to_num(theirs.f1) == pytest.approx(placed)
@@ -419,7 +418,7 @@ def test_tables_and_figures_show_what_was_found(whole):
 
 
 def test_a_sample_without_an_entity_is_one_clear_error(models):
-    config = prompted_ner.Config.check(prompted_ner.SMOKE)
+    config = prompted_ner.Config.check(tasks.TASKS["prompted_ner"].SMOKE)
     loaded = data.load("tiny_ner")
     bare = loaded.splits["test"].map(lambda row: {"ner_tags": ["O"] * len(row["ner_tags"])})
     loaded.splits["test"] = bare

@@ -11,13 +11,12 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
-from workbench import flow
-from workbench import figures, tables
+from workbench import figures, flow, tables, tasks
 from workbench.core import paths
 from workbench.core.errors import DataError, ParameterError
 from workbench.data import entities, ner
 from workbench.decoding import score
-from workbench.methods import estimates, prompt_record, prompt_scores, prompts
+from workbench.methods import asking, estimates, prompt_record, prompt_scores, prompts
 from workbench.methods import shots as prompt_shots
 from workbench.methods.calibration import CONTENT_FREE, calibrate, ensemble, normalise
 from workbench.methods.classifiers import labelled
@@ -49,7 +48,7 @@ def models():
 
 @pytest.fixture(scope="module")
 def result(models):
-    config = prompting.Config.check(prompting.SMOKE)
+    config = prompting.Config.check(tasks.TASKS["prompting"].SMOKE)
     return flow.run(config, models, prompting.load_data(config))
 
 
@@ -68,7 +67,7 @@ def test_every_score_follows_from_the_items(result, method):
     assert found["test/macro_f1"].value == pytest.approx(
         f1_score(gold, predicted, labels=there, average="macro", zero_division=0)
     )
-    assert found["test/accuracy"].n == len(gold) == prompting.SMOKE["items"]
+    assert found["test/accuracy"].n == len(gold) == tasks.TASKS["prompting"].SMOKE["items"]
     if "unparsed" not in predicted:
         assert found["test/mcc"].value == pytest.approx(matthews_corrcoef(gold, predicted))
 
@@ -128,7 +127,7 @@ def test_unparsed_answers_are_counted_and_never_labels(result):
 
 
 def test_each_score_is_of_its_own_text_and_batch_calibration_of_validation_texts(models):
-    config = prompting.Config.check(prompting.SMOKE)
+    config = prompting.Config.check(tasks.TASKS["prompting"].SMOKE)
     data = prompting.load_data(config)
     asked, _ = prompt_methods.ask(config, models.decoder, data)
     asked = dataclasses.replace(
@@ -230,11 +229,11 @@ def test_one_draw_of_examples_gives_no_verdict_on_their_number():
 def test_scoring_is_estimated_before_it_starts_and_the_tokens_are_right(
     models, capsys, monkeypatch
 ):
-    config = prompting.Config.check(prompting.SMOKE)
+    config = prompting.Config.check(tasks.TASKS["prompting"].SMOKE)
     data = prompting.load_data(config)
     asked, _ = prompt_methods.ask(config, models.decoder, data)
     train = labelled(data, "train").first(config.train_texts)
-    drawn = prompt_shots.draws(config, asked, data, train)
+    drawn = prompt_methods.draw(config, asked, data, train, models.encoder)
     assert estimates.scoring(asked, drawn) is None, "too little to be worth it"
     monkeypatch.setattr(estimates, "WORTH_TOKENS", 1)
     capsys.readouterr()
@@ -438,9 +437,9 @@ def test_a_split_without_entities_is_one_clear_error(tmp_path):
 
 def small(models, config, monkeypatch):
     """Run with few texts to calibrate by, which take most of the time."""
-    monkeypatch.setattr(prompt_shots, "SAMPLE_TEXTS", 3)
+    monkeypatch.setattr(asking, "SAMPLE_TEXTS", 3)
     monkeypatch.setattr(prompt_methods, "EPOCHS", 1)
-    config = prompting.Config.check({**prompting.SMOKE, "train_texts": 16, **config})
+    config = prompting.Config.check({**tasks.TASKS["prompting"].SMOKE, "train_texts": 16, **config})
     return flow.run(config, models, prompting.load_data(config))
 
 
@@ -483,7 +482,7 @@ def test_what_cannot_be_asked_is_one_clear_error(models, tmp_path):
     (tmp_path / "one.csv").write_text("text,label\nfine,good\nnice,good\n")
     with pytest.raises(DataError, match="1 label only: good"):
         prompting.load_data(prompting.Config.check({"dataset": str(tmp_path / "one.csv")}))
-    config = prompting.Config.check(prompting.SMOKE)
+    config = prompting.Config.check(tasks.TASKS["prompting"].SMOKE)
     data = prompting.load_data(config)
     one = data.splits["train"].filter(lambda row: row["label"] == "neutral")
     same = dataclasses.replace(data, splits={**data.splits, "train": one})
@@ -528,10 +527,10 @@ def axes(models, tmp_path_factory):
         "prompts": str(folder / "own.yaml"),
         "precision": "float32",
     }
-    config = prompting.Config.check({**prompting.SMOKE, **changes})
+    config = prompting.Config.check({**tasks.TASKS["prompting"].SMOKE, **changes})
     config._directory = folder / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prompt_shots, "SAMPLE_TEXTS", 3)
+        patch.setattr(asking, "SAMPLE_TEXTS", 3)
         patch.setattr(prompt_methods, "EPOCHS", 1)
         data = prompting.load_data(config)
         return config, data, flow.run(config, models, data)
@@ -615,13 +614,15 @@ def test_a_chat_is_answered_by_the_word_alone(models, tmp_path):
 
 
 def test_nearest_shots_are_of_each_text_and_the_farthest_leave_first(models, monkeypatch):
-    config = prompting.Config.check({**prompting.SMOKE, "shots": "3 nearest", "items": 4})
+    config = prompting.Config.check(
+        {**tasks.TASKS["prompting"].SMOKE, "shots": "3 nearest", "items": 4}
+    )
     data = prompting.load_data(config)
     asked, _ = prompt_methods.ask(config, models.decoder, data)
     train = prompt_methods.labelled(data, "train")
     own = data.splits["test"]["text"][0]
     same = dataclasses.replace(train, texts=[*train.texts[:-1], own])
-    _, near = prompt_shots.draws(config, asked, data, same, models.encoder)
+    _, near = prompt_methods.draw(config, asked, data, same, models.encoder)
     found = prompt_scores.score(asked, [near])
     for template, one in zip(asked.prompts.templates, found, strict=True):
         for place, fields in enumerate(asked.items):
@@ -640,7 +641,8 @@ def test_nearest_shots_are_of_each_text_and_the_farthest_leave_first(models, mon
     assert near.kept(0).of(0) == []
     with pytest.raises(ParameterError, match="64 nearest shots, but only 30"):
         few = dataclasses.replace(train, texts=train.texts[:30], labels=train.labels[:30])
-        prompt_shots.nearest(config, asked, data, few, models.encoder, 64)
+        reading = prompt_methods.Reading(config.max_tokens, torch.float32)
+        prompt_shots.nearest(asked, few, [own], models.encoder, reading, 64)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,8 @@ cluster.shutdown()
 # The command line, with the notebooks of a test.
 MAIN = """
 import pathlib, signal, sys
-from workbench import cli, paths
+from workbench import cli
+from workbench.core import paths
 paths.NOTEBOOKS = pathlib.Path(sys.argv[1])
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(cli.main(sys.argv[2:]))

@@ -13,6 +13,7 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
 
 from workbench import tables
+from workbench.display.html import table
 from workbench.record import state
 from workbench.record.result import Cost, Metric, Result
 from workbench.report import cells, ending, page, prose
@@ -394,8 +395,8 @@ def test_tables_sort_by_value_and_come_back(tmp_path, browse):
         ["c9", "0.060 [0.01, 0.2]", "100 MiB", "3 min 0 s"],
         ["all", "9.000", "1 MiB", "0.0 s"],
     ]
-    body = tables.html.table(["name", "score", "memory", "time"], rows, rule_before="all")
-    few = tables.html.table(["name"], [["a"], ["b"], ["c"]])
+    body = table(["name", "score", "memory", "time"], rows, rule_before="all")
+    few = table(["name"], [["a"], ["b"], ["c"]])
     frame = pandas.DataFrame({"x": [3, 1, 2, 11]}).to_html()
     two = pandas.DataFrame({("a", "x"): [3, 1, 2, 11], ("a", "y"): 0}).to_html()
     outputs = [

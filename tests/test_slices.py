@@ -4,8 +4,7 @@ import numpy as np
 import pandas
 import pytest
 
-from workbench import flow
-from workbench import tables
+from workbench import flow, tables
 from workbench.data import text
 from workbench.methods.classifiers import Labelled
 from workbench.tasks.fine_tuning import label_noise, slices
@@ -157,7 +156,7 @@ def test_pages_show_slices_swaps_and_disputes_escaped(tmp_path):
     path.write_text("\n".join(["text,label", *rows]))
     config = fine_tuning.Config.check(
         {"dataset": str(path), "train_texts": 32, "epochs": 1, "test_texts": 60,
-         "slices": "zed, omega, <i>none</i>", "extras": "attention, class_weights, smoothing"}
+         "slices": "zed, omega, <i>none</i>", "extras": "attention, accumulation"}
     )  # fmt: skip
     result = flow.run(config, fine_tuning.load_model(config), fine_tuning.load_data(config))
     shown = tables.slices(result).body + tables.swaps(result).body

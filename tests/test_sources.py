@@ -88,7 +88,7 @@ def test_a_notebook_that_no_command_started_looks_beside_itself_first(tmp_path, 
 def test_kernels_find_what_the_shells_folder_holds(tmp_path, monkeypatch):
     (tmp_path / "mine.csv").write_text("a")
     script = (
-        "import os, sys; from workbench import cli, paths, sources\n"
+        "import os, sys; from workbench import cli; from workbench.core import paths, sources\n"
         "from workbench.batch.kernel import passed_on\n"
         "cli.main(['params', 'ner'])\n"
         "own = sources.resolve('mine.csv', 'dataset')\n"
@@ -246,7 +246,7 @@ def test_model_and_data_of_the_hub_run_then_run_again_without_it(hub, workbench,
 )
 def test_hub_that_has_it_not_or_is_cut_off(hub, name, offline, code, says):
     script = (
-        "import sys; from workbench import errors, sources\n"
+        "import sys; from workbench.core import errors, sources\n"
         f"try: sources.resolve({name!r}, 'model')\n"
         "except errors.WorkbenchError as e: print(e); sys.exit(e.exit_code)"
     )

@@ -185,13 +185,14 @@ def test_plan_says_which_part_of_a_run_changed(write, reports, monkeypatch, tmp_
 @pytest.mark.parametrize(
     ("file", "stale"),
     [
-        ("tasks/ner/tagger.py", True),
+        ("tasks/ner/transfer.py", True),
         ("tasks/ner/config.py", True),
         ("methods/tag_scores.py", True),
         ("methods/prompts.yaml", True),
         ("record/statistics.py", True),
         ("core/machine.py", True),
         ("flow.py", True),
+        ("blocks.py", True),
         ("tasks/ner/figures.py", False),
         ("tasks/ner/tables.py", False),
         ("tasks/finance/verdict.py", False),

@@ -10,7 +10,6 @@ from datasets import ClassLabel, Dataset, Features, Value
 from workbench.core import paths
 from workbench.core.errors import DataError
 from workbench.data import entities, text
-from workbench.methods import label_scores
 
 LABELS = ("bad", "good")
 BANK = "financial_phrasebank/Sentences_50Agree.txt"
@@ -186,10 +185,6 @@ def test_what_can_not_be_used_is_one_clear_error(tmp_path, content, says):
     assert "mine.csv" in str(error.value)
     assert "expected:" in str(error.value)
     assert len(str(error.value)) < 800, "labels of any length and number don't flood it"
-
-
-def test_the_reserved_label_is_the_one_that_scores_reserve():
-    assert label_scores.UNPARSED == text.UNPARSED
 
 
 @pytest.mark.fault(21, "labels that training lacks", "exit 3, they are listed")

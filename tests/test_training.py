@@ -19,7 +19,6 @@ from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.models.windows import batches, pack
 from workbench.record.result import CHECKPOINTS, HISTORY, STATE
 from workbench.tasks.ner import run as ner_task
-from workbench.tasks.ner import tagger as ner_tagger
 from workbench.training import Log, Recipe, checkpoints, estimate, fit
 from workbench.training.checkpoints import PROGRESS, TENSORS
 from workbench.training.log import FAILED_BATCH
@@ -275,7 +274,7 @@ def test_training_goes_on_and_ends_as_if_never_cut_off(
 def test_training_with_all_extras_goes_on_as_if_never_cut_off(
     run, tiny_bert, tmp_path_factory, monkeypatch, capsys
 ):
-    everything = ", ".join(set(TAGGER) - {"crf"})
+    everything = ", ".join(TAGGER)
     whole = learn(tiny_bert, tmp_path_factory.mktemp("whole"), monkeypatch, extras=everything)
     with pytest.raises(KeyboardInterrupt):
         learn(tiny_bert, run, monkeypatch, cut_at=8, extras=everything)
@@ -408,33 +407,6 @@ def test_bfloat16_step_is_near_float32(tagger):
         with machine.autocast(torch.bfloat16, torch.device("cpu")):
             rough = loss(batch)
     assert float(rough) == pytest.approx(float(exact), rel=0.02)
-
-
-@pytest.mark.parametrize("smoothing", ["", ", smoothing"])
-@pytest.mark.parametrize("parts", [1, 4])
-def test_class_weights_weigh_each_word_by_its_own_label(tiny_bert, smoothing, parts):
-    config = ner_task.Config.check(
-        {**ner_task.SMOKE, "model": str(tiny_bert), "extras": f"class_weights{smoothing}"}
-    )
-    data = ner.load("tiny_ner")
-    machine.seed(0)
-    tagger = TokenClassifier(ner_task.load_model(config), data.labels)
-    lessons = ner_tagger._Lessons(config, tagger, data)
-    batch = lessons.batches(1)[0]
-    tags = [
-        data.splits["train"]["ner_tags"][s][w]
-        for s, w in zip(batch.sentences, batch.words, strict=True)
-    ]
-    every = [tag for row in data.splits["train"]["ner_tags"] for tag in row]
-    share = 0.05 if smoothing else 0.0
-    wanted, total = 0.0, 0.0
-    for row, tag in zip(tagger(batch).detach().log_softmax(-1), tags, strict=True):
-        weight = len(every) / every.count(tag) / len(set(every))
-        nats = (1 - share) * row[data.labels.index(tag)] + share * row.mean()
-        wanted, total = wanted - weight * float(nats), total + weight
-    recipe = replace(RECIPE, parts=parts)
-    found = Objective(tagger, lessons.loss, lessons.weight, recipe).gradients(batch)
-    assert float(found) == pytest.approx(wanted / total, rel=1e-4)
 
 
 @pytest.mark.parametrize("parts", [2, 4, 50])

@@ -146,7 +146,7 @@ def run(options: argparse.Namespace) -> int:
     if not 1 <= options.processes <= MAX_PROCESSES:
         raise ParameterError(f"--processes {options.processes}", expected=f"1 to {MAX_PROCESSES}")
     if is_whole(planned.directory) and not options.force:
-        _say(f"{planned.run_id} is done: same notebook, parameters, package, data and lock file")
+        _say(f"{planned.run_id} is done: same notebook, parameters, code, data and lock file")
         print(planned.directory)
         return 0
     from workbench.batch import together

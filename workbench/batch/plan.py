@@ -23,10 +23,21 @@ from workbench.notebooks import Notebook
 DEFAULT_TIMEOUT_S = 3600
 MAX_SLUG = 64
 """Characters of a notebook's name that are part of a run's id."""
-FLOORS = ("core", "record", "data", "models", "training", "decoding", "methods", "flow.py")
+FLOORS = (
+    "core",
+    "record",
+    "data",
+    "models",
+    "training",
+    "decoding",
+    "methods",
+    "flow.py",
+    "blocks.py",
+)
 """Parts of the package that can change a number of any task."""
 NO_NUMBERS = (
-    "core/assets.yaml", "core/bootstrap.py", "core/environment.py", "record/comparison/*", "record/runs.py",
+    "core/assets.yaml", "core/bootstrap.py", "core/environment.py",
+    "record/comparison/*", "record/runs.py",
     "tasks/*/*figures.py", "tasks/*/*tables.py",
 )  # fmt: skip
 """Of those, and of a task's own, what can't: with another caption, a run is still done."""
@@ -91,7 +102,8 @@ def resolve(job: Job) -> Run:
     """Make model and data local, verify them, and give the job its id.
 
     The id is the notebook's name and 12 hex digits of a hash over its code, the parameters, the
-    package's source, the content of model and data, the lock file and torch's version.
+    source that numbers of its task come from, the content of model and data, the lock file and
+    torch's version.
     """
     made_ns, parameters = time.time_ns(), job.config.model_dump(mode="json")
     found = {

@@ -145,7 +145,7 @@ def _own(run: Run) -> tuple[str, str, float | None]:
     if status == "running":
         return RUNNING, f"since {facts.get('started', 'just now')}", None
     if is_whole(run.directory):
-        return DONE, "same notebook, parameters, package, data and environment", None
+        return DONE, "same notebook, parameters, code, data and environment", None
     if status is None:
         return NEW, "never ran", None
     if status == "succeeded":

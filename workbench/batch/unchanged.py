@@ -34,7 +34,7 @@ def require(run: Run, *, notebook: bool | None = None) -> None:
     now = {"package": plan.package_sha256(task), "environment": plan.environment()}
     now["notebook"] = _notebook_sha256(run)
     places = {
-        "package": [*plan.package_files(task), paths.PACKAGE],
+        "package": [*plan.package_files(task), *{file.parent for file in plan.package_files(task)}],
         "environment": [paths.ROOT / "requirements.lock"],
         "notebook": [run.job.notebook.path],
     }

@@ -58,7 +58,7 @@ def main() -> int:
                 BEFORE.rename(VENV)
             interrupted = isinstance(error, KeyboardInterrupt)
             say(f"error: {'interrupted' if interrupted else error}")
-            say("do: mend the cause, then start again; nothing half-made is left")
+            say("do: fix the cause, then start again; nothing half-made is left")
             return 8 if interrupted else 9
         shutil.rmtree(BEFORE, ignore_errors=True)
     return 0

@@ -36,7 +36,7 @@ class Config(BaseModel):
         "model": "model",
         "dataset": "dataset",
     }
-    """Fields that name models or data sets, several parted by commas; a run's id counts their
+    """Fields that name models or data sets, several, comma-separated; a run's id counts their
     content."""
     validation: ClassVar[dict[str, str]] = {}
     """Metrics that a search may go by -> the training in the run's history whose score they are."""
@@ -112,7 +112,7 @@ def _shown(value: object) -> str:
 
 
 def names(text: str) -> list[str]:
-    """The names in a parameter that may hold several, parted by commas.
+    """The names in a parameter that may hold several, comma-separated.
 
     >>> names("sp500, nasdaq")
     ['sp500', 'nasdaq']

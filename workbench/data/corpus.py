@@ -38,8 +38,8 @@ class Corpus:
 def load(name: str, *, text_column: str = "text") -> Corpus:
     """Load a corpus: a catalogue name, a .txt file or folder of them, or a table's text column.
 
-    A .txt file's documents are parted by blank lines; in a folder each file is one. Encodings are
-    repaired with ftfy. Documents that repeat an earlier one are dropped and counted. Raises
+    A .txt file's documents are separated by blank lines; in a folder each file is one. Encodings
+    are repaired with ftfy. Documents that repeat an earlier one are dropped and counted. Raises
     DataError where no document is left.
     """
     source = resolve(name, "dataset")

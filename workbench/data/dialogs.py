@@ -71,7 +71,7 @@ def split_of(question: str) -> str:
 def load(name: str, *, categories: str = "trivia") -> QuestionData:
     """Load the catalogue's dialogs, or a table of one's own, with or without choices.
 
-    `categories` are those of `dialogs`, parted by commas. A file is split by hash (see `split_of`);
+    `categories` are those of `dialogs`, comma-separated. A file is split by hash (see `split_of`);
     a folder's own splits are kept. Texts are repaired with ftfy. Of a question that occurs again,
     the first is kept, of the latest split. All that is lost is counted. Raises DataError for
     columns that are missing, choices or answers that can't be read (see `choices.read`), or no

@@ -20,13 +20,12 @@ from workbench.data import classes, near, split_files, tables
 from workbench.data.near import sha256
 from workbench.data.repairs import repair
 from workbench.data.tables import SPLITS
+from workbench.record.metric import UNPARSED
 from workbench.record.result import Loss
 
 KNOWN = {"brand_tweets": ("text", "sentiment"), "tiny_reviews": ("text", "label")}
 """Catalogue data set -> its columns of text and label."""
 COLUMNS = ["item", "cluster", "text", "label"]
-UNPARSED = "unparsed"
-"""What an answer that can't be read as a label counts as; so no label may be called that."""
 HELD_OUT = "validation is the tenth of the training texts that the hash of each text gives"
 
 

@@ -3,7 +3,7 @@
 A grammar takes all probability from the tokens that can't go on with an allowed answer, at each
 step. Greedy decoding under a grammar is not scoring: it commits itself token by token, so it may
 begin as the likeliest first token does and end with a label that is less likely as a whole than
-another, and a label may be split into other tokens than usual. `scoring.log_likelihoods` compares
+another, and a label may be split into other tokens than usual. `score.log_likelihoods` compares
 whole labels, in their usual tokens.
 """
 
@@ -47,7 +47,7 @@ class Sampling:
 
     Probabilities are of logits divided by `temperature` > 0; `top_p` in (0, 1] keeps the smallest
     set of tokens that holds as much of them (Holtzman et al. 2020, section 3.1). An item's answer
-    hangs on the seed and on its place among the contexts, not on its batch.
+    depends on the seed and on its place among the contexts, not on its batch.
     """
 
     temperature: float = 1.0
@@ -80,9 +80,9 @@ def generate(
     An answer ends with the model's end of text, before `stop` where that is given, where its
     grammar ends, or else is cut at `max_new_tokens`. Labels are written whole, whatever
     `max_new_tokens`, where the model has room; JSON has its own end, which is no `stop`. Batches
-    end with their last answer, and no answer hangs on its batch but for rounding, which in bfloat16
-    can tip the scale between two tokens that are almost equally likely. ParameterError for a
-    context without room in the model, and for a grammar that its tokenizer can't write.
+    end with their last answer, and no answer depends on its batch but for rounding, which in
+    bfloat16 can tip the scale between two tokens that are almost equally likely. ParameterError for
+    a context without room in the model, and for a grammar that its tokenizer can't write.
     """
     if not contexts:
         return []

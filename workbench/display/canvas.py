@@ -18,7 +18,7 @@ from workbench.record.result import Metric, Result
 
 STYLE = paths.PACKAGE / "display" / "workbench.mplstyle"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Okabe and Ito's, told apart by people who see colours differently."""
+"""Okabe and Ito's, distinguishable to people who see colours differently."""
 ACCENT, SECOND = COLOURS[:2]
 GREY = "#777777"
 

@@ -7,12 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from workbench.display.canvas import COLOURS, Figure, forest, grid_of_counts, styled, with_intervals
+from workbench.record.metric import UNPARSED
 from workbench.record.result import Metric, Result, words
 from workbench.record.statistics import correction, verdicts
 
 MAX_LABELS = 12
 """Labels that a grid shows, the most frequent; the rest are one."""
-OTHERS, UNPARSED = "(other labels)", "unparsed"
+OTHERS = "(other labels)"
 
 
 @styled
@@ -104,9 +105,9 @@ def _hidden(pairs: Counter[tuple[str, str]], kept: set[str]) -> str:
 def most_frequent(errors: Counter[str]) -> str:
     """Say which error is the most frequent, or that several are; one at least is needed.
 
-    >>> most_frequent(Counter({"a taken for b": 3, "b taken for a": 1}))
-    'The most frequent error is a taken for b: 3 of 4 errors (75%).'
-    >>> most_frequent(Counter({"a taken for b": 1, "b taken for a": 1}))
+    >>> most_frequent(Counter({"a predicted as b": 3, "b predicted as a": 1}))
+    'The most frequent error is a predicted as b: 3 of 4 errors (75%).'
+    >>> most_frequent(Counter({"a predicted as b": 1, "b predicted as a": 1}))
     'No error is the most frequent: 2 occur once each, of 2 errors.'
     """
     (first, most), *_ = errors.most_common(1)
@@ -169,7 +170,7 @@ def _trust(found: dict) -> str:
     said = {
         "better": "On average the method is more confident than it is right",
         "worse": "On average the method is less confident than it is right",
-        "cannot tell": "On average confidence and accuracy can't be told apart",
+        "cannot tell": "On average confidence and accuracy can't be distinguished",
     }
     return (
         f"{said[gap.verdict]}: confidence {found['confidence']:.3f}, accuracy "

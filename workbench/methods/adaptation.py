@@ -40,7 +40,7 @@ class Setting:
     log: Log
     """Keeps the history of what is learned under a name of its own."""
     extras: Collection[str] = ()
-    """Additions to the head and the recipe, by name (`tasks.extras`)."""
+    """Additions to the head and the recipe, by name (`methods.extras`)."""
     features: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     """What the frozen encoder makes of the texts it has read: each is read once."""
 
@@ -144,8 +144,9 @@ def _full(train: Labelled, setting: Setting) -> _Learned:
 
 def _tuned(train: Labelled, setting: Setting, rate: float, **kind: Any) -> _Learned:
     recipe = replace(setting.recipe, learning_rate=rate * setting.recipe.learning_rate)
-    head = {name: name in setting.extras for name in ("hidden", "attention")}
-    model = TextClassifier(setting.encoder, setting.labels, **kind, **head)
+    model = TextClassifier(
+        setting.encoder, setting.labels, **kind, attention="attention" in setting.extras
+    )
     fit = classifiers.fine_tune(
         model,
         train,

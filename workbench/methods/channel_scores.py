@@ -30,8 +30,8 @@ def score(
 ) -> tuple[Scores, int]:
     """Log-likelihood of each item's last field after each label [N, L], by the channel form.
 
-    Also how many items have it joined to the last token before it (see `scoring.encode`). Raises
-    ParameterError for an item that doesn't fit the model.
+    Also how many items have it joined to the last token before it (see
+    `decoding.score.encode`). Raises ParameterError for an item that doesn't fit the model.
     """
     turned = [[template.turn(shots, fields, word) for word in words] for fields in items]
     if all(before == turned[0][0][0] for (before, _, _), *_ in turned):

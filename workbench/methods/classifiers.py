@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from workbench.core.machine import autocast
 from workbench.data.text import TextData
 from workbench.methods import label_scores
-from workbench.methods.extras import PARTS, SMOOTHING, class_weights
+from workbench.methods.extras import PARTS
 from workbench.models.encoder import Encoder
 from workbench.models.text_classifier import TextBatch, TextClassifier, collate, features
 from workbench.models.windows import group_by_length
@@ -126,11 +126,10 @@ def fine_tune(
     """Minimise the mean cross-entropy over the training texts, in place.
 
     Equal texts are read once, and count with all their labels. The epoch with the best macro F1 on
-    validation is kept, or the last where there is none. Of the `extras`, class weights, smoothing
-    and accumulation are done here; the head has those that are its own.
+    validation is kept, or the last where there is none. Of the `extras`, accumulation and
+    compiling are done here; the head has those that are its own.
     """
     texts, counts = count_labels(train, model.labels)
-    counts = _weighted(counts, extras)
     recipe = replace(recipe, parts=PARTS) if "accumulation" in extras else recipe
     if "compiled" in extras:
         model.encoder.train_compiled()
@@ -161,15 +160,6 @@ def fine_tune(
 
     evaluate = validate if validation else None
     return fit(model, epoch_batches, loss, weight, evaluate, recipe, log)
-
-
-def _weighted(counts: NDArray[np.float32], extras: Collection[str]) -> NDArray[np.float32]:
-    """What each text counts for each label [U, L], from how often it has it."""
-    if "class_weights" in extras:
-        counts = counts * class_weights(counts.sum(axis=0))
-    if "smoothing" in extras:
-        counts = (1 - SMOOTHING) * counts + SMOOTHING * counts.mean(axis=1, keepdims=True)
-    return counts
 
 
 def count_labels(train: Labelled, labels: Sequence[str]) -> tuple[list[str], NDArray[np.float32]]:

@@ -67,8 +67,6 @@ def save(model: Classifier, folder: Path, settings: dict[str, Any]) -> dict[str,
     model.encoder.tokenizer.save_pretrained(folder)
     of = "words" if isinstance(model, TokenClassifier) else "texts"
     known: dict[str, Any] = {"labels_of": of, "casing": model.encoder.shapes is not None}
-    if isinstance(model, TokenClassifier) and model.crf:
-        known["steps"] = model.crf.steps.tolist()
     write_text(folder / SETTINGS, json.dumps(known | settings, indent=1) + "\n")
     return _hashes(folder)
 
@@ -91,9 +89,7 @@ def load(folder: Path, files: dict[str, str]) -> tuple[Classifier, dict[str, Any
     labels = [plain.config.id2label[index] for index in range(plain.config.num_labels)]
     model: Classifier
     if settings["labels_of"] == "words":
-        model = TokenClassifier(encoder, labels, crf="steps" in settings)
-        if model.crf:
-            model.crf.steps.data = torch.tensor(settings["steps"])
+        model = TokenClassifier(encoder, labels)
     else:
         model = TextClassifier(encoder, labels)
     model.head.load_state_dict(plain.classifier.state_dict())
@@ -150,8 +146,7 @@ case, where `casing` in `workbench.json` is true: 0 no letters and special token
 words as they are from a `.conll` file or a column `tokens`, and gives the best valid tag sequence;
 with `views` among the
 `extras` of that file it reads windows of three sizes, with `consistency` it lets a word's readings
-within a document agree more; `steps` in it are scores of going from one tag to the next, of which
-plain transformers does not know.""",
+within a document agree more.""",
     "texts": """A text's logits are the mean of its tokens' logits, special tokens among them:
 
 ```python

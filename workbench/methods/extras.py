@@ -3,17 +3,11 @@
 Which of a tagger's help, and what they cost, is measured by `benchmarks/ner_extras.py`.
 """
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Mapping
 
 from workbench.core.config import names
 
 BOTH = {
-    "hidden": "give the head a hidden layer",
-    "smoothing": "take a twentieth of each label's probability for the others",
-    "class_weights": "count each label alike, however rare it is",
     "accumulation": "read each batch in four parts, to hold less of it at once",
     "compiled": "compile the network, for a GPU that waits for its kernels' starts",
 }
@@ -26,7 +20,6 @@ TAGGER = {
     "layer_decay": "let lower layers learn more slowly",
     "averaging": "keep the running mean of the weights",
     "embeddings": "train the word embeddings too",
-    "crf": "let tags depend on the tag before, as a conditional random field",
     **BOTH,
 }
 CLASSIFIER = {
@@ -39,7 +32,7 @@ VIEWS = (2, 3, 4)
 """Sizes of windows, in thirds of the one trained with."""
 MASKED = 0.1
 """Share of words hidden."""
-LAYER_DECAY, HEAD_SCALE, AVERAGING, SMOOTHING = 0.9, 5.0, 0.99, 0.05
+LAYER_DECAY, HEAD_SCALE, AVERAGING = 0.9, 5.0, 0.99
 PARTS = 4
 """Of a batch, with accumulation."""
 
@@ -50,10 +43,7 @@ def of_tagger(text: str) -> str:
     >>> of_tagger("views,casing, views")
     'casing, views'
     """
-    found = _known(text, TAGGER)
-    if "crf" in names(found) and (lost := {"smoothing", "class_weights"} & set(names(found))):
-        raise ValueError(f"{min(lost)} is of single labels: leave it or crf out")
-    return found
+    return _known(text, TAGGER)
 
 
 def of_classifier(text: str) -> str:
@@ -70,18 +60,3 @@ def _known(text: str, extras: Mapping[str, str]) -> str:
     if unknown := [name for name in found if name not in extras]:
         raise ValueError(f"unknown extra {unknown[0]!r}; known: {', '.join(extras)}")
     return ", ".join(name for name in extras if name in found)
-
-
-def class_weights(counts: Sequence[float] | NDArray) -> NDArray[np.float32]:
-    """Weights of labels that occur so often, so that each counts alike; of one that is absent, 0.
-
-    With them the mean over all items is still 1.
-
-    >>> [round(float(weight), 3) for weight in class_weights([6, 2, 0])]
-    [0.667, 2.0, 0.0]
-    """
-    found = np.asarray(counts, np.float64)
-    present = found > 0
-    share = found.sum() / present.sum()
-    weights = np.divide(share, found, out=np.zeros_like(found), where=present)
-    return weights.astype(np.float32)

@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 import pandas
 
-from workbench.data import text
 from workbench.record import f1 as m
+from workbench.record.draws import Counts, resample
+from workbench.record.metric import UNPARSED
 from workbench.record.result import ITEM_COLUMNS, Metric
-from workbench.record.statistics import Counts, Statistic, difference, measure, resample
-
-UNPARSED = text.UNPARSED
-"""The outcome of an answer that can't be read as a label; always wrong, never a label."""
+from workbench.record.statistics import Statistic, difference, measure
 
 
 def accuracy(counts: Counts) -> Counts:

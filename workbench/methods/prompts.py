@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from workbench.core import sources
 from workbench.core.errors import ParameterError
 from workbench.data import entities
-from workbench.data.text import UNPARSED
 from workbench.decoding.score import first_token
 from workbench.methods import templates as wordings
 from workbench.methods.templates import Fields, Shots, Template
 from workbench.models.causal_lm import CausalLM
+from workbench.record.metric import UNPARSED
 
 ANY_TEXTS, ENTITIES, CHOICES = "texts", "entities", "multiple_choice"
 TEMPLATES = 3

@@ -10,9 +10,10 @@ import numpy as np
 from workbench.data.ner import NerData
 from workbench.methods.tag_scores import drawn
 from workbench.record import metrics as m
+from workbench.record.draws import Counts
 from workbench.record.iob import Span, aligned, spans
 from workbench.record.metrics import Tags
-from workbench.record.statistics import Counts, Statistic, measure
+from workbench.record.statistics import Statistic, measure
 
 ELSEWHERE = "not in the sentence"
 NOWHERE = (-1, -1)
@@ -38,12 +39,12 @@ Part = Callable[[int, Span], str]
 def study(
     data: NerData,
     predicted: Tags,
-    sureness: Sequence[Sequence[float]] | None = None,
+    confidence: Sequence[Sequence[float]] | None = None,
     unplaced: Sequence[Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Errors on the test split by kind, F1 by part of it, and labels in dispute.
 
-    `sureness` is the probability of each chosen tag, a list a sentence; without it no label is in
+    `confidence` is the probability of each chosen tag, a list a sentence; without it no label is in
     dispute. `unplaced` are of each sentence the types of entities that were named but have no
     place in it: an error of their own kind, in no part.
     """
@@ -63,7 +64,7 @@ def study(
     if unplaced is None:
         errors = [row for row in errors if row["kind"] != ELSEWHERE]
     found: dict[str, Any] = {"errors": errors, "parts": _by_part(data, pairs)}
-    return found if sureness is None else found | {"disputed": _disputed(pairs, sureness)}
+    return found if confidence is None else found | {"disputed": _disputed(pairs, confidence)}
 
 
 def _by_kind(data: NerData, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
@@ -188,8 +189,8 @@ def _folded(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(word.casefold() for word in words)
 
 
-def _disputed(pairs: Sequence[Pair], sureness: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """Errors that the tagger is sure of: how many, and the surest.
+def _disputed(pairs: Sequence[Pair], confidence: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """Errors that the tagger is sure of: how many, and the most confident.
 
     About one in twenty sentences of CoNLL-2003's test split has a wrong label (Wang et al. 2019,
     "CrossWeigh", section 3): these are where to look first.
@@ -199,7 +200,7 @@ def _disputed(pairs: Sequence[Pair], sureness: Sequence[Sequence[float]]) -> dic
     for sentence, gold, predicted in wrong:
         both = [span for span in (gold, predicted) if span]
         start, end = min(span[1] for span in both), max(span[2] for span in both)
-        if (least := min(sureness[sentence][start:end])) >= SURE:
+        if (least := min(confidence[sentence][start:end])) >= SURE:
             row = {"sentence": sentence, "gold": gold, "predicted": predicted}
             found.append((least, row | {"sure": least}))
     found.sort(key=lambda pair: -pair[0])

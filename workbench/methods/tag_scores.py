@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from workbench.core import paths
 from workbench.data.ner import NerData
 from workbench.record import metrics as m
+from workbench.record.draws import Counts
 from workbench.record.result import ITEM_COLUMNS, Metric
-from workbench.record.statistics import MIN_CLUSTERS, Counts, Statistic, difference, measure
+from workbench.record.statistics import MIN_CLUSTERS, Statistic, difference, measure
 
 Predicted = Sequence[Sequence[str]]
 PREDICTED, GOLD = 1, 2

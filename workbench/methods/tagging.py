@@ -65,7 +65,7 @@ def _read(
         batch = tagger.encoder.collate(windows)
         with torch.inference_mode(), autocast(dtype, tagger.encoder.device):
             logits = tagger(batch)
-        found = tagger.log_probabilities(logits, batch).cpu().numpy()
+        found = logits.float().log_softmax(-1).cpu().numpy()
         for sentence, word, row in zip(batch.sentences, batch.words, found, strict=True):
             scores[sentence][word] = row
     if any(np.isnan(score).any() for score in scores):

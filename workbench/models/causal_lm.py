@@ -183,7 +183,7 @@ def is_causal(source: Source) -> bool:
 def _load(source: Source, precision: str, *, several: bool) -> tuple[Any, Any]:
     file = file_of(source)
     path = _float_copy(source, file) if file else source.path
-    repair = f"remove {path}: it is made anew from {file}" if file else ""
+    repair = f"remove {path}: it is rebuilt from {file}" if file else ""
     found = checkpoint.check(checkpoint.Folder(source, "decoder", path, repair))
     tokenizer = read_tokenizer(found)
     network = read_network(AutoModelForCausalLM, found, precision, several=several)

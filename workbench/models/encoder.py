@@ -21,7 +21,6 @@ from workbench.models import bidirectional
 from workbench.models.causal_lm import is_causal
 from workbench.models.checkpoint import Folder, check
 from workbench.models.compiled import Compiled
-from workbench.models.crf import Crf, runs_of
 from workbench.models.loading import (
     UNREADABLE,
     check_vocabulary,
@@ -211,33 +210,23 @@ class Encoder(nn.Module):
 class TokenClassifier(nn.Module):
     """A copy of an encoder with a head: one of `labels` for each word."""
 
-    def __init__(
-        self, encoder: Encoder, labels: Sequence[str], *, hidden: bool = False, crf: bool = False
-    ) -> None:
-        """The head is linear, or has a `hidden` layer; `crf` makes tags depend on each other."""
+    def __init__(self, encoder: Encoder, labels: Sequence[str]) -> None:
         super().__init__()
         self.labels = list(labels)
         self.encoder = copy.deepcopy(encoder)
-        self.head = new_head(encoder.width, len(labels), hidden=hidden).to(encoder.device)
-        self.crf = Crf(labels).to(encoder.device) if crf else None
+        self.head = new_head(encoder.width, len(labels)).to(encoder.device)
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits [W, labels]."""
         return self.head(self.encoder(batch))
 
-    def log_probabilities(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Log-probabilities [W, labels] of the words of a batch with those logits, in float32."""
-        if self.crf is None:
-            return logits.float().log_softmax(-1)
-        return self.crf.log_marginals(logits.float(), runs_of(batch.sentences, batch.words))
 
-
-def new_head(width: int, labels: int, *, hidden: bool = False) -> nn.Module:
-    """Scores [..., labels] of states [..., width]: linear, or with a hidden layer as wide."""
-    last = nn.Linear(width, labels)
-    nn.init.normal_(last.weight, std=0.02)
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.Linear(width, width), nn.GELU(), last) if hidden else last
+def new_head(width: int, labels: int) -> nn.Linear:
+    """Scores [..., labels] of states [..., width]."""
+    head = nn.Linear(width, labels)
+    nn.init.normal_(head.weight, std=0.02)
+    nn.init.zeros_(head.bias)
+    return head
 
 
 def _load(source: Source) -> tuple[Any, Any]:

@@ -48,7 +48,6 @@ class TextClassifier(nn.Module):
         *,
         lora_rank: int = 0,
         biases_only: bool = False,
-        hidden: bool = False,
         attention: bool = False,
     ) -> None:
         """Which weights of the encoder are trained, and what reads its states.
@@ -56,8 +55,8 @@ class TextClassifier(nn.Module):
         `lora_rank` above 0 freezes it and adds that many ranks to each linear layer (Hu et al.
         2022, "LoRA", section 4.1; on all linear layers as in Dettmers et al. 2023, "QLoRA",
         section 4). `biases_only` freezes all but its biases (Ben Zaken et al. 2022, "BitFit",
-        section 3). The head is linear, or has a `hidden` layer; with `attention` it reads a mean
-        weighted by what it looks for.
+        section 3). The head is linear; with `attention` it reads a mean weighted by what it looks
+        for.
         """
         super().__init__()
         self.labels = list(labels)
@@ -75,7 +74,7 @@ class TextClassifier(nn.Module):
         self.attention = nn.Linear(encoder.width, 1, bias=False) if attention else None
         if self.attention:
             nn.init.zeros_(self.attention.to(encoder.device).weight)  # at first the plain mean
-        self.head = new_head(encoder.width, len(labels), hidden=hidden).to(encoder.device)
+        self.head = new_head(encoder.width, len(labels)).to(encoder.device)
 
     @property
     def trainable(self) -> int:

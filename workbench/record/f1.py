@@ -5,8 +5,9 @@ from functools import partial
 
 import numpy as np
 
+from workbench.record.draws import Counts
 from workbench.record.metric import Metric
-from workbench.record.statistics import Counts, difference, measure
+from workbench.record.statistics import difference, measure
 
 MIN_OF_LABEL = 5
 """Fewest items of the typical label (the median) for an interval of macro F1."""

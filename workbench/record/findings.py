@@ -30,7 +30,8 @@ class Findings:
     dtype: Any = None
     """The torch.dtype of matrix products; None where there are none."""
     network: Any = None
-    """The torch.nn.Module whose weights are said to be held, and where; None for `dtype` there."""
+    """The torch.nn.Module whose weights' dtype and device the record names; None: it names `dtype`
+    and `device`."""
     train_seconds: float = 0.0
     trained_pieces: int = 0
     keep: Callable[[Result], Result] = lambda result: result

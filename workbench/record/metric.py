@@ -4,6 +4,8 @@ import math
 
 from pydantic import BaseModel, ConfigDict
 
+UNPARSED = "unparsed"
+"""What an answer that can't be read as a label counts as; so no label may be called that."""
 MONTE_CARLO = 0.015
 """Standard error of an end of a percentile interval, as a part of the interval's width: of the
 2.5 % quantile of 2,000 normal draws it is .060 standard deviations, and the width is 3.92."""

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import classification_report
 
+from workbench.record.draws import Counts
 from workbench.record.f1 import (
     f1,
     macro_f1,
@@ -25,7 +26,6 @@ from workbench.record.f1 import (
     recall,
 )
 from workbench.record.iob import spans
-from workbench.record.statistics import Counts
 
 __all__ = [
     "EntityScores", "TokenReport", "entity_counts", "f1", "macro_f1", "macro_f1_difference",

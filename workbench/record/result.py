@@ -41,9 +41,12 @@ def words(metric: str) -> str:
     ('macro F1', 'MCC', 'accuracy')
     """
     name = metric.partition("/")[2]
-    return {"mcc": "MCC", "macro_f1": "macro F1", "entity_f1": "entity F1"}.get(
-        name, name.replace("_", " ")
-    )
+    return {
+        "mcc": "MCC",
+        "macro_f1": "macro F1",
+        "entity_f1": "entity F1",
+        "ndcg_at_10": "NDCG at 10",
+    }.get(name, name.replace("_", " "))
 
 
 def duration(seconds: float) -> str:
@@ -247,7 +250,7 @@ def is_whole(directory: Path) -> bool:
 def artefacts(directory: Path) -> dict[str, Artefact]:
     """Hash and size of every finished file of a run.
 
-    Not of its record and state, nor of its page, which can be made anew from the rest.
+    Not of its record and state, nor of its page, which can be rebuilt from the rest.
     """
     return listed(directory, {RESULT, DRAFT, STATE, LOCK, PAGE})
 

@@ -5,37 +5,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from workbench.record.draws import RESAMPLES, Counts, resample
 from workbench.record.intervals import NORMAL_95, few_apart, few_on_one_side, wilson
 from workbench.record.metric import MONTE_CARLO, Metric
 
-RESAMPLES = 2000
 LEVEL = 0.95
 MIN_CLUSTERS = 10
 """Fewer say nothing about how clusters vary: there is no interval then."""
 NORMAL_80 = 0.84
 """Quantile of a power of 80 %."""
-Counts = NDArray[np.float64]
 Statistic = Callable[[Counts], Counts]
-
-
-def resample(counts: Counts, *, seed: int = 0, resamples: int = RESAMPLES) -> Counts:
-    """Sums [resamples, ...] of counts [clusters, ...] over clusters drawn with replacement.
-
-    The same seed and number of clusters give the same draws, so that sums of two methods' counts
-    are paired. Raises ValueError without clusters.
-    """
-    clusters = len(counts)
-    if clusters == 0:
-        raise ValueError("no clusters to draw from")
-    generator = np.random.default_rng(seed)
-    even = np.full(clusters, 1 / clusters)
-    sums = []
-    for block in _blocks(resamples, clusters):
-        draws = generator.multinomial(clusters, even, size=block).astype(np.float64)
-        sums.append(np.tensordot(draws, counts, axes=1))
-    return np.concatenate(sums)
 
 
 def measure(
@@ -281,9 +261,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
         adjusted[place] = largest
     return adjusted
-
-
-def _blocks(resamples: int, clusters: int) -> list[int]:
-    """Sizes of the blocks to draw in, so that one holds about ten million numbers at most."""
-    size = max(1, 10_000_000 // clusters)
-    return [min(size, resamples - start) for start in range(0, resamples, size)]

@@ -40,8 +40,6 @@ class Row:
     seconds: float | None = None
     begun: bool = True
     """Whether it left a directory; else it is only planned."""
-    expected_s: float | None = None
-    """How long a planned run is expected to take."""
     parameters: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, tuple[str, str]] = field(default_factory=dict)
     metrics: dict[str, Metric] = field(default_factory=dict)
@@ -155,7 +153,6 @@ def _ahead(found: Planned, plan: Plan) -> Row:
         status=status,
         message=_cut(why if impossible else f"in suite {plan.suite}; {why}"),
         begun=False,
-        expected_s=found.seconds,
         label=found.label.removeprefix(found.notebook).strip(),
         no_marks="it has not run yet",
     )

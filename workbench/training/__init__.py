@@ -49,11 +49,11 @@ def fit(
     of one and `weight(batch)` what that mean was divided by, `evaluate()` a score to make large;
     without it the last epoch is kept. What is minimised, and reported for an epoch, is the mean
     over all its texts or words: a batch's loss is scaled by its weight over that of the mean batch.
-    `log` gets one record a report and one an epoch. A run in batch goes on from its last good
+    `log` gets one record a report and one an epoch. A run in batch resumes from its last good
     checkpoint. Raises TrainingError when a loss or a gradient is not finite, with the batch's items
     in `failed_batch.json`, or when a GPU's memory is full.
 
-    Where several processes train together each takes its part of every batch (`ranks`).
+    Where several processes train together each takes its part of every batch (`core.distributed`).
     """
     distributed.join(model)
     course = _Course(Objective(model, loss, weight, recipe), log)

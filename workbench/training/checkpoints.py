@@ -147,7 +147,7 @@ class Checkpoints:
 def _tensors(
     model: nn.Module, optimizer: torch.optim.Optimizer, kept: dict[str, Weights]
 ) -> Weights:
-    """All that training goes on from, by name; copies, as a file can't hold shared memory."""
+    """All that training resumes from, by name; copies, as a file can't hold shared memory."""
     found = {f"model/{name}": value for name, value in model.state_dict().items()}
     for kind in KEPT_TOO:
         found |= {f"{kind}/{name}": value for name, value in kept[kind].items()}

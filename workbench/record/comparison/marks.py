@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import DataError
 from workbench.record import intervals, statistics
-from workbench.record.comparison.pairs import UNPARSED, own_method
+from workbench.record.comparison.pairs import own_method
 from workbench.record.comparison.ratios import Labels, bits_per_byte, entities, f1_parts, known
-from workbench.record.metric import MONTE_CARLO
+from workbench.record.draws import RESAMPLES, numbered
+from workbench.record.metric import MONTE_CARLO, UNPARSED
 from workbench.record.result import ITEMS, Result
 
 SHORT = 160
@@ -108,8 +109,7 @@ def _sums(measure: str, table: Any, texts: Callable[[], Any]) -> tuple[NDArray[n
 
 def _clusters(column: Any) -> NDArray[np.int64]:
     """Cluster of each item [N], numbered as `compare` numbers them."""
-    places: NDArray[np.int64] = np.unique(column.to_pylist(), return_inverse=True)[1]
-    return places
+    return numbered(column.to_pylist())
 
 
 def _listed(column: Any) -> Labels:
@@ -140,7 +140,7 @@ def read_items(directory: Path, record: Result, examples: int) -> Items:
 def rules() -> dict[str, float]:
     """The numbers by which `compare` draws and judges."""
     return {
-        "resamples": statistics.RESAMPLES,
+        "resamples": RESAMPLES,
         "level": statistics.LEVEL,
         "min_clusters": statistics.MIN_CLUSTERS,
         "normal_95": intervals.NORMAL_95,

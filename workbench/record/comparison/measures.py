@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.record.comparison import ratios
-from workbench.record.comparison.draws import resample
-from workbench.record.comparison.pairs import UNPARSED, Places, finite_losses
+from workbench.record.comparison.pairs import Places, finite_losses
 from workbench.record.comparison.ratios import KINDS, Kind, Labels
 from workbench.record.comparison.records import Measure
+from workbench.record.draws import Counts, resample
 from workbench.record.f1 import macro_f1_difference, measure_macro_f1
+from workbench.record.metric import UNPARSED
 from workbench.record.result import Metric
-from workbench.record.statistics import Counts, detectable, difference, measure
+from workbench.record.statistics import detectable, difference, measure
 
 if TYPE_CHECKING:
     from workbench.record.comparison.pairs import Pair
@@ -55,7 +56,7 @@ def measures(
         a, b = (np.column_stack([side, lengths]) for side in hits)
         n = int(lengths.sum())
         found["token_accuracy"] = paired(a, b, clusters, KINDS["accuracy"], n=n)
-    elif lengths.min() == 1:
+    elif lengths.min() == 1 and rows[0]["gold"].nunique() > 1:
         found["macro_f1"] = _macro_f1(rows, clusters)
     losses = finite_losses(rows)
     kept = ~np.isnan(losses[:, 0])
@@ -71,7 +72,7 @@ def paired(a: Counts, b: Counts, clusters: Places, kind: Kind, *, n: int) -> Mea
     None where a ratio is not defined, such as F1 where nobody finds an entity.
     """
     counts = _summed(np.stack([b, a], axis=1), clusters)
-    samples = resample(counts.reshape(len(counts), -1)).reshape(-1, 2, 2)
+    samples = resample(counts)
     what = _what(counts, a)
 
     def one(side: int) -> Metric | None:
@@ -99,7 +100,7 @@ def _macro_f1(rows: "Pair", clusters: Places) -> Measure | None:
         np.add.at(counts[:, side, :, 1], (clusters, found), 1)
         np.add.at(counts[:, side, :, 2], (clusters, gold), 1)
     counts = counts[:, :, :-1]
-    samples = resample(counts.reshape(size, -1)).reshape(-1, *counts.shape[1:])
+    samples = resample(counts)
     n, what = len(gold), _what(counts, gold)
 
     def one(side: int) -> Metric | None:

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.core.errors import DataError, ParameterError
+from workbench.record.draws import numbered
+from workbench.record.metric import UNPARSED
 from workbench.record.result import Loss, Result
 
 if TYPE_CHECKING:
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
 
     Pair = tuple[pandas.DataFrame, pandas.DataFrame]
 Places = NDArray[np.int64]
-UNPARSED = "unparsed"
-"""The outcome of an answer that can't be read as a label; no label has this name."""
 
 
 def method_of(result: Result, name: str = "") -> str:
@@ -85,7 +85,7 @@ def clusters_of(a: "pandas.DataFrame", b: "pandas.DataFrame") -> tuple[Places, s
     Of two groupings the coarser is taken: the finer may part what belongs together, and then the
     interval is too narrow.
     """
-    ours, theirs = (np.unique(rows["cluster"], return_inverse=True)[1] for rows in (a, b))
+    ours, theirs = (numbered(rows["cluster"].tolist()) for rows in (a, b))
     sizes = len(set(ours.tolist())), len(set(theirs.tolist()))
     if len(set(zip(ours.tolist(), theirs.tolist(), strict=True))) == sizes[0] == sizes[1]:
         return ours, ""

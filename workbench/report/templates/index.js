@@ -104,7 +104,7 @@ function round3(value) {
 
 const signed = (value) => (value >= 0 ? "+" : "") + round3(value);
 
-// --- Comparison: draws.py and measures.py of workbench/comparison, and statistics.py once more ---
+// --- Comparison: record/draws.py, record/comparison/measures.py and record/statistics.py again ---
 
 /** The 32-bit word of a counter. */
 function word(counter) {

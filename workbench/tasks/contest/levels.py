@@ -50,17 +50,22 @@ class Levels:
     costs: Mapping[str, Mapping[str, Any]]
 
 
-def prompt(
-    config: Config, models: Models, data: TextData, drawn: Sequence[Labelled]
-) -> tuple[Levels, Loss]:
-    """What prompts answer, without examples and with those of each draw; the test texts cut."""
-    asked, cut = asking.ask(
+def ask(config: Config, models: Models, data: TextData) -> tuple[Asked, Loss]:
+    """Prompts and the items to ask about; how many texts of those were cut."""
+    return asking.ask(
         models.decoder,
         data,
         dataset=config.dataset,
         items=config.items,
         max_tokens=config.max_tokens,
     )
+
+
+def prompt(
+    config: Config, models: Models, data: TextData, drawn: Sequence[Labelled]
+) -> tuple[Levels, Loss]:
+    """What prompts answer, without examples and with those of each draw; the test texts cut."""
+    asked, cut = ask(config, models, data)
     few = examples(config, asked, drawn) if config.shots else []
     estimates.scoring(asked, [Draw(), *few])
     answers: dict[str, list[Probabilities]] = {}

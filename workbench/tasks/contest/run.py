@@ -1,9 +1,8 @@
 """The contest: how many labelled examples it takes until learning overtakes prompting."""
 
-import time
 from typing import Any
 
-from workbench.core import machine, sources
+from workbench.core import sources
 from workbench.core.config import names
 from workbench.core.errors import ParameterError
 from workbench.data.text import TextData
@@ -14,7 +13,7 @@ from workbench.methods.classifiers import Labelled, Reading
 from workbench.models.encoder import Encoder
 from workbench.models.text_classifier import biases
 from workbench.record.findings import Findings
-from workbench.record.result import Loss, Metric
+from workbench.record.result import Loss
 from workbench.tasks.contest import levels as contest_levels
 from workbench.tasks.contest import methods as contest_methods
 from workbench.tasks.contest import scores as contest_scores

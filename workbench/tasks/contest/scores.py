@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.record import statistics
+from workbench.record.draws import resample
 from workbench.record.result import Metric
-from workbench.record.statistics import LEVEL, MIN_CLUSTERS, Verdict, bootstrapped, resample
+from workbench.record.statistics import LEVEL, MIN_CLUSTERS, Verdict, bootstrapped
 
 ALREADY, NEVER = -math.inf, math.inf
 """Of a curve above the level at its smallest size, and of one that is nowhere above it."""
@@ -280,7 +281,7 @@ def tell(
         said = f"is ahead of {level} with {sizes[0]:,} labelled examples already, the fewest tried"
     elif at == "already":
         said = (
-            f"can't be told apart from {level} with {sizes[0]:,} labelled examples, the fewest "
+            f"can't be distinguished from {level} with {sizes[0]:,} labelled examples, the fewest "
             f"tried, though its mean is above it there{_ahead(found)}"
         )
     elif at == "not reached":
@@ -288,7 +289,7 @@ def tell(
     else:
         said = f"overtakes {level} at about n = {at:,.0f} labelled examples"
     told = " ".join(filter(None, [f"Learning by {method}", said, span(found, sizes)]))
-    rest = "the two can't be told apart" if last.word == "cannot tell" else f"it is {last.word}"
+    rest = "the two can't be distinguished" if last.word == "cannot tell" else f"it is {last.word}"
     return f"{told}. With {sizes[-1]:,} {rest}: accuracy {apart:+}."
 
 

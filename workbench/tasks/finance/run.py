@@ -4,7 +4,6 @@ Nothing that is learned or said of a day uses a later price: the words are audit
 future, the folds refuse labels that were not known yet, and a placebo is judged beside the model.
 """
 
-import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from workbench.data.market import Market
 from workbench.methods.classifiers import Reading
 from workbench.models.encoder import Encoder
 from workbench.record.findings import Findings
-from workbench.record.result import Loss, Metric
+from workbench.record.result import Loss
 from workbench.tasks.finance import market_words, walk_forward
 from workbench.tasks.finance import methods as finance_methods
 from workbench.tasks.finance import scores as finance_scores

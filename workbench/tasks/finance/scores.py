@@ -10,8 +10,9 @@ import numpy as np
 
 from workbench.methods import classifiers, label_scores
 from workbench.methods.label_scores import Compared
+from workbench.record.draws import Counts
 from workbench.record.result import Metric
-from workbench.record.statistics import Counts, holm, measure, p_value
+from workbench.record.statistics import holm, measure, p_value
 from workbench.tasks.finance import seeds, verdict, walk_forward
 from workbench.tasks.finance.market_words import words
 from workbench.tasks.finance.methods import LAST_MOVE, MAJORITY, OPPOSITE, OWN, PLACEBO, Answer

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from workbench.methods import label_scores
+from workbench.record.draws import Counts, resample
 from workbench.record.result import Metric
-from workbench.record.statistics import Counts, resample
 from workbench.tasks.finance import walk_forward
 from workbench.tasks.finance.methods import OWN, Answer
 from workbench.tasks.finance.walk_forward import BLOCK_DAYS, LABELS, Days, Examples

@@ -21,20 +21,20 @@ def study(
 ) -> list[dict[str, Any]]:
     """Words of some texts with what each adds to the logit of the label given, in float32.
 
-    The texts are the surest right one of each label given, and the surest wrong one of each, at
-    most three of either. `gap` is how far the words' sum is from the change of the logit between
-    a text of padding and this one, which the sum should be (Sundararajan et al. 2017, "Axiomatic
-    Attribution for Deep Networks", sections 3 and 5).
+    The texts are the most confident right one of each label given, and the most confident wrong
+    one of each, at most three of either. `gap` is how far the words' sum is from the change of the
+    logit between a text of padding and this one, which the sum should be (Sundararajan et
+    al. 2017, "Axiomatic Attribution for Deep Networks", sections 3 and 5).
     """
     given = probabilities.argmax(axis=1)
     gold = np.array([model.labels.index(label) for label in texts.labels])
     found = []
     for right in (True, False):
         order = np.argsort(-probabilities.max(axis=1), kind="stable")
-        surest: dict[int, int] = {}
+        most_confident: dict[int, int] = {}
         for row in order[(given == gold)[order] == right]:
-            surest.setdefault(int(given[row]), int(row))
-        for label, row in list(surest.items())[:SHOWN]:
+            most_confident.setdefault(int(given[row]), int(row))
+        for label, row in list(most_confident.items())[:SHOWN]:
             words, scores, gap = attribute(model, texts.texts[row], label, reading)
             found.append(
                 {

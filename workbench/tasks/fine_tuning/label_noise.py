@@ -39,14 +39,14 @@ def disputed(
 
 
 def study(texts: Labelled, probabilities: Probabilities, labels: Sequence[str]) -> dict[str, Any]:
-    """How many labels are disputed, which for which, and the texts where it is surest.
+    """How many labels are disputed, which for which, and the texts where it is most confident.
 
     `gold` in a shown text is the label it has, `held` the one held against it.
     """
     against = disputed(probabilities, texts.labels, labels)
     rows = np.flatnonzero(against >= 0).tolist()
     pairs = Counter((texts.labels[row], labels[against[row]]) for row in rows)
-    surest = sorted(rows, key=lambda row: -probabilities[row, against[row]])[:SHOWN]
+    most_confident = sorted(rows, key=lambda row: -probabilities[row, against[row]])[:SHOWN]
     return {
         "n": len(against),
         "count": len(rows),
@@ -59,6 +59,6 @@ def study(texts: Labelled, probabilities: Probabilities, labels: Sequence[str]) 
                 "probability": float(probabilities[row, against[row]]),
                 "of_gold": float(probabilities[row, labels.index(texts.labels[row])]),
             }
-            for row in surest
+            for row in most_confident
         ],
     }

@@ -1,6 +1,5 @@
 """Fine-tuning for text classification: what it buys over simpler ways to use the same labels."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any

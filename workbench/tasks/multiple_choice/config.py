@@ -34,7 +34,7 @@ class Config(BaseConfig):
     dataset: str = "dialogs"
     """Questions with answers: catalogue name, path or hf:<id>."""
     categories: str = "trivia"
-    """Categories of `dialogs`, parted by commas; other data has none."""
+    """Categories of `dialogs`, comma-separated; other data has none."""
     items: Annotated[int, Field(ge=1)] = 1000
     """Most test questions to answer."""
     choices: Annotated[int, Field(ge=2, le=20)] = 4

@@ -1,16 +1,14 @@
 """Multiple choice: which of a question's answers a decoder finds most likely, and by which rule."""
 
-import time
 from dataclasses import replace
 
-from workbench.core import machine
 from workbench.data import dialogs
 from workbench.data.dialogs import QuestionData
 from workbench.methods import shots as prompt_shots
 from workbench.methods.asking import Models, load_models
 from workbench.methods.prompt_scores import condition, method
 from workbench.record.findings import Findings
-from workbench.record.result import Loss, Metric
+from workbench.record.result import Loss
 from workbench.tasks.multiple_choice import items as choice_items
 from workbench.tasks.multiple_choice import methods as choice_methods
 from workbench.tasks.multiple_choice import scores as choice_scores

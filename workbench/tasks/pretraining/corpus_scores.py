@@ -13,8 +13,9 @@ import pandas
 from workbench.data.corpus import Corpus
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
+from workbench.record.draws import Counts
 from workbench.record.result import ITEM_COLUMNS, Loss, Metric
-from workbench.record.statistics import Counts, Statistic, measure
+from workbench.record.statistics import Statistic, measure
 from workbench.tasks.pretraining import surprisal
 from workbench.tasks.pretraining.compressors import Ngrams, lzma_bits
 from workbench.tasks.pretraining.passages import SEPARATOR

@@ -10,8 +10,9 @@ from workbench.core.errors import ParameterError
 from workbench.models import lens
 from workbench.models.causal_lm import CausalLM
 from workbench.models.windows import pad
+from workbench.record.draws import Counts
 from workbench.record.result import Metric
-from workbench.record.statistics import Counts, measure
+from workbench.record.statistics import measure
 from workbench.tasks.pretraining import surprisal
 from workbench.tasks.pretraining.corpus_scores import ratio
 from workbench.tasks.pretraining.surprisal import Document, start_token

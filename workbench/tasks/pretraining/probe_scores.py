@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from workbench.data.ner import NerData
 from workbench.models.encoder import Encoder
+from workbench.record.draws import Counts
 from workbench.record.metrics import macro_f1, macro_f1_difference, measure_macro_f1, recall
 from workbench.record.result import ITEM_COLUMNS, Loss, Metric
-from workbench.record.statistics import MIN_CLUSTERS, Counts, Statistic, difference, measure
+from workbench.record.statistics import MIN_CLUSTERS, Statistic, difference, measure
 from workbench.tasks.pretraining import probes
 from workbench.tasks.pretraining.probes import COLUMNS, SPLITS, Answers, Probes, Sample
 

@@ -1,10 +1,9 @@
 """Inspection of what pretraining left: what a decoder predicts and an encoder's layers know.
 
-Nothing is trained but linear probes. Heavy libraries are imported where they are used.
+Nothing is trained but linear probes.
 """
 
 import math
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ from typing import Any
 import pandas
 import torch
 
-from workbench.core.sources import Source
 from workbench.core import machine, sources
 from workbench.core.config import names
 from workbench.core.errors import DataError, ParameterError
+from workbench.core.sources import Source
 from workbench.data import corpus, ner
 from workbench.data.corpus import Corpus
 from workbench.data.ner import NerData
@@ -23,7 +22,7 @@ from workbench.models import anatomy
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
 from workbench.record.findings import Findings
-from workbench.record.result import Loss, Metric
+from workbench.record.result import Loss
 from workbench.tasks.pretraining import (
     corpus_scores,
     lens_scores,
@@ -209,8 +208,7 @@ def _parts(domains: list[Domain], model: Models) -> dict[str, Any]:
 
 def _sources(model: Models, data: Texts) -> dict[str, Source]:
     corpora = {
-        f"corpus {number}": corpus.source
-        for number, corpus in enumerate(data.corpora.values(), 1)
+        f"corpus {number}": corpus.source for number, corpus in enumerate(data.corpora.values(), 1)
     }
     return {
         "model": model.decoder.source,

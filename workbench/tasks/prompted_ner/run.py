@@ -11,7 +11,6 @@ from workbench.methods import tag_errors, tag_scores
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
 from workbench.record.findings import Findings
-from workbench.record.result import Loss, Metric
 from workbench.tasks.prompted_ner import prompts
 from workbench.tasks.prompted_ner import scores as prompted_ner_scores
 from workbench.tasks.prompted_ner.config import Config

@@ -18,10 +18,12 @@ from workbench.methods import prompt_record, tag_scores
 from workbench.models.causal_lm import CausalLM
 from workbench.models.lexicon import Lexicon
 from workbench.record import metrics as m
+from workbench.record.draws import Counts
 from workbench.record.iob import spans
+from workbench.record.metric import UNPARSED
 from workbench.record.metrics import Tags
 from workbench.record.result import Loss, Metric
-from workbench.record.statistics import Counts, difference, measure
+from workbench.record.statistics import difference, measure
 from workbench.tasks.prompted_ner import answers as ner_answers
 from workbench.tasks.prompted_ner.answers import DROPPED, PLACED, STOPS, Fate
 from workbench.tasks.prompted_ner.config import Config
@@ -33,7 +35,7 @@ ANY = "ANY"
 """The type of every entity where types are left aside."""
 EXAMPLES = 4
 """Examples shown of each thing that went wrong."""
-UNPARSED, CUT = "unparsed", "cut"
+CUT = "cut"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ and without punctuation at the ends of words. What later sentences say is not re
 import re
 from collections.abc import Mapping, Sequence
 
-from workbench.methods.label_scores import UNPARSED
+from workbench.record.metric import UNPARSED
 
 LEAD_IN = re.compile(
     r"(?:(?:the )?(?:answer|sentiment|label|class|type) "

@@ -10,12 +10,14 @@ import numpy as np
 
 from workbench.core import machine
 from workbench.data.text import TextData
-from workbench.methods import adaptation, asking, label_scores, prompt_scores, shots
+from workbench.methods import adaptation, asking, label_scores, prompt_scores, prompts, shots
 from workbench.methods.adaptation import FULL, MAJORITY, TFIDF, Answer, Setting
 from workbench.methods.classifiers import Labelled, Reading, chosen, labelled, losses
 from workbench.methods.label_scores import Compared
 from workbench.methods.prompt_scores import Asked, Draw, Prompted
+from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
+from workbench.record.result import Loss
 from workbench.tasks.prompting import answers, parsing, shot_attention
 from workbench.tasks.prompting.config import Config
 from workbench.training import Log, Recipe
@@ -25,6 +27,22 @@ VALIDATION_TEXTS = 200
 EPOCHS, LEARNING_RATE = 3, 1e-4
 """Of the encoder that prompting is compared with."""
 ENCODER = "fine-tuned encoder"
+
+
+def ask(
+    config: Config, model: CausalLM, data: TextData, *, templates: int = prompts.TEMPLATES
+) -> tuple[Asked, Loss]:
+    """Prompts and the items to ask about; how many texts of those were cut."""
+    return asking.ask(
+        model,
+        data,
+        dataset=config.dataset,
+        items=config.items,
+        max_tokens=config.max_tokens,
+        precision=config.precision,
+        file=config.prompts,
+        templates=templates,
+    )
 
 
 def draw(

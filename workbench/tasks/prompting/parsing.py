@@ -10,8 +10,10 @@ from workbench.decoding.grammar import one_of
 from workbench.methods import label_scores
 from workbench.methods.prompt_scores import Asked, Rows
 from workbench.methods.prompts import Prompts
+from workbench.record.draws import Counts
+from workbench.record.metric import UNPARSED
 from workbench.record.result import Metric
-from workbench.record.statistics import Counts, measure
+from workbench.record.statistics import measure
 from workbench.tasks.prompting import answers
 
 GENERATION, CONSTRAINED = "generation", "constrained generation"
@@ -51,7 +53,7 @@ def read(
         answers.read_part(answer)
         for name, found in written.items()
         for answer, label in zip(found, read[name], strict=True)
-        if label == label_scores.UNPARSED
+        if label == UNPARSED
     )
     return read, refused.most_common(12)
 

@@ -1,21 +1,19 @@
 """Prompting: how far a pretrained decoder gets without training, beside what labels would buy."""
 
-import time
 from typing import Any
 
-from workbench.core.sources import Source
-from workbench.core import machine, sources
+from workbench.core import sources
 from workbench.core.errors import DataError
+from workbench.core.sources import Source
 from workbench.data.text import TextData
 from workbench.methods import asking, estimates, prompt_record, prompt_scores
 from workbench.methods import shots as prompt_shots
-from workbench.methods.adaptation import Answer
 from workbench.methods.asking import Models
 from workbench.methods.classifiers import Labelled, labelled
-from workbench.methods.label_scores import UNPARSED
 from workbench.methods.prompt_scores import Asked, Prompted
 from workbench.record.findings import Findings
-from workbench.record.result import Loss, Metric
+from workbench.record.metric import UNPARSED
+from workbench.record.result import Loss
 from workbench.tasks.prompting import methods as prompt_methods
 from workbench.tasks.prompting import parsing, traps
 from workbench.tasks.prompting.config import Config
@@ -40,15 +38,7 @@ def run(config: Config, model: Models, data: TextData) -> Findings:
     rows = data.splits["test"][: config.items]
     train = labelled(data, "train").first(config.train_texts)
     _check(train)
-    asked, cut = asking.ask(
-        model.decoder,
-        data,
-        dataset=config.dataset,
-        items=config.items,
-        max_tokens=config.max_tokens,
-        precision=config.precision,
-        file=config.prompts,
-    )
+    asked, cut = prompt_methods.ask(config, model.decoder, data)
     drawn = prompt_methods.draw(config, asked, data, train, model.encoder)
     estimates.scoring(asked, drawn)
     prompted, costs = prompt_methods.score(asked, drawn, brief=config.brief)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from workbench.methods.label_scores import UNPARSED
+from workbench.record.metric import UNPARSED
 from workbench.tasks.prompting.answers import parse
 
 NEUTRAL = "neutral"

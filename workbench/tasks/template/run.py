@@ -3,17 +3,11 @@
 The model is the baseline of the CoNLL-2003 shared task, so it trains in no time.
 """
 
-import time
-
-import torch
-
-from workbench.core import machine
 from workbench.data import ner
 from workbench.data.ner import NerData
 from workbench.methods import tag_scores
 from workbench.models.lexicon import Lexicon
 from workbench.record.findings import Findings
-from workbench.record.result import Loss, Metric
 from workbench.tasks.template.config import Config
 
 

@@ -1,17 +1,21 @@
-"""Draws of clusters with replacement that any language can repeat to the last bit.
+"""The one bootstrap: draws of clusters with replacement that any language can repeat to the bit.
 
-The index page draws again in the reader's browser. numpy's generators are not there, so the draws
-are a counter made random: a Weyl sequence, mixed by the last step of MurmurHash3 (A. Appleby,
-MurmurHash3.cpp, `fmix32`, public domain), as SplitMix does with 64 bits (Steele, Lea and Flood
-2014, "Fast splittable pseudorandom number generators").
+A run's page, `workbench compare` and the index draw the same clusters, so that two methods have
+one difference wherever they are compared. The index page draws again in the reader's browser.
+numpy's generators are not there, so the draws are a counter made random: a Weyl sequence, mixed
+by the last step of MurmurHash3 (A. Appleby, MurmurHash3.cpp, `fmix32`, public domain), as
+SplitMix does with 64 bits (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number
+generators").
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.record.statistics import RESAMPLES, Counts
+Counts = NDArray[np.float64]
+RESAMPLES = 2000
 
 WEYL = 0x9E3779B9
 """2^32 over the golden ratio, odd: its multiples modulo 2^32 spread evenly."""
@@ -46,9 +50,10 @@ def places(clusters: int, resamples: int = RESAMPLES) -> Iterator[NDArray[np.int
 
 
 def resample(counts: Counts, resamples: int = RESAMPLES) -> Counts:
-    """Sums [resamples, K] of counts [clusters, K] over clusters drawn with replacement.
+    """Sums [resamples, ...] of counts [clusters, ...] over clusters drawn with replacement.
 
-    The same number of clusters gives the same draws. Raises ValueError without clusters.
+    The same number of clusters gives the same draws, so that sums of two methods' counts are
+    paired. Raises ValueError without clusters.
     """
     clusters = len(counts)
     if clusters == 0:
@@ -57,5 +62,15 @@ def resample(counts: Counts, resamples: int = RESAMPLES) -> Counts:
     for drawn in places(clusters, resamples):
         flat = drawn + np.arange(len(drawn))[:, None] * clusters
         times = np.bincount(flat.ravel(), minlength=drawn.size).reshape(drawn.shape)
-        sums.append(times.astype(np.float64) @ counts)
+        sums.append(np.tensordot(times.astype(np.float64), counts, axes=1))
     return np.concatenate(sums)
+
+
+def numbered(clusters: Sequence[Any]) -> NDArray[np.int64]:
+    """The number [N] of each item's cluster, from 0 in the order of their first items.
+
+    >>> numbered(["b", "a", "b", "c"]).tolist()
+    [0, 1, 0, 2]
+    """
+    seen: dict[Any, int] = {}
+    return np.array([seen.setdefault(each, len(seen)) for each in clusters], dtype=np.int64)
