@@ -116,11 +116,12 @@ def test_a_verdict_near_the_edge_is_borderline():
     assert not metric(0.004, 0.04).borderline
     assert not metric(-0.02, 0.02).borderline
     assert not Metric(value=0.0, n=9, how="no interval").borderline
-    # 2,000 draws: the end of another seed's interval lies as far off as is said.
+    # 2,000 draws: the end of another draw's interval lies as far off as is said.
     counts = shares(np.random.default_rng(0).integers(0, 9, 300), whole=9)
     ends = []
     for seed in range(60):
-        low, high, _ = stats.interval(ratio(stats.resample(counts, seed=seed)))
+        shuffled = np.random.default_rng(seed).permutation(counts)  # other clusters are drawn
+        low, high, _ = stats.interval(ratio(stats.resample(shuffled)))
         ends.append((low, high - low))
     lows, widths = np.array(ends).T
     assert lows.std() / widths.mean() == pytest.approx(MONTE_CARLO, rel=0.4)
