@@ -136,7 +136,7 @@ def test_lost_node_has_its_run_done_again_on_another(
     raylet = next(p for p in supervisor.parents() if p.name() == "raylet")
     lost = [supervisor, kernel, *raylet.children(recursive=True)]
     raylet.kill()
-    said, steps = driver.communicate(timeout=100)
+    said, steps = driver.communicate(timeout=300)
     assert driver.returncode == 0, (said, steps)
     assert "91_slow: its worker was lost" in steps
 
@@ -152,7 +152,7 @@ def test_lost_node_has_its_run_done_again_on_another(
     assert not psutil.wait_procs(lost, timeout=20)[1]
 
     again = start(folder, suite, "--address", cluster)
-    said, _ = again.communicate(timeout=120)
+    said, _ = again.communicate(timeout=300)
     assert "0 of 3 runs executed, 3 were done before" in said
     record_property("seen", "exit 0, one result, 2 attempts shown, no process left")
 
