@@ -30,8 +30,8 @@ import sys, torch
 from tests import test_distributed as here
 model = here.tagger(sys.argv[1])
 with torch.no_grad():
-    model.head.bias += here.ranks.rank()  # overwritten by the first process's
-here.ranks.join(model)
+    model.head.bias += here.distributed.rank()  # overwritten by the first process's
+here.distributed.join(model)
 torch.save([here.gradients(model, count) for count in here.WINDOWS], sys.argv[2])
 """
 # One of two processes: of its folder only the first's holds a checkpoint.
@@ -40,7 +40,7 @@ import sys, torch
 from pathlib import Path
 from tests import test_distributed as here
 model, optimizer = here.stepped(sys.argv[1], 0)
-here.ranks.join(model)
+here.distributed.join(model)
 progress, kept = here.Checkpoints(Path(sys.argv[2])).load(model, optimizer)
 state = optimizer.state_dict()["state"][0]["exp_avg"]
 torch.save([progress.steps, model.state_dict(), kept, state], Path(sys.argv[2] + ".found"))
