@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import workbench as wb
+from workbench import blocks
 from workbench.core import paths
 from workbench.core.errors import DataError
 
@@ -60,6 +61,18 @@ def test_entities_are_scored_as_wholes():
     assert wb.compare(gold, gold, half)["entity_f1"].verdict == "better"
 
 
+def test_a_chat_begins_once(tiny_decoder, monkeypatch):
+    """What the tokenizer puts before any text is not there twice."""
+    model, seen = tiny_decoder("llama"), []
+    token = model.tokenizer.eos_token
+    model.tokenizer.bos_token = token
+    model.tokenizer.chat_template = "{{ bos_token }}{{ messages[0]['content'] }}:"
+    monkeypatch.setattr("workbench.methods.prompts.first_token", lambda *_, **__: [0])
+    monkeypatch.setattr(blocks, "_generate", lambda _, texts, **__: seen.extend(texts) or [])
+    wb.generate(["Hello"], model)
+    assert seen == ["Hello:"]
+
+
 def test_wrong_arguments_are_said():
     with pytest.raises(ValueError, match="lists of 2, 1 items"):
         wb.measure(["a", "b"], ["a"])
@@ -73,7 +86,11 @@ def test_wrong_arguments_are_said():
         wb.fit_classifier(["a", "b"], ["x", "x"])
     with pytest.raises(DataError, match="ten at least"):
         wb.fit_tagger([["a"]], [["O"]])
+    with pytest.raises(DataError, match="tag but O"):
+        wb.fit_tagger([["a"]] * 10, [["O"]] * 10)
+    with pytest.raises(ValueError, match="one kind"):
+        wb.measure(["a", "b"], [["O"], ["O"]])
     with pytest.raises(DataError, match="'PER' is not IOB2"):
         wb.fit_tagger([["a"]] * 10, [["PER"]] * 10)
     with pytest.raises(TypeError, match="unexpected keyword"):
-        wb.fit_tagger([["a"]] * 10, [["O"]] * 10, steps=3)
+        wb.fit_tagger([["a"]] * 10, [["B-PER"]] * 10, steps=3)

@@ -152,7 +152,7 @@ def test_text_reaches_new_items_and_behaviour_alone_does_not(ran):
 
 def test_the_sampled_protocol_flatters(films):
     data = interactions.load("movielens100k")
-    fitted = recommendation._fitted(recommendation.Config())
+    fitted = recommendation._fit_behaviour(recommendation.Config())
     found = questions.held_out(data, fitted, 0)
     popular, factors = found[recommendation.POPULAR], found[recommendation.FACTORS]
     assert popular["sampled"] > 0.25, "of 10 in 100 by chance one in ten"
@@ -167,7 +167,11 @@ def test_pages_show_every_method(ran):
     for method in (result.method, *result.baselines):
         assert method in body
     assert "coverage" in body
-    assert "Hit rate" in tables.sampled(result).body
+    assert "Not asked" in tables.sampled(result).body, "a catalogue of 40"
+    held = {method: {"sampled": 0.5, "whole": 0.25} for method in result.baselines}
+    asked = result.model_copy(update={"tables": result.tables | {"held_out": held}})
+    assert "0.500" in tables.sampled(asked).body
+    assert "0.250" in tables.sampled(asked).body
     assert "popularity" in figures.methods(result, "test/ndcg_at_10").caption
 
 

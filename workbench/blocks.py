@@ -24,6 +24,7 @@ from workbench.decoding.score import log_likelihoods
 from workbench.methods import adaptation, classifiers, taggers
 from workbench.methods.adaptation import BITFIT, FULL, LORA
 from workbench.methods.classifiers import Labelled, Reading
+from workbench.methods.prompts import chat_of
 from workbench.methods.taggers import Settings
 from workbench.methods.tagging import tag_scores
 from workbench.models.causal_lm import CausalLM
@@ -91,19 +92,12 @@ def generate(
     does not fit the model.
     """
     read = decoder(model) if isinstance(model, str) else model
-    if chat and getattr(read.tokenizer, "chat_template", None):
-        prompts = [_as_chat(read, prompt) for prompt in prompts]
+    turns = chat_of(read)
+    if chat and turns.known:
+        prompts = [turns.render([{"role": "user", "content": prompt}]) for prompt in prompts]
     dtype = machine.precision("auto", read.device)
     found = _generate(read, prompts, max_new_tokens=max_tokens, stop=stop, dtype=dtype)
     return [written.text for written in found]
-
-
-def _as_chat(model: CausalLM, prompt: str) -> str:
-    turns = [{"role": "user", "content": prompt}]
-    text: str = model.tokenizer.apply_chat_template(
-        turns, tokenize=False, add_generation_prompt=True
-    )
-    return text
 
 
 @dataclass(frozen=True)
@@ -119,7 +113,7 @@ class Classifier:
         return tuple(self.model.labels)
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Probability of each label [N, L], rows adding up to 1."""
+        """Probability of each label [N, L], rows adding up to 1, by a text's first 128 tokens."""
         return classifiers.predict(self.model, texts, self.reading)
 
     def predict(self, texts: Sequence[str]) -> list[str]:
@@ -140,8 +134,9 @@ def fit_classifier(
     """Fine-tune a copy of an encoder on N labelled texts.
 
     `method` is "full fine-tuning", "LoRA" or "BitFit"; the last two multiply `learning_rate` by
-    ten. All texts train, and the last epoch is kept. DataError for fewer than two labels,
-    ValueError for another method or lists of different lengths.
+    ten. All texts train, the last epoch is kept, and how many texts are longer than 128 tokens,
+    which are cut, is printed. DataError for fewer than two labels, ValueError for another method or
+    lists of different lengths.
     """
     known = (FULL, LORA, BITFIT)
     if method not in known:
@@ -151,6 +146,9 @@ def fit_classifier(
     if len(names := sorted(set(labels))) < 2:
         raise DataError(f"all {len(labels)} texts have one label", expected="two at least")
     base = encoder(model) if isinstance(model, str) else model
+    _, cut = base.encode(list(texts), MAX_TOKENS)
+    if cut:
+        print(f"texts of more than {MAX_TOKENS} tokens, cut: {cut:,} of {len(texts):,}")
     dtype = machine.precision("auto", base.device)
     reading = Reading(MAX_TOKENS, dtype)
     setting = adaptation.Setting(
@@ -194,8 +192,8 @@ def fit_tagger(
     """Fine-tune a copy of an encoder on N sentences, lists of words with an IOB2 tag for each.
 
     `settings` are those of `methods.taggers.Settings`, such as `epochs` or `learning_rate`. Every
-    tenth sentence chooses the best epoch and does not train. DataError for under ten sentences,
-    ValueError for another number of tags than words, TypeError for an unknown setting.
+    tenth sentence chooses the best epoch and does not train. DataError for under ten sentences or
+    no entity, ValueError for another number of tags than words, TypeError for an unknown setting.
     """
     if len(sentences) < 10:
         raise DataError(f"{len(sentences)} sentences", expected="ten at least")
@@ -205,6 +203,8 @@ def fit_tagger(
     found = {tag for row in tags for tag in row} - {"O"}
     if wrong := sorted(tag for tag in found if tag[:2] not in ("B-", "I-")):
         raise DataError(f"the tag {wrong[0]!r} is not IOB2", expected="O, B-TYPE or I-TYPE")
+    if not found:
+        raise DataError("no word of the sentences has a tag but O", expected="an entity at least")
     types = tuple(sorted({tag[2:] for tag in found}))
     rows: dict[str, Any] = {"tokens": [*map(list, sentences)], "ner_tags": [*map(list, tags)]}
     rows["document"] = list(range(len(sentences)))

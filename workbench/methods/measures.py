@@ -86,6 +86,8 @@ def _groups(clusters: Sequence[Any] | None, *columns: Any) -> list[int]:
     sizes = [len(column) for column in (*columns, *([] if clusters is None else [clusters]))]
     if len(set(sizes)) != 1 or not sizes[0]:
         raise ValueError(f"lists of {', '.join(map(str, sizes))} items; expected as many of each")
+    if len({isinstance(column[0], str) for column in columns}) > 1:
+        raise ValueError("one list has labels, another lists of tags; expected one kind")
     found = range(len(columns[0])) if clusters is None else clusters
     return [int(place) for place in numbered(list(found))]
 

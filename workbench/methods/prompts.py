@@ -65,6 +65,12 @@ class Prompts:
         return {"text": value, "entity": value}
 
 
+def chat_of(model: CausalLM) -> wordings.Chat:
+    """How a decoder's tokenizer writes a chat; what it puts before any text is left to it."""
+    begin = model.tokenizer.bos_token if first_token(model, needed=False) else ""
+    return wordings.Chat(model.tokenizer, model.source.name, begin)
+
+
 def load(
     dataset: str,
     labels: Sequence[str],
@@ -94,8 +100,7 @@ def load(
             expected="a word of its own for each label",
         )
     chosen = [*found.templates.items()][: None if file else count]
-    begin = model.tokenizer.bos_token if first_token(model, needed=False) else ""
-    chat = wordings.Chat(model.tokenizer, model.source.name, begin)
+    chat = chat_of(model)
     fields = ["text", "entity"] if typing else ["text"]
     listed = wordings.listing(words)
     templates = tuple(

@@ -44,9 +44,9 @@ def study(
 ) -> dict[str, Any]:
     """Errors on the test split by kind, F1 by part of it, and labels in dispute.
 
-    `confidence` is the probability of each chosen tag, a list a sentence; without it no label is in
-    dispute. `unplaced` are of each sentence the types of entities that were named but have no
-    place in it: an error of their own kind, in no part.
+    `confidence` is the probability of each chosen tag, one list for each sentence; without it no
+    label is in dispute. `unplaced` are of each sentence the types of entities that were named but
+    have no place in it: an error of their own kind, in no part.
     """
     pairs = [
         (sentence, *pair)

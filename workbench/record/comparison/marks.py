@@ -68,6 +68,7 @@ def read_marks(directory: Path, record: Result) -> Marks:
     """
     try:
         return _marks(*_own_items(directory, record, COLUMNS), directory, record)
+    # Arrow raises NotImplementedError for a column of a type that it can't compare.
     except (OSError, ValueError, TypeError, KeyError, NotImplementedError) as error:
         raise DataError(f"its items can't be read: {error}") from None
 

@@ -37,7 +37,7 @@ class Config(BaseConfig):
     encoder: str = "minilm"
     """Encoder that says which are alike: catalogue name, folder or hf:<id>."""
     answer_format: Literal["lines", "json", "marked"] = "lines"
-    """A line a type, a JSON object, or the sentence with marks in it."""
+    """One line for each type, a JSON object, or the sentence with marks in it."""
     max_tokens: Annotated[int, Field(ge=4, le=1024)] = 48
     """Most tokens of an answer; one that needs more is unparsed."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

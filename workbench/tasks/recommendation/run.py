@@ -77,7 +77,7 @@ def run(config: Config, model: Encoder, data: Interactions) -> Findings:
         tables={
             "methods": fitted.costs,
             "lists": {name: _of_lists(found, data, features) for name, found in top.items()},
-            "held_out": questions.held_out(data, _fitted(config), config.seed),
+            "held_out": questions.held_out(data, _fit_behaviour(config), config.seed),
             "counts": {
                 "events_before": sum(map(len, asked.past.histories)),
                 "users": len(asked.user),
@@ -90,6 +90,8 @@ def run(config: Config, model: Encoder, data: Interactions) -> Findings:
 
 @dataclass(frozen=True)
 class _Fitted:
+    """What each recommender learned and cost."""
+
     ranks: dict[str, Rank]
     costs: dict[str, dict[str, Any]]
     pieces: int
@@ -104,7 +106,7 @@ def _behaviour(config: Config) -> dict[str, Callable[[Past], Rank]]:
     }
 
 
-def _fitted(config: Config) -> Callable[[Past], dict[str, Rank]]:
+def _fit_behaviour(config: Config) -> Callable[[Past], dict[str, Rank]]:
     return lambda past: {name: make(past) for name, make in _behaviour(config).items()}
 
 

@@ -39,6 +39,8 @@ def recommenders(result: Result) -> Html:
 
 def sampled(result: Result) -> Html:
     """Hit rates of one held-out item among 99 drawn ones and in the whole catalogue."""
+    if not result.tables["held_out"]:
+        return Html(note("Not asked: no user leaves 99 items untaken to draw wrong ones from."))
     rows = {**result.baselines, result.method: result.metrics}
     lines = [
         [name, f"{own['sampled']:.3f}", f"{own['whole']:.3f}", str(rows[name][HIT])]
