@@ -1,6 +1,7 @@
 """Fixtures shared by all tests. Tests reach no network: the Hub is off, or a stand-in of ours."""
 
 import contextlib
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ import psutil
 import pytest
 import torch
 
+from workbench.batch import child, server
 from workbench.core import paths, sources
 from workbench.data.conll import read
 
@@ -128,6 +130,51 @@ def tiny_decoder(tmp_path, decoder_tokenizer):
         return CausalLM(sources.resolve(str(tmp_path), "model"))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_decoder_folder(tmp_path_factory, decoder_tokenizer) -> Path:
+    """A folder with a two-layer Llama of fixed random weights and the real decoder's tokenizer."""
+    from transformers import AutoModelForCausalLM, LlamaConfig
+
+    folder = tmp_path_factory.mktemp("tiny-decoder")
+    config = LlamaConfig(
+        vocab_size=len(decoder_tokenizer), hidden_size=32, intermediate_size=64,
+        num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        max_position_embeddings=2048, tie_word_embeddings=True,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    decoder_tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_server():
+    """Suites of tests keep one server of kernels, which takes seconds to start; it ends last."""
+
+    @contextlib.contextmanager
+    def kept(environment, runs):
+        if not server.possible():
+            yield multiprocessing.get_context("spawn")
+        else:
+            yield server.start(environment)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "processes", kept)
+        yield
+    server.stop()
+
+
+@pytest.fixture
+def execute_forked():
+    """Execute a run in a forked kernel, in a process of its own; seconds less than a new one."""
+
+    def call(run, **options):
+        processes = server.start(os.environ)
+        return child.Child.start(run, dict(os.environ), processes, **options).outcome()
+
+    return call
 
 
 @pytest.fixture(scope="session")

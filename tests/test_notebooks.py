@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -11,17 +12,13 @@ import pytest
 from nbclient import NotebookClient
 
 from workbench import notebooks
-from workbench.batch import plan
-from workbench.batch.execute import Outcome, execute
+from workbench.batch import child, forked, plan, server
+from workbench.batch.execute import Outcome
 from workbench.core import paths
 from workbench.record.result import Result
 
 MAX_LINES, MAX_CELL = 120, 25
 NAMES = [path.stem for path in notebooks.every()]
-
-
-def smoke(name: str) -> dict:
-    return notebooks.find(name).smoke
 
 
 def test_there_are_notebooks():
@@ -67,17 +64,33 @@ def test_parameters_cell_repeats_the_class(name):
 
 
 @pytest.fixture(scope="session")
-def batch_run(tmp_path_factory):
-    """Run a notebook in batch with its task's smoke overrides, when first asked for it."""
+def overrides(tiny_bert, tiny_decoder_folder):
+    """A notebook's smoke overrides, with tiny models of fixed weights in place of real ones."""
+    tiny = {"minilm": str(tiny_bert), "smollm2": str(tiny_decoder_folder)}
+
+    def found(name: str) -> dict:
+        notebook = notebooks.find(name)
+        defaults = {key: field.default for key, field in notebook.config.model_fields.items()}
+        small = {"attention_layer": 1} if "attention_layer" in defaults else {}
+        named = [key for key in notebook.config.sources if defaults.get(key) in tiny]
+        return notebook.smoke | small | {key: tiny[defaults[key]] for key in named}
+
+    return found
+
+
+@pytest.fixture(scope="session")
+def batch_run(tmp_path_factory, overrides):
+    """Run a notebook in batch, small, when first asked for it."""
     folder = tmp_path_factory.mktemp("batch") / "reports"
 
     @cache
     def once(name: str) -> tuple[Outcome, Path]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("WORKBENCH_REPORTS", str(folder))
-            job = plan.make_job(notebooks.find(name), smoke(name), timeout_s=300)
+            job = plan.make_job(notebooks.find(name), overrides(name), timeout_s=300)
             run = plan.resolve(job)
-            return execute(run), run.directory
+            processes = server.start(os.environ)
+            return child.Child.start(run, dict(os.environ), processes).outcome(), run.directory
 
     return once
 
@@ -101,18 +114,31 @@ def test_notebook_runs_in_batch_and_leaves_a_whole_run(name, batch_run):
     assert str(paths.ROOT) not in json.dumps(json.loads(executed)["metadata"])
 
 
+def run_by_hand(content, environment, log):
+    """As in JupyterLab: a kernel, the cells from top to bottom, no papermill."""
+    forked.prepare()
+    os.environ.update(environment)
+    client = NotebookClient(
+        content, kernel_name="python3", kernel_manager_class=forked.Manager, timeout=300,
+        resources={"metadata": {"path": str(paths.NOTEBOOKS)}},
+    )  # fmt: skip
+    with log.open("w") as said:
+        client.execute(stderr=said)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_notebook_gives_the_same_numbers_by_hand(name, batch_run, reports):
-    """As in JupyterLab: the same kernel, the cells from top to bottom, no papermill."""
+def test_notebook_gives_the_same_numbers_by_hand(name, batch_run, overrides, reports, tmp_path):
     content = nbformat.read(notebooks.find(name).path, as_version=4)
     for cell in content.cells:
         if "parameters" in cell.metadata.get("tags", []):
-            changes = (f"{key} = {value!r}" for key, value in smoke(name).items())
+            changes = (f"{key} = {value!r}" for key, value in overrides(name).items())
             cell.source = "\n".join([cell.source, *changes])
-    NotebookClient(
-        content, kernel_name="python3", timeout=300,
-        resources={"metadata": {"path": str(paths.NOTEBOOKS)}},
-    ).execute()  # fmt: skip
+    processes = server.start(os.environ)
+    arguments = content, dict(os.environ), tmp_path / "kernel.log"
+    process = processes.Process(target=run_by_hand, args=arguments)
+    process.start()
+    process.join()
+    assert process.exitcode == 0, "what it raised is printed above"
     (directory,) = (reports / "runs").iterdir()
     by_hand, in_batch = Result.read(directory), Result.read(batch_run(name)[1])
     assert by_hand.status == "interactive"

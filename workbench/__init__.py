@@ -10,6 +10,7 @@ from __future__ import annotations  # set-up starts here with whatever Python th
 
 import importlib
 import os
+import sys
 from typing import Any
 
 # Before torch is loaded, which reads it once: threads that wait asleep, not by spinning, which
@@ -17,6 +18,9 @@ from typing import Any
 # times as long then, so 1.8 times. On idle cores it takes 12 % longer (benchmarks/README.md). What
 # the user has set stays.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Before nbformat is loaded, whose jsonschema would build a grammar for checking IRIs: more than
+# half of the time that any command takes to start, and no notebook is checked for one.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 __version__ = "0.1.0"
 _HOME = {
