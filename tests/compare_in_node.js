@@ -2,14 +2,15 @@
 "use strict";
 
 const fs = require("fs");
-const vm = require("vm");
 
 const [script, data, a, b] = process.argv.slice(2);
 const document = {
   getElementById: (id) => (id === "pair-data" ? { textContent: fs.readFileSync(data, "utf8") } : null),
 };
-const context = vm.createContext({ document, atob });
-vm.runInContext(fs.readFileSync(script, "utf8"), context);
+// As a function of this context: in one of its own each name takes a microsecond to find.
+const names = "compare, verdictOf, isBorderline, detectable, wordsFor";
+const page = new Function("document", `${fs.readFileSync(script, "utf8")}\n return { ${names} };`);
+const context = page(document);
 const { runs } = JSON.parse(fs.readFileSync(data, "utf8"));
 const found = context.compare(runs[a], runs[b]);
 const said = context.verdictOf(found.difference, found.kind.less);

@@ -4,8 +4,10 @@ import contextlib
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -22,9 +24,11 @@ import torch
 
 from workbench.batch import child, server
 from workbench.core import paths, sources
+from workbench.data import ner
 from workbench.data.conll import read
 
 WORDPIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+SENTIMENTS = ("negative", "neutral", "positive")
 
 
 @pytest.fixture
@@ -149,6 +153,39 @@ def tiny_decoder_folder(tmp_path_factory, decoder_tokenizer) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def varied_decoder_folder(tmp_path_factory, decoder_tokenizer) -> Path:
+    """A folder with a two-layer Llama whose answers vary with the text and often name a sentiment.
+
+    Its weights are random and large, so that a text changes its scores by nats. Of the head's rows
+    those of the sentiments' words and of what ends an answer are larger than the others.
+    """
+    from transformers import AutoModelForCausalLM, LlamaConfig
+
+    folder = tmp_path_factory.mktemp("varied-decoder")
+    config = LlamaConfig(
+        vocab_size=len(decoder_tokenizer), hidden_size=32, intermediate_size=64,
+        num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        max_position_embeddings=2048, tie_word_embeddings=False, initializer_range=0.3,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    network = AutoModelForCausalLM.from_config(config)
+    words = [f"{space}{word}" for word in SENTIMENTS for space in ("", " ")]
+    with torch.no_grad():
+        head = network.lm_head.weight.mul_(1 / 15)
+        head[[decoder_tokenizer.encode(word)[0] for word in words]] *= 10
+        head[[decoder_tokenizer.eos_token_id, *decoder_tokenizer.encode("\n")]] *= 25
+    network.save_pretrained(folder)
+    decoder_tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def conll2003():
+    """CoNLL-2003, which takes seconds to load; nobody changes it."""
+    return ner.load("conll2003")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_server():
     """Suites of tests keep one server of kernels, which takes seconds to start; it ends last."""
@@ -166,13 +203,118 @@ def one_server():
     server.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def execute_forked():
     """Execute a run in a forked kernel, in a process of its own; seconds less than a new one."""
 
     def call(run, **options):
         processes = server.start(os.environ)
         return child.Child.start(run, dict(os.environ), processes, **options).outcome()
+
+    return call
+
+
+COMMAND = """
+import ctypes, multiprocessing, os, signal, sys
+from pathlib import Path
+for number, path in enumerate(printed, 1):
+    os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+ctypes.CDLL(None).prctl(15, mark.encode())  # PR_SET_NAME: what is forked from here has it too
+os.environ.clear()
+os.environ.update(environment)
+from workbench import cli
+from workbench.batch import server
+from workbench.core import paths
+os.chdir(paths.ROOT)
+spawn, fork = (multiprocessing.get_context(kind) for kind in ("spawn", "fork"))
+spawn.Process, server.possible = fork.Process, lambda: False
+signal.signal(signal.SIGINT, signal.default_int_handler)
+{before}
+sys.exit(cli.main(arguments))
+"""
+"""The command line in a process forked from the server; it forks its runs in turn."""
+
+
+class ForkedCommand:
+    """The command line in a process that starts with everything imported, as a `Popen`.
+
+    Its runs are forked from it, for it has no thread, and their kernels from them. All of them have
+    the name `mark`, whoever their parent is.
+    """
+
+    def __init__(self, folder: Path, arguments: tuple[str, ...], before: str, environment: dict):
+        place = Path(tempfile.mkdtemp(prefix="command-", dir=folder))
+        self.mark = f"wb-{place.name[-8:]}"
+        self.printed = [place / "out", place / "error"]
+        values = {
+            "printed": list(map(str, self.printed)), "mark": self.mark,
+            "environment": os.environ | environment, "arguments": list(arguments),
+        }  # fmt: skip
+        code = COMMAND.format(before=before)
+        self._process = server.start(os.environ).Process(target=exec, args=(code, values))
+        self._process.start()
+        self.pid = self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        self._process.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(self.mark, timeout)
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        self.wait(timeout)
+        out, error = (path.read_text("utf-8") if path.exists() else "" for path in self.printed)
+        return out, error
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def family(self) -> list[psutil.Process]:
+        """It and all that was forked from it, also what has lost its parent."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.name() == self.mark and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
+
+@pytest.fixture
+def start_forked(tmp_path):
+    """Start the command line in a forked process, after `before`; seconds less than a new one."""
+    started = []
+
+    def start(*arguments: str, before: str = "", **environment: str) -> ForkedCommand:
+        started.append(ForkedCommand(tmp_path, arguments, before, environment))
+        return started[-1]
+
+    yield start
+    for command in started:
+        for process in command.family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        command.wait(30)
+
+
+@pytest.fixture
+def call_forked(start_forked):
+    """Call the command line as `workbench` does, in a forked process."""
+
+    def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        process = start_forked(*arguments, **environment)
+        out, error = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, error)
 
     return call
 

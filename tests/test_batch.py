@@ -15,7 +15,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from workbench import notebooks
-from workbench.batch import child, gpus, kernel, plan, runner, server, standing, suite
+from workbench.batch import gpus, kernel, plan, runner, standing, suite
 from workbench.batch.execute import execute
 from workbench.batch.tally import Tally
 from workbench.core import paths
@@ -25,6 +25,8 @@ from workbench.record.result import Result, is_whole
 from workbench.report import index
 
 START = 'import workbench as wb\n\ncfg = wb.start("template", globals())'
+NO_START = 'if False:\n    wb.start("template", globals())'
+"""In place of it where the package, which takes seconds to import, is not needed."""
 WORK = "result = wb.run(cfg, wb.load_model(cfg), wb.load_data(cfg))"
 
 
@@ -35,10 +37,12 @@ def job(tmp_path, monkeypatch, reports):
     folder.mkdir()
     monkeypatch.setattr(paths, "NOTEBOOKS", folder)
 
-    def make(*cells: str, name: str = "90_trial", timeout_s: int = 60, **parameters) -> plan.Job:
+    def make(
+        *cells: str, name: str = "90_trial", start: str = START, timeout_s: int = 60, **parameters
+    ) -> plan.Job:
         source = notebooks.parameters_source(notebooks.tasks.TASKS["template"].Config)
         first = new_code_cell(source, metadata={"tags": ["parameters"]})
-        content = new_notebook(cells=[first, *(new_code_cell(c) for c in (START, *cells))])
+        content = new_notebook(cells=[first, *(new_code_cell(c) for c in (start, *cells))])
         nbformat.write(content, folder / f"{name}.ipynb")
         notebook = notebooks.find(name)
         return plan.Job(notebook, notebook.config.check(parameters), timeout_s)
@@ -46,21 +50,21 @@ def job(tmp_path, monkeypatch, reports):
     return make
 
 
-@pytest.fixture(params=["new", "forked"])
-def carry_out(request):
-    """Execute a run with that kind of kernel, the forked one in a process of its own."""
+@pytest.fixture
+def forked(execute_forked):
+    """Execute a run in a forked kernel, and see that it had one."""
 
-    def forked(run):
-        processes = server.start(os.environ)
-        answer, end = processes.Pipe(duplex=False)
-        process = processes.Process(target=child._work, args=(run, dict(os.environ), end, {}))
-        process.start()
-        end.close()
-        outcome = answer.recv()
-        process.join()
+    def call(run):
+        outcome = execute_forked(run)
         assert state.read(run.directory)["kernel"] == "forked"
         return outcome
 
+    return call
+
+
+@pytest.fixture(params=["new", "forked"])
+def carry_out(request, forked):
+    """Execute a run with that kind of kernel, the forked one in a process of its own."""
     return execute if request.param == "new" else forked
 
 
@@ -86,16 +90,16 @@ def test_same_work_has_the_same_id_and_other_work_another(job, tmp_path, monkeyp
     assert len(others | {first}) == 6
 
 
-def test_values_saved_in_the_parameters_cell_are_those_that_run(job):
+def test_values_saved_in_the_parameters_cell_are_those_that_run(forked, job):
     made = job(WORK, "result.save()")
     cell = made.notebook.parameters_cell
     cell.source = cell.source.replace("seed = 0", "seed = 5")
     nbformat.write(made.notebook.content, made.notebook.path)
     run = plan.resolve(plan.from_texts("trial", {}))
-    assert execute(run).status == "succeeded"
+    assert forked(run).status == "succeeded"
     assert Result.read_record(run.directory).parameters["seed"] == 5
     back = plan.resolve(plan.from_texts("trial", {"seed": "0"}))
-    assert execute(back).status == "succeeded"
+    assert forked(back).status == "succeeded"
     assert Result.read_record(back.directory).parameters["seed"] == 0
     assert json.loads((back.directory / "params.json").read_text())["seed"] == 0
 
@@ -124,10 +128,10 @@ def test_machine_that_fails_between_runs_is_a_line_of_the_table(job, tmp_path, m
     assert capsys.readouterr().out.count("No space left on device") == 2
 
 
-def test_run_that_ends_well_is_whole_until_a_file_changes(carry_out, job):
+def test_run_that_ends_well_is_whole_until_a_file_changes(forked, job):
     run = plan.resolve(job(WORK, "result.save()"))
     assert not is_whole(run.directory)
-    assert carry_out(run).status == "succeeded"
+    assert forked(run).status == "succeeded"
     assert is_whole(run.directory)
     record = Result.read_record(run.directory)
     assert record.run_id == run.run_id
@@ -137,9 +141,9 @@ def test_run_that_ends_well_is_whole_until_a_file_changes(carry_out, job):
     assert not is_whole(run.directory)
 
 
-def test_cell_that_raises_leaves_its_page_and_the_finished_cells(carry_out, job):
+def test_cell_that_raises_leaves_its_page_and_the_finished_cells(forked, job):
     run = plan.resolve(job("print('before it broke')", "1 / 0", "print('never')"))
-    outcome = carry_out(run)
+    outcome = forked(run)
     assert (outcome.status, outcome.exit_code) == ("failed", 5)
     assert "ZeroDivisionError" in outcome.message
     assert "before it broke" in page_of(run)
@@ -148,18 +152,19 @@ def test_cell_that_raises_leaves_its_page_and_the_finished_cells(carry_out, job)
     assert "failed" in index.write(paths.reports()).read_text()
 
 
-def test_error_of_ours_keeps_its_exit_code(carry_out, job, tmp_path):
+def test_error_of_ours_keeps_its_exit_code(forked, job, tmp_path):
     bad = tmp_path / "bad"
     bad.mkdir()
     for split in ("train", "validation", "test"):
         (bad / f"{split}.txt").write_text("Ada B-PER\nruns\n")
-    outcome = carry_out(plan.resolve(job(WORK, "result.save()", dataset=str(bad))))
+    outcome = forked(plan.resolve(job(WORK, "result.save()", dataset=str(bad))))
     assert outcome.exit_code == 3
     assert f"{bad}/train.txt:2: 1 columns" in outcome.message
 
 
 def test_killed_kernel_is_said_to_be_killed(carry_out, job):
-    run = plan.resolve(job("print('alive')", "import os; os.kill(os.getpid(), 9)", "print('no')"))
+    cells = ("print('alive')", "import os; os.kill(os.getpid(), 9)", "print('no')")
+    run = plan.resolve(job(*cells, start=NO_START))
     outcome = carry_out(run)
     assert (outcome.status, outcome.exit_code) == ("killed", 7)
     assert outcome.message.startswith(
@@ -170,18 +175,19 @@ def test_killed_kernel_is_said_to_be_killed(carry_out, job):
     assert not is_whole(run.directory)
 
 
-def test_processes_that_a_run_leaves_behind_are_ended(carry_out, job):
+def test_processes_that_a_run_leaves_behind_are_ended_and_no_interrupt_is_told(carry_out, job):
     sleeper = "import subprocess; print('pid', subprocess.Popen(['sleep', '600']).pid)"
     run = plan.resolve(job(sleeper, WORK, "result.save()"))
     assert carry_out(run).status == "succeeded"
     assert not psutil.pid_exists(int(re.search(r"pid (\d+)", page_of(run))[1]))
+    assert "KeyboardInterrupt" not in (run.directory / "run.log").read_text()
 
 
 def test_kernel_sees_no_secret_of_the_environment(carry_out, job, monkeypatch):
     for name in ("AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "GITHUB_TOKEN", "MY_PASSWORD"):
         monkeypatch.setenv(name, "hush-hush")
-    run = plan.resolve(job("import os; print(sorted(os.environ.items()))", WORK, "result.save()"))
-    assert carry_out(run).status == "succeeded"
+    run = plan.resolve(job("import os; print(sorted(os.environ.items()))", start=NO_START))
+    assert "without a result" in carry_out(run).message
     assert "WORKBENCH_RUN_DIRECTORY" in page_of(run)
     for path in run.directory.iterdir():
         assert b"hush-hush" not in path.read_bytes()
@@ -222,9 +228,9 @@ def test_fewer_than_no_jobs_are_refused(tmp_path, reports):
     assert not reports.exists()
 
 
-def test_full_disk_stops_a_run_before_it_loses_anything(job, monkeypatch):
+def test_full_disk_stops_a_run_before_it_loses_anything(forked, job, monkeypatch):
     run = plan.resolve(job(WORK, "result.save()"))
-    assert execute(run).status == "succeeded"
+    assert forked(run).status == "succeeded"
     before = {path: path.read_bytes() for path in run.directory.iterdir()}
     monkeypatch.setattr("workbench.batch.execute.MIN_FREE_BYTES", 1 << 60)
     with pytest.raises(MachineError, match=r"(?s)bytes free.*expected: 1,152,921,504,606,846,976"):
@@ -296,28 +302,29 @@ def test_a_gpu_is_free_once_its_memory_is(monkeypatch):
 
 
 def test_a_run_that_asks_for_a_gpu_where_there_is_none_fails(job, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    if gpus.visible():
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     job(WORK, "result.save()", name="91_large")
     path = write_suite(tmp_path, "runs: [{notebook: large, gpus: 0.5}]")
     assert runner.run_suite(path) == 9
     assert "asks for 0.5 GPUs" in capsys.readouterr().out
 
 
-def test_notebook_without_a_result_has_failed(job):
-    outcome = execute(plan.resolve(job(WORK)))
+def test_notebook_without_a_result_has_failed(forked, job):
+    outcome = forked(plan.resolve(job(WORK)))
     assert outcome.exit_code == 5
     assert "without a result" in outcome.message
 
 
-def test_failed_run_starts_again_from_nothing(job):
+def test_failed_run_starts_again_from_nothing(forked, job):
     run = plan.resolve(
         job("import os; assert os.environ.get('WORKBENCH_LET_IT')", WORK, "result.save()")
     )
-    assert execute(run).status == "failed"
+    assert forked(run).status == "failed"
     (run.directory / "left-over.txt").write_text("old")
     os.environ["WORKBENCH_LET_IT"] = "yes"
     try:
-        assert execute(run).status == "succeeded"
+        assert forked(run).status == "succeeded"
     finally:
         del os.environ["WORKBENCH_LET_IT"]
     assert not (run.directory / "left-over.txt").exists()
@@ -381,42 +388,40 @@ def test_every_suite_of_the_project_can_be_read():
 
 
 @pytest.fixture
-def long_runs(reports, tmp_path, until_training):
-    """Start a suite of three runs that take minutes, two at once; wait until two are training."""
+def long_suite(tmp_path, tiny_bert):
+    """A suite of three runs that take minutes."""
     data = tmp_path / "many.conll"
-    data.write_text("-DOCSTART- O\n\nAda B-PER\n\n" * 400 + "\n".join(
-        f"-DOCSTART- O\n\nword{number} B-PER\n" for number in range(3000)))  # fmt: skip
-    parameters = f"{{dataset: {data}, epochs: 100}}"
-    path = write_suite(
+    data.write_text("\n".join(f"-DOCSTART- O\n\nword{n} B-PER\n" for n in range(1000)))
+    parameters = f"{{dataset: {data}, model: {tiny_bert}, transfer: '', epochs: 100}}"
+    return write_suite(
         tmp_path, f"runs: [{{notebook: ner, parameters: {parameters}, seeds: [0, 1, 2]}}]"
     )
-    # A shell starts its background jobs with SIGINT ignored, and children inherit that.
-    code = (
-        "import signal, sys; from workbench.cli import main;"
-        "signal.signal(signal.SIGINT, signal.default_int_handler); sys.exit(main(sys.argv[1:]))"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "run-all", path, "--jobs", "2"],
-        cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    return process, until_training(process, 2)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupt_ends_every_run_and_begins_no_other(long_runs, reports, number):
-    process, started = long_runs
+def test_interrupt_ends_every_run_and_begins_no_other(
+    start_forked, long_suite, until_training, reports, number
+):
+    process = start_forked("run-all", long_suite, "--jobs", "2")
+    started = until_training(process, 2)
     assert len(list(reports.glob("runs/*/metrics.jsonl"))) == 2
     process.send_signal(number)
-    said, _ = process.communicate(timeout=60)
+    said = process.communicate(timeout=60)
     assert process.returncode == 8, said
     directories = list((reports / "runs").iterdir())
     assert [state.read(found)["status"] for found in directories] == ["interrupted"] * 2
     assert not psutil.wait_procs(started, timeout=20)[1]
+    assert not process.family()
     assert all(json.loads((d / "params.json").read_text())["epochs"] == 100 for d in directories)
 
 
-def test_no_run_outlives_a_killed_supervisor(long_runs, reports):
-    process, started = long_runs
+def test_no_run_outlives_a_killed_supervisor(long_suite, until_training, reports):
+    """With the server of kernels that a suite starts, as a user has it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench", "run-all", long_suite, "--jobs", "2"],
+        cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    started = until_training(process, 2)
     process.kill()
     process.communicate(timeout=20)
     assert not psutil.wait_procs(started, timeout=30)[1]
@@ -444,7 +449,7 @@ assert (os.stat({0!r}).st_size, os.stat({0!r}).st_mtime_ns) == (before.st_size, 
     [("data", 3, "the dataset"), ("package", 9, "the package"), ("nothing", 0, "")],
 )
 def test_run_whose_data_or_package_changes_meanwhile_has_failed(
-    carry_out, job, tmp_path, monkeypatch, what, code, says
+    forked, job, tmp_path, monkeypatch, what, code, says
 ):
     data, package = tmp_path / "data", tmp_path / "package"
     shutil.copytree(paths.FIXTURES / "tiny_ner", data)
@@ -458,9 +463,11 @@ def test_run_whose_data_or_package_changes_meanwhile_has_failed(
         "nothing": (None, "pass"),
     }
     file, cell = swaps[what]
-    if what == "package" and carry_out is not execute:
-        pytest.skip("a server's process knows the real package's folder only")
-    run = plan.resolve(job(WORK, cell, "result.save()", dataset=str(data)))
+    if what == "package":  # a server's process knows the real package's folder only
+        carry_out, made = execute, job(cell, start=NO_START)
+    else:
+        carry_out, made = forked, job(WORK, cell, "result.save()", dataset=str(data))
+    run = plan.resolve(made)
     plan._package_sha256.cache_clear()
     outcome = carry_out(run)
     assert outcome.exit_code == code, outcome.message
@@ -482,20 +489,14 @@ def test_run_whose_data_changes_while_it_waits_does_not_begin(job, tmp_path):
     assert not (run.directory / "notebook.ipynb").exists()
 
 
-def test_notebook_that_is_edited_while_its_run_waits_runs_as_it_was(carry_out, job):
+def test_notebook_that_is_edited_while_its_run_waits_runs_as_it_was(forked, job):
     run = plan.resolve(job("print('as it was')", WORK, "result.save()"))
     job("print('edited')", "1 / 0")
-    assert carry_out(run).status == "succeeded"
+    assert forked(run).status == "succeeded"
     executed = nbformat.read(run.directory / "notebook.ipynb", as_version=4)
     assert executed.cells[2].source == "print('as it was')"
     again = plan.resolve(plan.from_texts("trial", {}))
     assert again.run_id != run.run_id
-
-
-def test_log_of_a_run_that_ends_well_tells_of_no_interrupt(carry_out, job):
-    run = plan.resolve(job(WORK, "result.save()"))
-    assert carry_out(run).status == "succeeded"
-    assert "KeyboardInterrupt" not in (run.directory / "run.log").read_text()
 
 
 def test_equal_ids_of_a_suite_are_one_run_and_it_is_said(job, tmp_path, capsys):

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -97,8 +98,16 @@ def wheel(folder, name, version, *, needs=(), text=""):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """A virtual environment with nothing in it but pip, to be copied."""
+    folder = tmp_path_factory.mktemp("empty") / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    return folder
+
+
 @pytest.fixture
-def index(project, monkeypatch):
+def index(project, empty, monkeypatch):
     """A folder as the only index: a torch that needs a GPU library, both in `torch.lock`."""
     folder = project / "index"
     folder.mkdir()
@@ -115,7 +124,7 @@ def index(project, monkeypatch):
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    subprocess.run([sys.executable, "-m", "venv", str(project / ".venv")], check=True)
+    shutil.copytree(empty, project / ".venv", symlinks=True)
     return folder
 
 

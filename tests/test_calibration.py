@@ -41,8 +41,8 @@ FIRST = Template("x", "", "", "{label} => {text}")
 
 
 @pytest.fixture(scope="module")
-def model():
-    return CausalLM(sources.resolve("smollm2", "model"))
+def model(varied_decoder_folder):
+    return CausalLM(sources.resolve(str(varied_decoder_folder), "model"))
 
 
 def middles(values):

@@ -48,8 +48,8 @@ def test_help_names_every_command(workbench):
         ([], ["required"]),
     ],
 )
-def test_usage_errors_exit_2_before_a_kernel_starts(workbench, reports, arguments, says):
-    done = workbench(*arguments)
+def test_usage_errors_exit_2_before_a_kernel_starts(call_forked, reports, arguments, says):
+    done = call_forked(*arguments)
     assert done.returncode == 2, done.stderr
     for words in says:
         assert words in done.stderr
@@ -57,7 +57,7 @@ def test_usage_errors_exit_2_before_a_kernel_starts(workbench, reports, argument
     assert not reports.exists()
 
 
-def test_flipped_byte_in_a_model_exits_4_before_a_kernel_starts(workbench, reports, tmp_path):
+def test_flipped_byte_in_a_model_exits_4_before_a_kernel_starts(call_forked, reports, tmp_path):
     raw = tmp_path / "raw"
     shutil.copytree(paths.raw() / "minilm", raw / "minilm")
     weights = raw / "minilm" / "model.safetensors"
@@ -67,7 +67,7 @@ def test_flipped_byte_in_a_model_exits_4_before_a_kernel_starts(workbench, repor
         file.seek(40_000_000)
         file.write(bytes([byte ^ 1]))
     settings = ("--set", "dataset=tiny_ner")
-    done = workbench("run", "ner", *settings, WORKBENCH_RAW=str(raw))
+    done = call_forked("run", "ner", *settings, WORKBENCH_RAW=str(raw))
     assert done.returncode == 4
     assert "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db" in done.stderr
     assert "found sha256" in done.stderr
@@ -82,46 +82,49 @@ def test_flipped_byte_in_a_model_exits_4_before_a_kernel_starts(workbench, repor
         (b"\n", "train.txt: no sentences"),
     ],
 )
-def test_broken_data_exits_3_with_file_and_line(workbench, reports, tmp_path, content, says):
+def test_broken_data_exits_3_with_file_and_line(call_forked, reports, tmp_path, content, says):
+    data = tmp_path / "data"
+    data.mkdir()
     for split in ("train", "validation", "test"):
-        (tmp_path / f"{split}.txt").write_bytes(content)
-    done = workbench("run", "template", "--set", f"dataset={tmp_path}")
+        (data / f"{split}.txt").write_bytes(content)
+    done = call_forked("run", "template", "--set", f"dataset={data}")
     assert done.returncode == 3
     assert says in done.stderr
 
 
-def test_last_line_of_a_run_is_its_directory(workbench, reports):
+def test_last_line_of_a_run_is_its_directory(workbench, call_forked, reports):
+    """The first call with a new kernel, in a new process, as a user has it."""
     done = workbench("run", "template", "--set", "seed=7")
     assert done.returncode == 0, done.stderr
     (directory,) = (reports / "runs").iterdir()
     assert done.stdout.splitlines()[-1] == str(directory)
-    again = workbench("run", "template", "--set", "seed=7")
+    again = call_forked("run", "template", "--set", "seed=7")
     assert "is done: same notebook" in again.stderr
     assert again.stdout == done.stdout
 
 
-def test_pages_can_be_written_anew(workbench, reports):
-    directory = workbench("run", "template").stdout.splitlines()[-1]
+def test_pages_can_be_written_anew(call_forked, reports):
+    directory = call_forked("run", "template").stdout.splitlines()[-1]
     page = reports / "runs" / directory.rsplit("/", 1)[-1] / "report.html"
     page.unlink()
-    done = workbench("report")
+    done = call_forked("report")
     assert done.stdout.strip() == str(reports / "index.html")
     assert page.exists()
-    assert "is done" in workbench("run", "template").stderr
+    assert "is done" in call_forked("run", "template").stderr
 
 
-def test_assets_are_listed_with_their_state(workbench, tmp_path):
-    done = workbench("assets", WORKBENCH_RAW=str(tmp_path))
+def test_assets_are_listed_with_their_state(call_forked, tmp_path):
+    done = call_forked("assets", WORKBENCH_RAW=str(tmp_path))
     names = list(assets.catalogue())
     absent = [line for line in done.stdout.splitlines() if "absent" in line]
     assert len(absent) == len(names)
     assert all(line.startswith(name) for line, name in zip(absent, names, strict=True))
     assert "research use" in done.stdout
-    assert "verified" in workbench("assets").stdout
+    assert "verified" in call_forked("assets").stdout
 
 
-def test_parameters_are_explained(workbench):
-    done = workbench("params", "ner")
+def test_parameters_are_explained(call_forked):
+    done = call_forked("params", "ner")
     assert "epochs             int, >= 1, <= 100. Passes over the training split." in done.stdout
 
 

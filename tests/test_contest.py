@@ -37,8 +37,10 @@ READING = Reading(max_pieces=24, dtype=torch.float32)
 
 
 @pytest.fixture(scope="module")
-def config():
-    return contest.Config.check(tasks.TASKS["contest"].SMOKE)
+def config(tiny_bert, varied_decoder_folder):
+    """Of a small contest between tiny models of fixed weights."""
+    own = {"model": str(varied_decoder_folder), "encoder": str(tiny_bert)}
+    return contest.Config.check(tasks.TASKS["contest"].SMOKE | own)
 
 
 @pytest.fixture(scope="module")
@@ -362,8 +364,10 @@ def test_a_batch_of_pairs_reads_each_text_once_and_gives_cosines(tiny):
     assert batch.part(3, 4) is None
 
 
-def test_setfit_learns_what_can_be_told_apart_and_leaves_the_encoder_alone(models):
+def test_setfit_learns_what_can_be_told_apart_and_leaves_the_encoder_alone(monkeypatch):
     """Texts in which only one word of many says the label: a mean embedding hardly shows it."""
+    monkeypatch.setattr(embeddings, "MOST_PAIRS", 240)
+    encoder = Encoder(sources.resolve("minilm", "model"), casing=False)
     words = "the chair by a window in the hall was seen on Monday and is {} so we said".split()
     kinds = {"up": ["good", "great", "fine", "lovely"], "down": ["bad", "awful", "poor", "nasty"]}
 
@@ -376,12 +380,13 @@ def test_setfit_learns_what_can_be_told_apart_and_leaves_the_encoder_alone(model
         return Labelled(*map(list, zip(*rows, strict=True)))
 
     train, test = made(0, 6), made(100, 12)
-    before = {name: value.clone() for name, value in models.encoder.named_parameters()}
+    before = {name: value.clone() for name, value in encoder.named_parameters()}
     machine.seed(0)
-    answer = adaptation.learn(SETFIT, train, test.texts, setting(models.encoder, ["down", "up"]))
+    answer = adaptation.learn(SETFIT, train, test.texts, setting(encoder, ["down", "up"]))
     assert accuracy_score(test.labels, answer.chosen(["down", "up"])) >= 0.8
     assert answer.pieces > 0
-    assert all(value.equal(before[name]) for name, value in models.encoder.named_parameters())
+    assert answer.trainable == 22_713_216 + 384 + 1
+    assert all(value.equal(before[name]) for name, value in encoder.named_parameters())
 
 
 def test_setfit_of_one_label_says_that_label(tiny):
@@ -442,10 +447,11 @@ def test_the_run_is_of_its_first_method_beside_prompts_and_the_majority(result):
     )
 
 
-def test_costs_are_of_the_largest_size(result):
+def test_costs_are_of_the_largest_size(result, models):
     costs = result.tables["methods"]
+    whole = sum(weight.numel() for weight in models.encoder.parameters())
     # Of two labels among the examples one row of weights is learned, of three three.
-    assert (costs[SETFIT]["trainable"] - 22_713_216) / (384 + 1) in {1, 3}
+    assert (costs[SETFIT]["trainable"] - whole) / (models.encoder.width + 1) in {1, 3}
     assert costs[NEAREST]["trainable"] == costs["zero-shot"]["trainable"] == 0
     assert all(cost["answer_1000_seconds"] > 0 for cost in costs.values())
     assert costs[SETFIT]["seconds"] > costs[NEAREST]["seconds"]
@@ -466,23 +472,22 @@ def test_figure_and_tables_say_what_the_numbers_say(result):
     assert zero["sd"] is None, "there are no examples to draw"
 
 
-def test_the_decoder_learns_as_an_encoder_where_it_is_named(monkeypatch):
+def test_the_decoder_learns_as_an_encoder_where_it_is_named(config, monkeypatch):
     monkeypatch.setattr(contest_methods, "STEPS", 1)
     monkeypatch.setattr(contest_methods, "EPOCHS", 1)
     values = {"sizes": "2, 4", "draws": 1, "items": 2, "methods": "decoder LoRA"}
-    config = contest.Config.check(tasks.TASKS["contest"].SMOKE | values)
+    config = contest.Config.check(config.model_dump() | values)
     models, data = contest.load_model(config), contest.load_data(config)
     assert "without its causal mask" in models.describe()
     pools = contest_methods.pools(config, data)
     points = contest_methods.learn(config, models, data, pools, Log(None))
     assert [point.method for point in points] == ["decoder LoRA"] * 2
-    assert points[0].answer.trainable > 3 * 577
+    assert points[0].answer.trainable > 3 * (models.reader.width + 1)
     assert text.load("tiny_reviews").labels == data.labels
 
 
-def test_bitfit_of_an_encoder_without_biases_is_refused():
-    config = contest.Config.check(
-        tasks.TASKS["contest"].SMOKE | {"encoder": "smollm2", "methods": "BitFit"}
-    )
+def test_bitfit_of_an_encoder_without_biases_is_refused(config):
+    values = {"encoder": config.model, "methods": "BitFit"}
+    config = contest.Config.check(config.model_dump() | values)
     with pytest.raises(ParameterError, match="no biases for BitFit"):
         contest.load_model(config)

@@ -209,8 +209,8 @@ def test_file_that_cannot_hold_tagged_words_is_refused(tmp_path):
         ner.load(str(write(tmp_path / "mine.xlsx", "text,label\n")))
 
 
-def test_conll2003_is_the_official_data():
-    data = ner.load("conll2003")
+def test_conll2003_is_the_official_data(conll2003):
+    data = conll2003
     counts = {name: (len(s), sum(map(len, s["tokens"]))) for name, s in data.splits.items()}
     assert counts == {
         "train": (14041, 203621), "validation": (3250, 51362), "test": (3453, 46435),
@@ -220,8 +220,8 @@ def test_conll2003_is_the_official_data():
     assert assets.find("conll2003").state() == "verified"
 
 
-def test_part_of_speech_and_chunk_stand_beside_each_word_of_conll2003():
-    data = ner.load("conll2003")
+def test_part_of_speech_and_chunk_stand_beside_each_word_of_conll2003(conll2003):
+    data = conll2003
     first = data.splits["train"][0]
     assert list(zip(first["tokens"], first["pos_tags"], first["chunk_tags"], strict=True))[:4] == [
         ("EU", "NNP", "B-NP"), ("rejects", "VBZ", "B-VP"), ("German", "JJ", "B-NP"),

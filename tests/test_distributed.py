@@ -1,11 +1,13 @@
 """Several processes that train one run: gradients, numbers, one run directory, exit codes."""
 
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas
@@ -14,6 +16,7 @@ import pytest
 import torch
 
 from workbench import training
+from workbench.batch import server
 from workbench.core import distributed, machine, paths, sources
 from workbench.data import ner
 from workbench.models.encoder import Encoder, TokenClassifier
@@ -24,26 +27,23 @@ from workbench.training.checkpoints import Checkpoints, Progress
 from workbench.training.steps import Objective, parameter_groups
 
 RECIPE = training.Recipe(epochs=1, learning_rate=1e-3)
-# One of several processes: gradients of some windows, each process on its part of them.
+# One of two processes: gradients of some windows, each process on its part of them; then what a
+# checkpoint holds, which only the first's folder has.
 PROCESS = """
-import sys, torch
+import os, torch
+from pathlib import Path
+os.environ.update(place)
 from tests import test_distributed as here
-model = here.tagger(sys.argv[1])
+model = here.tagger(encoder)
 with torch.no_grad():
     model.head.bias += here.distributed.rank()  # overwritten by the first process's
 here.distributed.join(model)
-torch.save([here.gradients(model, count) for count in here.WINDOWS], sys.argv[2])
-"""
-# One of two processes: of its folder only the first's holds a checkpoint.
-RESUMING = """
-import sys, torch
-from pathlib import Path
-from tests import test_distributed as here
-model, optimizer = here.stepped(sys.argv[1], 0)
+torch.save([here.gradients(model, count) for count in here.WINDOWS], folder + ".gradients")
+model, optimizer = here.stepped(encoder, 0)
 here.distributed.join(model)
-progress, kept = here.Checkpoints(Path(sys.argv[2])).load(model, optimizer)
+progress, kept = here.Checkpoints(Path(folder)).load(model, optimizer)
 state = optimizer.state_dict()["state"][0]["exp_avg"]
-torch.save([progress.steps, model.state_dict(), kept, state], Path(sys.argv[2] + ".found"))
+torch.save([progress.steps, model.state_dict(), kept, state], folder + ".found")
 """
 WINDOWS = (5, 1)
 """Windows in a batch: an uneven share of each of two processes, and nothing for the second."""
@@ -116,22 +116,6 @@ def test_parts_of_texts_make_up_a_batch_and_its_gradient(tiny_bert):
     assert batch.part(4, 5) is None
 
 
-def two_processes(script, model, folder):
-    """Run a script in two that know of each other, each with a path of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", script, str(model), str(folder / rank)],
-            env=os.environ | common | {"RANK": rank, "LOCAL_RANK": rank},
-        )
-        for rank in ("0", "1")
-    ]
-    assert [process.wait(timeout=120) for process in processes] == [0, 0]
-
-
 def stepped(folder, count):
     """A tagger and its optimiser after so many steps."""
     model = tagger(folder)
@@ -142,25 +126,47 @@ def stepped(folder, count):
     return model, optimizer
 
 
-def test_all_processes_go_on_from_the_checkpoint_of_the_first(tiny_bert, tmp_path):
+@pytest.fixture(scope="module")
+def two_processes(tiny_bert, tmp_path_factory):
+    """What two processes have left in a folder; and model and optimiser of its checkpoint."""
+    folder = tmp_path_factory.mktemp("two")
     model, optimizer = stepped(tiny_bert, 2)
-    Checkpoints(tmp_path / "0").save(
+    Checkpoints(folder / "0").save(
         Progress(epoch=2, steps=2), model, optimizer, {"best": {}, "average": {}}
     )
-    assert not (tmp_path / "1").exists()
-    two_processes(RESUMING, tiny_bert, tmp_path)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    started = []
+    for rank in ("0", "1"):
+        values = {
+            "place": common | {"RANK": rank, "LOCAL_RANK": rank},
+            "encoder": str(tiny_bert), "folder": str(folder / rank),
+        }  # fmt: skip
+        started.append(server.start(os.environ).Process(target=exec, args=(PROCESS, values)))
+        started[-1].start()
+    for process in started:
+        process.join(120)
+    assert [process.exitcode for process in started] == [0, 0]
+    assert not (folder / "1").exists()
+    return folder, model, optimizer
+
+
+def test_all_processes_go_on_from_the_checkpoint_of_the_first(two_processes):
+    folder, model, optimizer = two_processes
     moments = optimizer.state_dict()["state"][0]["exp_avg"]
     for rank in ("0", "1"):
-        done, weights, kept, state = torch.load(tmp_path / f"{rank}.found", weights_only=True)
+        done, weights, kept, state = torch.load(folder / f"{rank}.found", weights_only=True)
         assert (done, kept) == (2, {"best": {}, "average": {}})
         assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
         assert torch.equal(state, moments)
 
 
-def test_gradients_added_up_are_those_of_the_whole_batch(tiny_bert, tmp_path):
-    two_processes(PROCESS, tiny_bert, tmp_path)
+def test_gradients_added_up_are_those_of_the_whole_batch(tiny_bert, two_processes):
+    folder, *_ = two_processes
     model = tagger(tiny_bert)
-    first, second = (torch.load(tmp_path / rank, weights_only=True) for rank in ("0", "1"))
+    first, second = (torch.load(folder / f"{rank}.gradients", weights_only=True) for rank in (0, 1))
     for count, one, other in zip(WINDOWS, first, second, strict=True):
         whole = gradients(model, count)
         assert list(one) == list(other) == list(whole)
@@ -186,14 +192,31 @@ def test_process_knows_its_place(monkeypatch, environment, expected):
     assert (distributed.count(), distributed.rank(), distributed.local_rank()) == expected
 
 
-def test_two_processes_leave_one_run_with_the_numbers_of_one(workbench, reports, tmp_path):
+def test_two_processes_leave_one_run_with_the_numbers_of_one_and_listen_on_loopback_only(
+    call_forked, reports, tmp_path, tiny_bert
+):
     settings = ["ner", "--set", "dataset=tiny_ner", "--set", "epochs=1", "--set", "transfer="]
     settings += ["--set", "batch_pieces=64", "--set", "precision=float32"]
-    alone = workbench("run", *settings, WORKBENCH_REPORTS=str(tmp_path / "alone"))
-    done = workbench("run", *settings, "--processes", "2")
-    assert done.returncode == 0, done.stderr
+    settings += ["--set", f"model={tiny_bert}"]
+    alone = call_forked("run", *settings, WORKBENCH_REPORTS=str(tmp_path / "alone"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench", "run", *settings, "--processes", "2"],
+        cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    addresses, interfaces = set(), {}
+    while process.poll() is None:  # the kernels listen from their training to their end
+        for one in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+                addresses |= listening([one])
+                interfaces |= {kernel.pid: interface_of(kernel) for kernel in kernels_of([one])}
+        time.sleep(0.3)
+    out, error = process.communicate()
+    assert process.returncode == 0, error
     (directory,) = (reports / "runs").iterdir()
-    assert done.stdout.splitlines() == [str(directory)]
+    assert out.splitlines() == [str(directory)]
+    assert {address.removeprefix("::ffff:") for address in addresses} == {"127.0.0.1"}
+    assert len(interfaces) == 2
+    assert all("127.0.0.1" in found for found in interfaces.values())
     assert directory.name == alone.stdout.strip().rpartition("/")[2]
 
     one, two = (
@@ -211,6 +234,7 @@ def test_two_processes_leave_one_run_with_the_numbers_of_one(workbench, reports,
     np.testing.assert_allclose(*losses, rtol=1e-2)
 
 
+@pytest.mark.long
 def test_failure_keeps_its_exit_code(workbench, reports, tmp_path):
     bad = tmp_path / "bad"
     bad.mkdir()
@@ -225,14 +249,17 @@ def test_failure_keeps_its_exit_code(workbench, reports, tmp_path):
 
 
 @pytest.fixture
-def long_run(reports, tmp_path, until_training):
+def long_run(reports, tmp_path, tiny_bert, until_training):
     """Start a run of minutes in two processes; wait until they are training."""
     data = tmp_path / "many.conll"
     documents = (f"-DOCSTART- O\n\nword{number} B-PER\n" for number in range(3000))
     data.write_text("\n".join(documents))
     command = [sys.executable, "-m", "workbench", "run", "ner", "--processes", "2"]
     process = subprocess.Popen(
-        [*command, "--set", f"dataset={data}", "--set", "epochs=100"],
+        [
+            *command, "--set", f"dataset={data}", "--set", f"model={tiny_bert}",
+            "--set", "transfer=", "--set", "epochs=100",
+        ],
         cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     return process, until_training(process, 1)
@@ -245,11 +272,20 @@ def listening(processes) -> set[str]:
     return {socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN}
 
 
+def kernels_of(processes) -> list[psutil.Process]:
+    """Those of them that are kernels."""
+    return [one for one in processes if "batch.application" in " ".join(one.cmdline())]
+
+
+def interface_of(kernel) -> set[str]:
+    """Addresses of the interface that a kernel is told to use."""
+    return {each.address for each in psutil.net_if_addrs()[kernel.environ()["GLOO_SOCKET_IFNAME"]]}
+
+
 @pytest.mark.long
 def test_process_that_dies_ends_the_others(long_run, reports):
     process, started = long_run
-    kernels = [one for one in started if "batch.application" in " ".join(one.cmdline())]
-    (second,) = (kernel for kernel in kernels if kernel.environ()["RANK"] == "1")
+    (second,) = (kernel for kernel in kernels_of(started) if kernel.environ()["RANK"] == "1")
     second.kill()
     _, steps = process.communicate(timeout=90)
     assert process.returncode == 7, steps
@@ -259,17 +295,10 @@ def test_process_that_dies_ends_the_others(long_run, reports):
     assert state.read(directory)["status"] == "interrupted"
 
 
-@pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL]
-)
-def test_processes_listen_on_loopback_only_and_none_outlives_the_one_that_started_them(
-    long_run, reports, number
-):
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_the_one_that_started_them(long_run, reports, number):
     process, started = long_run
-    assert {address.removeprefix("::ffff:") for address in listening(started)} == {"127.0.0.1"}
-    for kernel in (one for one in started if "batch.application" in " ".join(one.cmdline())):
-        interface = psutil.net_if_addrs()[kernel.environ()["GLOO_SOCKET_IFNAME"]]
-        assert "127.0.0.1" in {each.address for each in interface}
     process.send_signal(number)
     process.communicate(timeout=90)
     assert process.returncode == (8 if number == signal.SIGTERM else -number)
@@ -278,7 +307,7 @@ def test_processes_listen_on_loopback_only_and_none_outlives_the_one_that_starte
     assert state.read(directory)["status"] == "interrupted"
 
 
-def test_fewer_than_one_process_is_refused(workbench, reports):
-    done = workbench("run", "ner", "--processes", "0")
+def test_fewer_than_one_process_is_refused(call_forked, reports):
+    done = call_forked("run", "ner", "--processes", "0")
     assert done.returncode == 2
     assert "--processes 0" in done.stderr

@@ -11,7 +11,8 @@ import yaml
 from nbformat.v4 import new_code_cell, new_notebook
 
 from workbench import notebooks, tasks
-from workbench.batch import runner, server
+from workbench.batch import plan, runner, server, suite
+from workbench.batch.execute import execute
 from workbench.core import paths
 from workbench.record import state
 
@@ -51,8 +52,12 @@ print(random.random(), numpy.random.rand(), float(torch.rand(1)))
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
-    """The same suite with forked kernels and with new ones: directories of its runs by name."""
+def done(tmp_path_factory, tiny_bert):
+    """The same suite with forked kernels and with new ones: directories of its runs by name.
+
+    New ones are had by a suite as well, of one run, and in this process, which saves a start each.
+    """
+    model = {"model": str(tiny_bert)}
     folder = tmp_path_factory.mktemp("forked")
     found = {}
     with pytest.MonkeyPatch.context() as patch:
@@ -62,15 +67,19 @@ def done(tmp_path_factory):
         jobs = [
             {"notebook": "probe"},
             {"notebook": "probe", "parameters": {"seed": 1}},
-            {"notebook": "ner", "parameters": tasks.TASKS["ner"].SMOKE},
-            {"notebook": "fine_tuning", "parameters": tasks.TASKS["fine_tuning"].SMOKE},
+            {"notebook": "ner", "parameters": tasks.TASKS["ner"].SMOKE | model},
+            {"notebook": "fine_tuning", "parameters": tasks.TASKS["fine_tuning"].SMOKE | model},
         ]
-        suite = folder / "suite.yaml"
-        suite.write_text(yaml.safe_dump({"runs": jobs}))
+        path = folder / "suite.yaml"
         for kind in ("forked", "new"):
             patch.setenv("WORKBENCH_REPORTS", str(folder / kind))
             patch.setenv(server.SWITCH, kind)
-            assert runner.run_suite(str(suite), 1) == 0
+            path.write_text(yaml.safe_dump({"runs": jobs if kind == "forked" else jobs[:1]}))
+            assert runner.run_suite(str(path), 1) == 0
+            if kind == "new":
+                path.write_text(yaml.safe_dump({"runs": jobs[2:]}))
+                for job in suite.read(str(path)):
+                    assert execute(plan.resolve(job)).exit_code == 0
             runs = {}
             for directory in (folder / kind / "runs").iterdir():
                 seed = json.loads((directory / "params.json").read_text())["seed"]
@@ -106,7 +115,7 @@ def outputs(directory):
 
 def test_state_says_which_kind_of_kernel_a_run_had(done):
     for kind, runs in done.items():
-        assert len(runs) == 4
+        assert len(runs) == (4 if kind == "forked" else 3)
         assert {state.read(directory)["kernel"] for directory in runs.values()} == {kind}
 
 

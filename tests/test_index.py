@@ -390,9 +390,9 @@ def test_each_suite_has_its_last_plan_and_a_torn_one_is_left_out(tmp_path):
 # --- Two runs ---
 
 
-def compared(reports, a, b):
+def compared(reports, a, b, page=None):
     found = comparison.compare(*(Result.read(reports / "runs" / name) for name in (a, b)))
-    return found, dom(index.write(reports), f"#compare={a},{b}")
+    return found, dom(page or index.write(reports), f"#compare={a},{b}")
 
 
 def same_numbers(found, page):
@@ -535,9 +535,18 @@ def test_ties_of_rounding_fall_as_in_python(tmp_path):
 
 def test_made_up_runs_of_every_task_are_compared_alike(tmp_path):
     whole = made_up.make(tmp_path, 20, notebook_bytes=10)
+    page = index.write(tmp_path)
     for start in range(0, 20, 5):
-        found, page = compared(tmp_path, *whole[start : start + 2])
-        same_numbers(found, page)
+        same_numbers(*compared(tmp_path, *whole[start : start + 2], page=page))
+
+
+def in_turn(page: Path, *scripts: str) -> list[BeautifulSoup]:
+    """The page as it is after each script, the one after the other, in one browser."""
+    keep = "states.push(document.documentElement.outerHTML);"
+    steps = "".join(f"{{ {script} }} {keep} " for script in scripts)
+    end = "document.body.append(make('pre', { id: 'states' }, JSON.stringify(states)));"
+    found = acted(page, f"const states = []; {steps} {end}").select_one("#states")
+    return [BeautifulSoup(state, "html.parser") for state in json.loads(found.get_text())]
 
 
 def acted(page: Path, script: str) -> BeautifulSoup:
@@ -561,26 +570,25 @@ def test_rows_are_sorted_and_filtered_in_the_browser(tmp_path):
     page = index.write(tmp_path)
     assert dom(page).select_one("#shown").get_text() == "5 of 5 runs"
     click = "document.querySelectorAll('#runs th button')[3].click();"
-    assert ids(acted(page, click), "#runs tbody tr") == ["b", "c", "a", "d"], "no time stays last"
-    assert ids(acted(page, click + click), "#runs tbody tr") == ["a", "c", "b", "d"]
-    head = acted(page, click).select("#runs th")[3]
-    assert head["aria-sort"] == "ascending"
     by_epochs = "document.querySelector('.board th button').click();"
-    cells = acted(page, by_epochs).select(".board .fact")
+    typed = (("words", "EPOCHS=10"), ("status", "failed"), ("status", "planned"), ("task", "ner"))
+    filters = (f"at('{field}').value = '{value}'; filter();" for field, value in typed)
+    none = "for (const field of ['words', 'status', 'task']) at(field).value = '';"
+    up, down, board, *found = in_turn(page, click, click, by_epochs, *(none + do for do in filters))
+    assert ids(up, "#runs tbody tr") == ["b", "c", "a", "d"], "no time stays last"
+    assert up.select("#runs th")[3]["aria-sort"] == "ascending"
+    assert ids(down, "#runs tbody tr") == ["a", "c", "b", "d"]
+    cells = board.select(".board .fact")
     assert [cell.get_text() for cell in cells] == ["2", "3", "10"], "numbers as numbers"
 
-    def typed(field, value):
-        return acted(page, f"at('{field}').value = '{value}'; filter();")
-
-    found = typed("words", "EPOCHS=10")
-    assert ids(found, "#runs tbody tr") == ["b"]
-    assert found.select_one("#shown").get_text() == "1 of 5 runs"
-    assert found.select_one("#open").has_attr("hidden")
-    found = typed("status", "failed")
-    assert ids(found, "#runs tbody tr") == ["d"]
-    assert found.select_one("#boards").has_attr("hidden")
-    assert typed("status", "planned").select_one("#shown").get_text() == "1 of 5 runs"
-    assert ids(typed("task", "ner"), "#runs tbody tr") == ["d"]
+    of_words, failed, ahead, of_task = found
+    assert ids(of_words, "#runs tbody tr") == ["b"]
+    assert of_words.select_one("#shown").get_text() == "1 of 5 runs"
+    assert of_words.select_one("#open").has_attr("hidden")
+    assert ids(failed, "#runs tbody tr") == ["d"]
+    assert failed.select_one("#boards").has_attr("hidden")
+    assert ahead.select_one("#shown").get_text() == "1 of 5 runs"
+    assert ids(of_task, "#runs tbody tr") == ["d"]
 
 
 def test_runs_are_taken_from_the_list_and_let_go(tmp_path):

@@ -1,6 +1,7 @@
 """Models as people have them: loaded as they lie, or refused in one error; no code is run."""
 
 import ast
+import itertools
 import json
 import os
 import shlex
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -23,6 +25,7 @@ from transformers import (
     T5EncoderModel,
 )
 
+from workbench.batch import server
 from workbench.core import machine, paths, sources
 from workbench.core.errors import IntegrityError, MachineError, ParameterError, WorkbenchError
 from workbench.decoding.score import log_likelihoods
@@ -65,6 +68,36 @@ def decoder_in(folder, *, dtype=torch.float32, shard="5GB", **changes):
 
 def source(folder):
     return sources.Source(str(folder), Path(folder), "0" * 64, "a model of this test")
+
+
+def as_command(code, arguments, folder):
+    """Run code as `python -c` does, with the input and the output in files of a folder."""
+    for number, (name, flags) in enumerate(
+        [("in", os.O_RDONLY), ("out", os.O_WRONLY | os.O_CREAT), ("err", os.O_WRONLY | os.O_CREAT)]
+    ):
+        os.dup2(os.open(folder / name, flags), number)
+    sys.stdin = open(0)  # noqa: SIM115  multiprocessing has put nothing there
+    sys.argv = ["-c", *arguments]
+    exec(compile(code, "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102
+
+
+@pytest.fixture
+def python(tmp_path):
+    """Run code with arguments and an input in a forked process, seconds sooner than a new one."""
+    folders = (tmp_path / f"process-{number}" for number in itertools.count())
+
+    def call(code: str, *arguments: str, given: str = "") -> SimpleNamespace:
+        folder = next(folders)
+        folder.mkdir()
+        (folder / "in").write_text(given)
+        processes = server.start(os.environ)
+        process = processes.Process(target=as_command, args=(code, arguments, folder))
+        process.start()
+        process.join(300)
+        said = {name: (folder / name).read_text() for name in ("out", "err")}
+        return SimpleNamespace(code=process.exitcode, **said)
+
+    return call
 
 
 def edit(path, **changes):
@@ -158,18 +191,16 @@ print((mib("VmHWM") - before) / weights, (mib("RssAnon") - anonymous) / weights,
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak on Linux only")
-def test_loading_a_sharded_model_makes_no_second_copy_of_it(tmp_path):
+def test_loading_a_sharded_model_makes_no_second_copy_of_it(tmp_path, python):
     folder = decoder_in(
         tmp_path / "large", dtype=torch.bfloat16, shard="40MB",
         hidden_size=1024, intermediate_size=4096, num_hidden_layers=6, num_attention_heads=8,
     )  # fmt: skip
     small = decoder_in(tmp_path / "small", dtype=torch.bfloat16, shard="40MB")
     for precision in ("bfloat16", "float32"):
-        done = subprocess.run(
-            [sys.executable, "-c", PEAK, str(folder), precision, str(small)],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        peak, anonymous, weights = map(float, done.stdout.split())
+        done = python(PEAK, str(folder), precision, str(small))
+        assert done.code == 0, done.err
+        peak, anonymous, weights = map(float, done.out.split())
         assert weights > 150
         assert anonymous < 1.1, "kept in memory"
         # A file in fewer bits is mapped while it is read: half the size of what is made of it.
@@ -238,10 +269,12 @@ def test_an_encoder_without_a_pooler_loads_without_a_word(tiny_bert, tmp_path, c
 # What is another format
 
 
-def commands(error):
-    """The command line that an error tells, which must run as it is written."""
+def code_of(error):
+    """The code of the command line that an error tells, which must run as it is written."""
     (line,) = [line for line in str(error).splitlines() if line.startswith("python -c ")]
-    return [sys.executable, *shlex.split(line)[1:]]
+    program, option, code = shlex.split(line)
+    assert (program, option) == ("python", "-c")
+    return code
 
 
 def pickled(folder):
@@ -254,7 +287,8 @@ def test_pickled_weights_are_named_and_the_command_converts_them(decoder, tiny_b
     pickled(decoder)
     with pytest.raises(IntegrityError, match=r"weights are pickled \(pytorch_model.bin\)") as error:
         CausalLM(source(decoder))
-    subprocess.run(commands(error.value), check=True, capture_output=True)
+    command = [sys.executable, "-c", code_of(error.value)]
+    subprocess.run(command, check=True, capture_output=True)
     found = CausalLM(source(f"{decoder}-safetensors"))
     assert (log_likelihoods(found, CONTEXTS, CONTINUATIONS).sums == wanted.sums).all()
     folder = shutil.copytree(tiny_bert, tmp_path / "bert")
@@ -263,7 +297,7 @@ def test_pickled_weights_are_named_and_the_command_converts_them(decoder, tiny_b
         Encoder(source(folder))
 
 
-def test_an_adapter_is_named_and_the_command_merges_it(decoder, tmp_path):
+def test_an_adapter_is_named_and_the_command_merges_it(decoder, tmp_path, python):
     from peft import LoraConfig, get_peft_model
 
     network = LlamaForCausalLM.from_pretrained(decoder, trust_remote_code=False)
@@ -272,12 +306,12 @@ def test_an_adapter_is_named_and_the_command_merges_it(decoder, tmp_path):
     for kind in (CausalLM, Encoder):
         with pytest.raises(IntegrityError, match="it is a PEFT adapter of") as error:
             kind(source(adapter))
-    subprocess.run(commands(error.value), check=True, capture_output=True)
+    assert python(code_of(error.value)).code == 0
     merged = CausalLM(source(f"{adapter}-merged"))
     assert merged.network.config.num_hidden_layers == 2
 
 
-def test_a_tokenizer_with_more_tokens_than_embeddings_is_refused(decoder):
+def test_a_tokenizer_with_more_tokens_than_embeddings_is_refused(decoder, python):
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(decoder, trust_remote_code=False)
@@ -287,7 +321,7 @@ def test_a_tokenizer_with_more_tokens_than_embeddings_is_refused(decoder):
         IntegrityError, match="tokens up to 26, its network embeddings of 16"
     ) as error:
         CausalLM(source(decoder))
-    subprocess.run(commands(error.value), check=True, capture_output=True)
+    assert python(code_of(error.value)).code == 0
     assert CausalLM(source(f"{decoder}-resized")).vocabulary == 27
 
 
@@ -463,7 +497,7 @@ def with_own_code(folder, marker, **config):
 @pytest.mark.parametrize("stdin", ["closed", "open"])
 @pytest.mark.parametrize("role", ["decoder", "encoder"])
 @pytest.mark.fault(50, "a model with code of its own", "exit 4, no question, the code is not run")
-def test_code_of_a_model_is_not_run_and_nobody_is_asked(role, stdin, tiny_bert, tmp_path):
+def test_code_of_a_model_is_not_run_and_nobody_is_asked(role, stdin, tiny_bert, tmp_path, python):
     folder, marker = tmp_path / "model", tmp_path / "marker"
     if role == "decoder":
         decoder_in(folder)
@@ -471,14 +505,10 @@ def test_code_of_a_model_is_not_run_and_nobody_is_asked(role, stdin, tiny_bert, 
         shutil.copytree(tiny_bert, folder)
     kind = "OwnForCausalLM" if role == "decoder" else "OwnModel"
     with_own_code(folder, marker, architectures=[kind], model_type="own")
-    given = {"stdin": subprocess.DEVNULL} if stdin == "closed" else {"input": "y\ny\ny\n"}
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, role, str(folder)],
-        capture_output=True, text=True, check=False, timeout=300, **given,
-    )  # fmt: skip
-    assert done.returncode == 4, done.stderr
-    assert "code that comes with a model is never run" in done.stdout
-    assert "[y/N]" not in done.stdout + done.stderr
+    done = python(LOAD, role, str(folder), given="" if stdin == "closed" else "y\ny\ny\n")
+    assert done.code == 4, done.err
+    assert "code that comes with a model is never run" in done.out
+    assert "[y/N]" not in done.out + done.err
     assert not marker.exists()
 
 

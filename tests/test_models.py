@@ -9,7 +9,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from workbench.core import sources
 from workbench.core.errors import IntegrityError, ParameterError
-from workbench.data import ner
 from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.models.lexicon import Lexicon
 from workbench.models.windows import Segment, batches, pack, pad, split_long
@@ -153,16 +152,16 @@ def test_lexicon_remembers_the_longest_and_most_frequent():
     assert lexicon.predict(["Lake", "Mora", "Mora", "x"]) == ["B-LOC", "I-LOC", "B-ORG", "O"]
 
 
-def test_lexicon_is_the_baseline_of_the_shared_task():
+def test_lexicon_is_the_baseline_of_the_shared_task(conll2003):
     """Precision 71.91, recall 50.90, F1 59.61 (Tjong Kim Sang and De Meulder 2003, table 5)."""
     from workbench.record.metrics import EntityScores
 
-    data = ner.load("conll2003")
+    splits = conll2003.splits
     lexicon = Lexicon()
-    lexicon.fit(data.splits["train"]["tokens"], data.splits["train"]["ner_tags"])
+    lexicon.fit(splits["train"]["tokens"], splits["train"]["ner_tags"])
     found = EntityScores().compute(
-        predictions=[lexicon.predict(words) for words in data.splits["test"]["tokens"]],
-        references=list(data.splits["test"]["ner_tags"]),
+        predictions=[lexicon.predict(words) for words in splits["test"]["tokens"]],
+        references=list(splits["test"]["ner_tags"]),
     )
     assert found["precision"] == pytest.approx(0.7191, abs=0.001)
     assert found["recall"] == pytest.approx(0.5090, abs=0.001)

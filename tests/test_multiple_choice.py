@@ -27,13 +27,19 @@ METHODS = [OWN, *LEARNED, *OTHERS, "encoder similarity"]
 
 
 @pytest.fixture(scope="module")
-def models():
-    return multiple_choice.load_model(multiple_choice.Config())
+def config(tiny_bert, varied_decoder_folder):
+    """Of a few questions to tiny models of fixed weights."""
+    own = {"model": str(varied_decoder_folder), "encoder": str(tiny_bert), "precision": "float32"}
+    return multiple_choice.Config.check(tasks.TASKS["multiple_choice"].SMOKE | own)
 
 
 @pytest.fixture(scope="module")
-def result(models):
-    config = multiple_choice.Config.check(tasks.TASKS["multiple_choice"].SMOKE)
+def models(config):
+    return multiple_choice.load_model(config)
+
+
+@pytest.fixture(scope="module")
+def result(config, models):
     return flow.run(config, models, multiple_choice.load_data(config))
 
 
@@ -85,16 +91,15 @@ def test_rules_are_the_scorers_sums_over_tokens_bytes_and_minus_the_premise(resu
     prompt = shown["prompts"]["zero-shot, fields"]
     assert prompt == f"Question: {result.items['input'][0][0]}\nAnswer:"
     texts = [f" {choice['text']}" for choice in shown["choices"]]
-    dtype = choice_methods.machine.precision("auto", models.decoder.device)
     sums, alone = (
-        score.log_likelihoods(models.decoder, [context], texts, dtype=dtype).sums[0]
+        score.log_likelihoods(models.decoder, [context], texts).sums[0]
         for context in (prompt, "Answer:")
     )
     for choice, found, less in zip(shown["choices"], sums, alone, strict=True):
-        assert choice[SUM] == pytest.approx(found, abs=0.3), "in bfloat16"
+        assert choice[SUM] == pytest.approx(found, abs=1e-3)
         assert choice[TOKEN] == pytest.approx(choice[SUM] / choice["tokens"])
         assert choice[BYTE] == pytest.approx(choice[SUM] / len(choice["text"].encode()))
-        assert choice[PMI] == pytest.approx(found - less, abs=0.6)
+        assert choice[PMI] == pytest.approx(found - less, abs=2e-3)
 
 
 def made(sums, tokens, sizes, premise=0.0):
@@ -155,8 +160,7 @@ def test_choices_differ_hold_the_right_one_and_it_takes_each_place_in_turn(distr
     assert len({item.name for item in items}) == len(items)
 
 
-def test_another_seed_draws_others_and_an_item_does_not_hang_on_how_many_are_asked(models):
-    config = multiple_choice.Config.check(tasks.TASKS["multiple_choice"].SMOKE)
+def test_another_seed_draws_others_and_an_item_does_not_hang_on_how_many_are_asked(config):
     test = multiple_choice.load_data(config).splits["test"]
     first, second = (choice_items.make(test, 4, "random", seed) for seed in (0, 1))
     same = sum(set(a.choices) == set(b.choices) for a, b in zip(first, second, strict=True))

@@ -34,23 +34,61 @@ from workbench.tasks.ner import tables as ner_tables
 from workbench.tasks.ner import transfer
 
 
-@pytest.fixture(scope="module")
-def learned(tmp_path_factory):
-    """The real encoder trained on a few sentences and tested on the same, fresh from the loop."""
-    folder = tmp_path_factory.mktemp("same")
+def renamed(folder, names):
+    """The training sentences of tiny_ner under other names of their types, in three splits."""
     for split in ("train", "validation", "test"):
-        shutil.copy(paths.FIXTURES / "tiny_ner" / "train.txt", folder / f"{split}.txt")
+        text = (paths.FIXTURES / "tiny_ner" / "train.txt").read_text()
+        for ours, theirs in names.items():
+            text = text.replace(f"-{ours}", f"-{theirs}")
+        (folder / f"{split}.txt").write_text(text)
+    return str(folder)
+
+
+OTHER_NAMES = {"PER": "person", "LOC": "geo-loc", "ORG": "company", "MISC": "MISC"}
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory, tiny_bert):
+    """An encoder trained on a few sentences and tested on the same, fresh from the loop.
+
+    It is tested on them under other names of their types too.
+    """
     config = ner.Config.check(
         {
-            "dataset": str(folder),
-            "transfer": "",
-            "epochs": 12,
+            "model": str(tiny_bert),
+            "dataset": renamed(tmp_path_factory.mktemp("same"), {}),
+            "transfer": renamed(tmp_path_factory.mktemp("renamed"), OTHER_NAMES),
+            "epochs": 20,
+            "learning_rate": 0.01,
             "batch_pieces": 128,
             "window_pieces": 40,
+            "precision": "float32",
         }
     )
     loaded = ner.load_data(config)
     return flow.run(config, ner.load_model(config), loaded), loaded
+
+
+def test_the_real_encoder_learns_a_few_sentences_by_heart(tmp_path):
+    sentences = (paths.FIXTURES / "tiny_ner" / "train.txt").read_text().split("\n\n")[:14]
+    for split in ("train", "validation", "test"):
+        (tmp_path / f"{split}.txt").write_text("\n\n".join(sentences) + "\n")
+    config = ner.Config.check(
+        {
+            "dataset": str(tmp_path),
+            "transfer": "",
+            "epochs": 8,
+            "learning_rate": 6e-4,
+            "batch_pieces": 64,
+            "window_pieces": 40,
+            "extras": "casing, fast_head",
+        }
+    )
+    assert config.model == "minilm"
+    found = flow.run(config, ner.load_model(config), ner.load_data(config))
+    assert found.metrics["test/entity_f1"].value > 0.9
+    majority = found.baselines["majority"]["test/entity_f1"]
+    assert found.metrics["test/entity_f1"].value > majority.value
 
 
 def test_what_was_learned_by_heart_is_found_again(learned):
@@ -239,25 +277,9 @@ def test_study_is_shown(learned):
     assert "errors the model is sure of" in tables.disputed(result).body
 
 
-def renamed(folder, names):
-    """The training sentences of tiny_ner under other names of their types, in three splits."""
-    for split in ("train", "validation", "test"):
-        text = (paths.FIXTURES / "tiny_ner" / "train.txt").read_text()
-        for ours, theirs in names.items():
-            text = text.replace(f"-{ours}", f"-{theirs}")
-        (folder / f"{split}.txt").write_text(text)
-    return str(folder)
-
-
-def test_transfer_is_scored_in_the_types_both_have(tmp_path, learned):
+def test_transfer_is_scored_in_the_types_both_have(learned):
     """The same text under other names of its types: what was learned is found there as well."""
-    result, loaded = learned
-    names = {"PER": "person", "LOC": "geo-loc", "ORG": "company", "MISC": "MISC"}
-    other = renamed(tmp_path, names)
-    config = ner.Config.check(
-        {"dataset": str(loaded.source.path), "transfer": other, "epochs": 12, "batch_pieces": 128}
-    )
-    found = flow.run(config, ner.load_model(config), loaded)
+    found, _ = learned
     inside, outside, drop = (
         found.metrics[f"{split}/entity_f1_{what}"]
         for split, what in (
@@ -269,9 +291,10 @@ def test_transfer_is_scored_in_the_types_both_have(tmp_path, learned):
     assert inside.value == outside.value > 0.9
     assert drop.value == 0
     assert drop.low <= 0 <= drop.high
-    assert inside.n == outside.n < result.metrics["test/entity_f1"].n
+    assert inside.n == outside.n < found.metrics["test/entity_f1"].n
     assert found.losses["transfer_known"].count == found.losses["transfer_known"].of == 29
-    assert found.sources["transfer"]["name"] == other
+    assert found.sources["transfer"]["name"] == found.parameters["transfer"]
+    assert found.sources["transfer"]["name"] != found.sources["dataset"]["name"]
 
 
 def test_drop_draws_its_two_sides_apart():
@@ -345,12 +368,14 @@ def test_data_of_other_types_is_said_to_be_no_transfer_and_ends_no_run(tmp_path,
     assert not any(name.startswith("transfer") for name in (*found.metrics, *found.sources))
 
 
-def test_of_one_file_all_sentences_are_transferred_to(tmp_path, learned):
+def test_of_one_file_all_sentences_are_transferred_to(tmp_path, tiny_bert, learned):
     _, loaded = learned
     file = tmp_path / "tweets.txt"
     text = (paths.FIXTURES / "tiny_ner" / "train.txt").read_text()
     file.write_text(re.sub(r"-DOCSTART-.*\n\n", "", text))  # each sentence a document
-    config = ner.Config.check({"dataset": str(loaded.source.path), "transfer": str(file)})
+    config = ner.Config.check(
+        {"model": str(tiny_bert), "dataset": str(loaded.source.path), "transfer": str(file)}
+    )
     other = transfer.load(config, loaded)
     tagger = TokenClassifier(ner.load_model(config), loaded.labels)
     gold = list(loaded.splits["test"]["ner_tags"])
@@ -461,13 +486,11 @@ def test_averages_are_those_of_scikit_learn():
     assert ours["micro avg"] == pytest.approx(report["accuracy"])
 
 
-def test_supports_of_the_published_table_are_words_of_the_official_test_split():
+def test_supports_of_the_published_table_are_words_of_the_official_test_split(conll2003):
     import yaml
 
     reference = yaml.safe_load(ner_scores.REFERENCES.read_text())["conll2003"]
-    counts = Counter(
-        tag for tags in data.load("conll2003").splits["test"]["ner_tags"] for tag in tags
-    )
+    counts = Counter(tag for tags in conll2003.splits["test"]["ner_tags"] for tag in tags)
     assert {name: row[3] for name, row in reference["rows"].items() if name in counts} == counts
 
 
@@ -601,9 +624,11 @@ def cut_off() -> list[str]:
 
 
 @pytest.mark.skipif(not cut_off(), reason="needs unshare and user namespaces (Linux)")
-def test_everything_works_with_the_network_cut(reports, monkeypatch):
+def test_everything_works_with_the_network_cut(reports, tmp_path, monkeypatch):
     monkeypatch.delenv("HF_HUB_OFFLINE")
-    settings = ["--set", "dataset=tiny_ner", "--set", "epochs=1", "--set", "transfer="]
+    for split in ("train", "validation", "test"):
+        (tmp_path / f"{split}.txt").write_text("Ada B-PER\nBerg I-PER\nruns O\n\nTarvik B-LOC\n")
+    settings = ["--set", f"dataset={tmp_path}", "--set", "epochs=1", "--set", "transfer="]
     done = subprocess.run(
         [*cut_off(), sys.executable, "-m", "workbench", "run", "ner", *settings],
         cwd=paths.ROOT, capture_output=True, text=True, check=False, timeout=300,

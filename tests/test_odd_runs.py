@@ -9,7 +9,6 @@ import pytest
 
 from workbench import cli, notebooks
 from workbench.batch import plan, standing
-from workbench.batch.execute import execute
 from workbench.core import paths
 from workbench.record import state
 from workbench.record.result import is_whole
@@ -144,13 +143,13 @@ STILL_WHOLE = {
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory):
+def good(tmp_path_factory, execute_forked):
     """A real run that succeeded, made once."""
     folder = tmp_path_factory.mktemp("good")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKBENCH_REPORTS", str(folder))
         run = plan.resolve(plan.make_job(notebooks.find("template"), {}))
-        assert execute(run).status == "succeeded"
+        assert execute_forked(run).status == "succeeded"
     return run, folder / "runs" / run.run_id
 
 

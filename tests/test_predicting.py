@@ -11,6 +11,7 @@ import numpy as np
 import pandas
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from workbench import flow, tasks
@@ -45,17 +46,40 @@ def models_are_kept():
         yield
 
 
+@pytest.fixture
+def command(call_forked):
+    """What the command line says of a run's model and a file."""
+
+    def call(*arguments) -> subprocess.CompletedProcess:
+        return call_forked("predict", *map(str, arguments))
+
+    return call
+
+
 @pytest.fixture(scope="module")
-def tagged(tmp_path_factory):
-    """A run of the real encoder that learned a few sentences by heart, its model kept."""
+def encoder(tmp_path_factory, tiny_bert):
+    """The folder of a tiny encoder whose tokenizer adds what begins and ends a text."""
+    folder = shutil.copytree(tiny_bert, tmp_path_factory.mktemp("encoder"), dirs_exist_ok=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    added = [(name, tokenizer.convert_tokens_to_ids(name)) for name in ("[CLS]", "[SEP]")]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=added
+    )
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def tagged(tmp_path_factory, encoder):
+    """A run that learned a few sentences by heart, its model kept."""
     folder, run = tmp_path_factory.mktemp("same"), tmp_path_factory.mktemp("run")
     for split in ("train", "validation", "test"):
         shutil.copy(paths.FIXTURES / "tiny_ner" / "train.txt", folder / f"{split}.txt")
     config = ner.Config.check(
         {
-            "dataset": str(folder), "transfer": "", "epochs": 16, "batch_pieces": 128,
-            "window_pieces": 40,
-            "extras": "casing, consistency, views",
+            "model": encoder, "dataset": str(folder), "transfer": "", "epochs": 20,
+            "learning_rate": 0.01, "batch_pieces": 128, "window_pieces": 40,
+            "extras": "casing, consistency, views", "precision": "float32",
         }
     )  # fmt: skip
     config._directory = run
@@ -65,10 +89,14 @@ def tagged(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def classified(tmp_path_factory):
+def classified(tmp_path_factory, encoder):
     """A run of full fine-tuning on a few reviews, its model kept."""
     run = tmp_path_factory.mktemp("run")
-    config = fine_tuning.Config.check(tasks.TASKS["fine_tuning"].SMOKE)
+    changes = {
+        "model": encoder, "epochs": 10, "learning_rate": 0.01, "max_pieces": 80,
+        "precision": "float32",
+    }  # fmt: skip
+    config = fine_tuning.Config.check(tasks.TASKS["fine_tuning"].SMOKE | changes)
     config._directory = run
     result = flow.run(config, fine_tuning.load_model(config), fine_tuning.load_data(config))
     result.save()
@@ -123,9 +151,9 @@ HINDI = "\u0939\u093f\u0928\u094d\u0926\u0940"
 CLITICS = {"'s", "'re", "'m", "'ve", "'ll", "'d"}
 
 
-def test_words_of_running_text_are_those_of_the_corpus():
+def test_words_of_running_text_are_those_of_the_corpus(conll2003):
     """Of CoNLL-2003's test split, joined; the old rule gave back 83 of 100 sentences."""
-    rows = data.load("conll2003").splits["test"]
+    rows = conll2003.splits["test"]
     same = kept = given = bounds = entities = 0
     for tokens, tags in zip(rows["tokens"], rows["ner_tags"], strict=True):
         text, places = joined(tokens)
@@ -195,7 +223,7 @@ def test_entities_of_joined_text_are_those_of_the_run(tagged):
     assert f1(gold, found) == pytest.approx(result.metrics["test/entity_f1"].value, abs=0.01)
 
 
-def test_words_of_a_file_are_taken_as_they_are(tagged, tmp_path):
+def test_words_of_a_file_are_taken_as_they_are(tagged, command, tmp_path):
     run, result = tagged
     file = tmp_path / "test.conll"
     shutil.copy(paths.FIXTURES / "tiny_ner" / "train.txt", file)
@@ -300,7 +328,7 @@ def test_kept_model_is_the_trained_one_and_can_be_trained_on(tagged):
     source = sources.resolve(str(run / export.FOLDER), "model")
     again = Encoder(source)
     assert again.shapes.weight.abs().max() > 0
-    settings = {"model": str(run / export.FOLDER), **tasks.TASKS["ner"].SMOKE}
+    settings = {**tasks.TASKS["ner"].SMOKE, "model": str(run / export.FOLDER)}
     config = ner.Config.check(settings)
     assert flow.run(config, ner.load_model(config), ner.load_data(config)).metrics
     assert result.tables["model_files"].keys() >= {"model.safetensors", "config.json"}
@@ -311,7 +339,11 @@ def test_kept_model_is_the_trained_one_and_can_be_trained_on(tagged):
 def test_texts_get_the_probabilities_of_the_run(classified):
     run, result = classified
     rows = result.items[result.items["method"] == "full fine-tuning"]
-    short = rows[rows["input"].map(lambda text: len(text[0].split()) < 12)]
+    model, settings = export.load(run / export.FOLDER, result.tables["model_files"])
+    pieces = [model.encoder.tokenizer.tokenize(text[0]) for text in rows["input"]]
+    short = rows[[len(each) <= settings["max_pieces"] for each in pieces]]
+    assert len(short) > 20
+    assert len({label[0] for label in short["predicted"]}) > 1
     found = list(predict.predict(run, [text[0] for text in short["input"]]))
     assert [answer["label"] for answer in found] == [label[0] for label in short["predicted"]]
     gold = [label[0] for label in short["gold"]]
@@ -403,14 +435,9 @@ def test_model_is_not_kept_where_transformers_could_not_load_it(
     assert not list(tmp_path.iterdir())
 
 
-def command(*arguments, text=None):
-    return subprocess.run(
-        [sys.executable, "-m", "workbench", "predict", *map(str, arguments)],
-        cwd=paths.ROOT, capture_output=True, text=True, input=text, check=False, timeout=120,
-    )  # fmt: skip
-
-
-def test_command_answers_each_line_of_a_file_of_standard_input_and_of_a_table(tagged, tmp_path):
+def test_command_answers_each_line_of_a_file_of_standard_input_and_of_a_table(
+    tagged, command, start_forked, tmp_path
+):
     run, _ = tagged
     file = tmp_path / "text.txt"
     file.write_text("\n".join(TEXTS) + "\n", encoding="utf-8")
@@ -421,11 +448,13 @@ def test_command_answers_each_line_of_a_file_of_standard_input_and_of_a_table(ta
     table = tmp_path / "table.csv"
     table.write_text("id,body\n" + "".join(f'1,"{text}"\n' for text in TEXTS))
     assert command(run, table, "--column", "body").stdout.count("\n") == len(TEXTS)
-    alone = json.loads(command(run, "-", text=TEXTS[0]).stdout)
-    assert alone["text"] == TEXTS[0]
+    file.write_text(TEXTS[0], encoding="utf-8")
+    given = f"os.dup2(os.open({str(file)!r}, os.O_RDONLY), 0)\nsys.stdin = open(0)"
+    alone, said = start_forked("predict", str(run), "-", before=given).communicate()
+    assert json.loads(alone)["text"] == TEXTS[0], said
 
 
-def test_rows_of_a_table_are_read_without_their_neighbours(tagged, tmp_path):
+def test_rows_of_a_table_are_read_without_their_neighbours(tagged, command, tmp_path):
     run, _ = tagged
 
     def places(texts):
@@ -465,17 +494,21 @@ def test_reader_that_has_enough_is_no_error(tagged, tmp_path):
     assert done.stderr == ""
 
 
-def test_run_in_batch_keeps_its_model_and_answers_by_the_beginning_of_its_id(workbench, reports):
-    settings = ["--set", "dataset=tiny_ner", "--set", "epochs=1", "--set", "transfer="]
-    assert workbench("run", "ner", *settings, WORKBENCH_MODELS="").returncode == 0
+def test_run_in_batch_keeps_its_model_and_answers_by_the_beginning_of_its_id(
+    call_forked, tiny_bert, reports
+):
+    settings = (f"model={tiny_bert}", "dataset=tiny_ner", "epochs=1", "transfer=")
+    settings = [word for setting in settings for word in ("--set", setting)]
+    done = call_forked("run", "ner", *settings, WORKBENCH_MODELS="")
+    assert done.returncode == 0, done.stderr
     (directory,) = (reports / "runs").iterdir()
     assert (directory / export.FOLDER / "model.safetensors").exists()
     (directory.parent.parent / "text.txt").write_text(TEXTS[0])
-    done = workbench("predict", "50-ner", str(reports / "text.txt"))
+    done = call_forked("predict", "50-ner", str(reports / "text.txt"))
     assert json.loads(done.stdout)["text"] == TEXTS[0], done.stderr
 
 
-def test_command_says_what_is_wrong_with_a_file(tagged, tmp_path):
+def test_command_says_what_is_wrong_with_a_file(tagged, command, tmp_path):
     run, _ = tagged
     (tmp_path / "table.csv").write_text("id,body\n1,x\n")
     done = command(run, tmp_path / "table.csv")

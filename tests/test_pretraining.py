@@ -367,10 +367,10 @@ def test_an_untrained_encoder_is_another_one_and_leaves_the_first_alone(encoder)
     )
 
 
-def test_probes_of_a_pretrained_encoder_beat_their_controls():
+def test_probes_of_a_pretrained_encoder_beat_their_controls(conll2003):
     """The real encoder on the tags of CoNLL-2003, with paired intervals that exclude 0."""
     real = Encoder(sources.resolve("minilm", "model"), casing=False).eval()
-    found = probe_scores.run(ner.load("conll2003"), real, most=200, seed=0, dtype=torch.float32)
+    found = probe_scores.run(conll2003, real, most=200, seed=0, dtype=torch.float32)
     for name in ("pos/accuracy", "chunk/accuracy", "ner/macro_f1"):
         for other in (probe_scores.CONTROL, probe_scores.UNTRAINED, probe_scores.MAJORITY):
             assert found.comparisons[other][name].verdict == "better", (name, other)

@@ -191,9 +191,9 @@ def test_words_with_space_in_them_keep_their_places():
 
 
 @pytest.mark.parametrize(("form", "at_least"), [("lines", 0.998), ("json", 0.998), ("marked", 1)])
-def test_gold_written_parsed_and_placed_is_gold_again(form, at_least):
+def test_gold_written_parsed_and_placed_is_gold_again(conll2003, form, at_least):
     """Of CoNLL-2003's test sentences, but where a string can't say which of its places it means."""
-    rows = data.load("conll2003").splits["test"]
+    rows = conll2003.splits["test"]
     same = unexplained = 0
     for words, tags in zip(rows["tokens"], rows["ner_tags"], strict=True):
         answer = write(words, tags, form, KINDS)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
-from workbench import figures, flow, tables, tasks
+from workbench import cli, figures, flow, tables, tasks
 from workbench.core import paths
 from workbench.core.errors import DataError, ParameterError
 from workbench.data import entities, ner
@@ -25,8 +25,8 @@ from workbench.methods.prompts import draw, fitting
 from workbench.methods.templates import Chat, Template
 from workbench.record.result import Metric
 from workbench.tasks.prompting import methods as prompt_methods
+from workbench.tasks.prompting import parsing, shot_attention
 from workbench.tasks.prompting import run as prompting
-from workbench.tasks.prompting import shot_attention
 from workbench.tasks.prompting.answers import parse, vote
 from workbench.tasks.prompting.figures import _shares as label_shares
 
@@ -42,8 +42,10 @@ METHODS = (
 
 
 @pytest.fixture(scope="module")
-def models():
-    return prompting.load_model(prompting.Config())
+def models(tiny_bert, varied_decoder_folder):
+    """Tiny models of fixed weights: what follows from what they answer follows from any."""
+    values = {"model": str(varied_decoder_folder), "encoder": str(tiny_bert)}
+    return prompting.load_model(prompting.Config.check(values))
 
 
 @pytest.fixture(scope="module")
@@ -112,18 +114,40 @@ def test_unparsed_answers_are_counted_and_never_labels(result):
     gold, predicted = answers(result, "generation")
     found = result.baselines["generation"]
     parsed = [(g, p) for g, p in zip(gold, predicted, strict=True) if p != "unparsed"]
+    assert 0 < len(parsed) < len(gold), "the tiny decoder writes some of each"
     assert found["test/unparsed"].value == pytest.approx(1 - len(parsed) / len(gold))
-    if parsed:
-        right = np.mean([g == p for g, p in parsed])
-        assert found["test/accuracy_parsed"].value == pytest.approx(right)
-        assert found["test/accuracy_parsed"].n == len(parsed)
-    else:
-        assert "test/accuracy_parsed" not in found
+    right = np.mean([g == p for g, p in parsed])
+    assert found["test/accuracy_parsed"].value == pytest.approx(right)
+    assert found["test/accuracy_parsed"].n == len(parsed)
     lost = result.losses["unparsed_answers"]
     shares = [scores["unparsed"]["value"] for scores in result.tables["answers"].values()]
     assert lost.of == 3 * len(gold)
     assert lost.count == pytest.approx(sum(shares) * len(gold))
     assert sum(count for _, count in result.tables["unparsed"]) <= lost.count
+
+
+def test_where_no_answer_names_a_label_there_is_no_accuracy_of_the_parsed():
+    rows = {"label": ["positive", "neutral"], "cluster": ["0", "1"]}
+    found = parsing.scores(["unparsed"] * 2, rows, list(SENTIMENTS), "texts")
+    assert {name: metric.value for name, metric in found.items()} == {"accuracy": 0, "unparsed": 1}
+
+
+REAL = """
+templates:
+  question: {question: "{text}\\nQuestion: Is the sentiment of this text {labels}?\\nAnswer:"}
+"""
+
+
+def test_the_real_models_know_something_of_sentiments(monkeypatch, tmp_path):
+    """By one wording, with few texts to calibrate by, which take most of the time."""
+    (tmp_path / "own.yaml").write_text(REAL)
+    values = {"items": 12, "prompts": str(tmp_path / "own.yaml"), "precision": "float32"}
+    found = small(prompting.load_model(prompting.Config()), values, monkeypatch)
+    assert set(found.baselines) | {found.method} == set(METHODS)
+    (scores,) = found.tables["answers"].values()
+    assert scores["unparsed"]["value"] <= 0.25, "asked in a chat it answers with the labels' words"
+    assert scores["accuracy"]["value"] > 1 / 3
+    assert found.baselines["fine-tuned encoder"]["test/accuracy"].value > 1 / 3
 
 
 def test_each_score_is_of_its_own_text_and_batch_calibration_of_validation_texts(models):
@@ -559,7 +583,7 @@ def test_kinds_of_shots_stand_side_by_side(axes):
     assert figures.shot_attention(result).png
 
 
-def test_every_prompt_of_a_run_is_kept_and_is_what_was_scored(axes, models, workbench):
+def test_every_prompt_of_a_run_is_kept_and_is_what_was_scored(axes, models, capsys, monkeypatch):
     config, data, result = axes
     lines = list(prompt_record.read(config.directory))
     assert len(lines) == 5 * 2 * (1 + 1 + 2 + 2)
@@ -587,11 +611,13 @@ def test_every_prompt_of_a_run_is_kept_and_is_what_was_scored(axes, models, work
     assert [*shown["scores"]] == [f" {word}" for word in words]
     assert [*shown["scores"].values()] == pytest.approx(np.exp(normalise(scored.sums))[0], abs=1e-3)
     assert "I find that" in tables.exact_prompt(result).body
-    done = workbench("prompts", str(config.directory), item["item"])
-    assert [json.loads(line)["prompt"] for line in done.stdout.splitlines()] == [*own.values()]
-    done = workbench("prompts", str(config.directory), "no such item")
-    assert done.returncode == 3
-    assert "has no item 'no such item'" in done.stderr
+    monkeypatch.setenv(paths.SHELL, "")  # which a command sets
+    capsys.readouterr()
+    assert cli.main(["prompts", str(config.directory), item["item"]]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["prompt"] for line in printed] == [*own.values()]
+    assert cli.main(["prompts", str(config.directory), "no such item"]) == 3
+    assert "has no item 'no such item'" in capsys.readouterr().err
 
 
 def test_a_chat_is_answered_by_the_word_alone(models, tmp_path):

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import json
-import os
 import secrets
 import signal
 import subprocess
@@ -122,6 +121,7 @@ def kill(pids):
                 process.kill()
 
 
+@pytest.mark.long
 @pytest.mark.fault(38, "a Ray node is lost, kill -9 of its raylet", "done again elsewhere")
 def test_lost_node_has_its_run_done_again_on_another(
     notebook, start, cluster, tmp_path, reports, wait_for, record_property
@@ -220,11 +220,10 @@ def test_node_with_other_code_or_data_is_refused(notebook, monkeypatch):
         ray_engine.same_here(other)
 
 
-def test_attempt_finds_the_run_whole_that_a_lost_one_finished(notebook, monkeypatch):
+def test_attempt_finds_the_run_whole_that_a_lost_one_finished(notebook, execute_forked):
     notebook("92_good", WORK)
     run = plan.resolve(plan.from_texts("good", {}))
-    first = ray_engine.attempt(run, {}, 1)
-    assert (first.status, first.exit_code) == ("succeeded", 0)
+    assert execute_forked(run).status == "succeeded"
     before = (run.directory / "result.json").stat().st_mtime_ns
     assert ray_engine.attempt(run, {}, 2).status == "succeeded"
     assert (run.directory / "result.json").stat().st_mtime_ns == before
@@ -238,21 +237,18 @@ def test_attempt_finds_the_run_whole_that_a_lost_one_finished(notebook, monkeypa
         (["--address", "127.0.0.1:6379"], ["--address 127.0.0.1:6379", "--engine ray"]),
     ],
 )
-def test_engine_that_cannot_be_had_exits_2(reports, arguments, says):
-    code = "import sys; sys.modules['ray'] = None; from workbench import cli; sys.exit(cli.main())"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "run-all", "smoke", *arguments],
-        cwd=paths.ROOT, env=os.environ, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+def test_engine_that_cannot_be_had_exits_2(reports, start_forked, arguments, says):
+    done = start_forked("run-all", "smoke", *arguments, before="sys.modules['ray'] = None")
+    _, error = done.communicate(timeout=60)
     assert done.returncode == 2
-    assert all(words in done.stderr for words in says)
-    assert "Traceback" not in done.stderr
+    assert all(words in error for words in says)
+    assert "Traceback" not in error
     assert not reports.exists()
 
 
-def test_cluster_that_is_not_there_exits_9(workbench, reports, tmp_path):
+def test_cluster_that_is_not_there_exits_9(call_forked, reports, tmp_path):
     path = tmp_path / "suite.yaml"
     path.write_text("runs: [{notebook: template, parameters: {dataset: tiny_ner}}]")
-    done = workbench("run-all", str(path), "--engine", "ray", "--address", "127.0.0.1:1")
+    done = call_forked("run-all", str(path), "--engine", "ray", "--address", "127.0.0.1:1")
     assert done.returncode == 9
     assert "no Ray cluster at 127.0.0.1:1" in done.stderr

@@ -149,13 +149,14 @@ def test_columns_of_the_users_are_kept_for_slices(tmp_path):
     assert set(data.splits["train"]["region"]) == {"north", ""}
 
 
-def test_pages_show_slices_swaps_and_disputes_escaped(tmp_path):
+def test_pages_show_slices_swaps_and_disputes_escaped(tmp_path, tiny_bert):
     rows = [f"<b>Zed</b> sold {n} lamps,{LABELS[n % 2]}" for n in range(300)]
     rows += [f"Omega sold {n} desks,{LABELS[n % 3 == 0]}" for n in range(300)]
     path = tmp_path / "mine.csv"
     path.write_text("\n".join(["text,label", *rows]))
     config = fine_tuning.Config.check(
-        {"dataset": str(path), "train_texts": 32, "epochs": 1, "test_texts": 60,
+        {"model": str(tiny_bert), "dataset": str(path), "train_texts": 32, "epochs": 1,
+         "test_texts": 60, "learning_rate": 0.01,
          "slices": "zed, omega, <i>none</i>", "extras": "attention, accumulation"}
     )  # fmt: skip
     result = flow.run(config, fine_tuning.load_model(config), fine_tuning.load_data(config))

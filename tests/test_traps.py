@@ -48,8 +48,8 @@ def test_gold_labels_that_are_read_like_answers_are_joined():
 
 
 @pytest.fixture(scope="module")
-def model():
-    return CausalLM(sources.resolve("smollm2", "model"))
+def model(varied_decoder_folder):
+    return CausalLM(sources.resolve(str(varied_decoder_folder), "model"))
 
 
 SHOTS = [({"text": "I love it"}, "positive"), ({"text": "it broke"}, "negative")]
@@ -84,7 +84,7 @@ def test_attention_of_the_last_token_is_that_of_the_whole_prompt(model):
     ids = torch.tensor([model.encode("Text: I love it\nLabel: positive\n\nText: no\nLabel:")])
     with torch.inference_mode():
         last = lens.last_attention(model, ids)
-        for layer in (1, 15, 30):
+        for layer in (1, 2):
             whole = lens.attention(model, ids, layer)
             torch.testing.assert_close(last[layer - 1], whole[:, -1], atol=1e-4, rtol=1e-3)
     assert model.network.config._attn_implementation == "sdpa", "as before"

@@ -4,16 +4,16 @@ import json
 import multiprocessing
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from types import SimpleNamespace
 
+import nbformat
 import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from workbench.batch import search, tune
+from workbench import notebooks
+from workbench.batch import child, search, server, tune
 from workbench.batch.execute import Outcome
 from workbench.core import paths
 from workbench.core.errors import InterruptedRunError, MachineError, NotebookError, ParameterError
@@ -28,7 +28,7 @@ def write(tmp_path, tiny_bert):
     """Write a search over a tiny encoder, and give its path."""
 
     def written(space: str, **more: object) -> str:
-        fixed = {"dataset": "tiny_ner", "model": str(tiny_bert), "transfer": ""}
+        fixed = {"dataset": "tiny_ner", "model": str(tiny_bert), "transfer": "", "epochs": 1}
         fixed = {name: value for name, value in fixed.items() if f"{name}:" not in space}
         head = {"notebook": "ner", "metric": "validation/entity_f1", "trials": 2}
         lines = [f"{name}: {json.dumps(value)}" for name, value in (head | more).items()]
@@ -38,6 +38,40 @@ def write(tmp_path, tiny_bert):
         return str(path)
 
     return written
+
+
+class Forked(child.Child):
+    """A process at one run, forked from the server."""
+
+    @classmethod
+    def start(cls, run, environment):
+        return super().start(run, environment, server.start(environment))
+
+
+@pytest.fixture(autouse=True)
+def forked(monkeypatch):
+    """Trials are forked, which is a matter of seconds each."""
+    monkeypatch.setattr(tune, "Child", Forked)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """The folder of the one notebook that is tried: that of entities, without figures."""
+    content = nbformat.read(notebooks.find("ner").path, as_version=4)
+    content.cells = [cell for cell in content.cells if "wb.figures" not in cell.source]
+    place = tmp_path / "notebooks"
+    place.mkdir()
+    nbformat.write(content, place / "50_ner.ipynb")
+    monkeypatch.setattr(paths, "NOTEBOOKS", place)
+    return place
+
+
+@pytest.fixture
+def start(start_forked, folder):
+    """Start a search in a process of its own."""
+    return lambda path: start_forked(
+        "tune", path, before=f"paths.NOTEBOOKS = Path({str(folder)!r})"
+    )
 
 
 RATES = "  learning_rate: {low: 1.0e-4, high: 1.0e-2, log: true}\n  epochs: [1, 2]"
@@ -77,12 +111,11 @@ def test_trials_are_runs_and_a_search_goes_on_where_it_was(write, reports, capsy
     assert "trial " not in capsys.readouterr().out
 
 
-def test_killed_search_takes_its_run_back_and_tries_it_again(write, reports, until_training):
-    path = write("  epochs: [100]", trials=1)
-    driver = [sys.executable, "-m", "workbench", "tune", path]
-    process = subprocess.Popen(
-        driver, cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def test_killed_search_takes_its_run_back_and_tries_it_again(
+    write, reports, start, until_training, capsys
+):
+    path = write("  epochs: [40]", trials=1)
+    process = start(path)
     started = until_training(process, 1)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -91,11 +124,12 @@ def test_killed_search_takes_its_run_back_and_tries_it_again(write, reports, unt
     (cut,) = journal(reports).trials
     assert cut.state == TrialState.RUNNING
     assert state.read(reports / "runs" / cut.user_attrs["run_id"])["status"] == "interrupted"
-    done = subprocess.run(driver, cwd=paths.ROOT, capture_output=True, text=True, check=True)
-    assert "1 finished, 0 stopped early, 0 failed" in done.stdout
+    assert tune.tune(path) == 0
+    assert "1 finished, 0 stopped early, 0 failed" in capsys.readouterr().out
     before, again = journal(reports).trials
     assert (before.state, again.state) == (TrialState.FAIL, TrialState.COMPLETE)
     assert before.params == again.params
+    assert not process.family()
 
 
 def test_run_below_the_median_of_the_others_is_stopped(write, reports, monkeypatch, capsys):
@@ -168,8 +202,10 @@ def test_end_that_says_nothing_of_a_setting_is_tried_again(write, reports, monke
 def test_error_of_the_study_ends_the_run_on_its_way(write, reports, monkeypatch):
     monkeypatch.setattr(tune, "POLL_S", 0.05)
 
-    def broken(*_):
-        raise RuntimeError("no journal")
+    def broken(_study, _trial, run, *_):
+        if (run.directory / HISTORY).exists():  # the run is on its way
+            raise RuntimeError("no journal")
+        return 0
 
     monkeypatch.setattr(tune._Study, "_report", broken)
     with pytest.raises(RuntimeError, match="no journal"):
@@ -259,21 +295,12 @@ def test_every_search_of_the_project_can_be_read():
         assert search.read(name)[0] == name
 
 
-def test_interrupted_search_ends_all_it_started(write, reports, tmp_path, until_training):
-    code = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from workbench import cli\nif __name__ == '__main__': sys.exit(cli.main(sys.argv[1:]))"
-    )
-    driver = tmp_path / "driver.py"  # a file: processes it starts import it as well
-    driver.write_text(code, encoding="utf-8")
-    path = write("  epochs: [100]", trials=1)
-    process = subprocess.Popen(
-        [sys.executable, str(driver), "tune", path],
-        cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+def test_interrupted_search_ends_all_it_started(write, reports, start, until_training):
+    process = start(write("  epochs: [100]", trials=1))
     started = until_training(process, 1)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 8
     for each in started:
         each.wait(30)
+    assert not process.family()
