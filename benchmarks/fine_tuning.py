@@ -3,7 +3,7 @@
 All learn the same sentences for the same epochs from the same weights, and tag the same test
 sentences. The peers are `Trainer` as `run_ner.py` calls it: sentences padded to the longest of
 their batch, a word read at its first piece, everything else at its default; and the same with
-batches of like length and bfloat16. Speed is word pieces of the training text a second of
+batches of like length and bfloat16. Speed is subword tokens of the training text a second of
 training, special tokens and padding not counted, so that it is the same text for all. Tags of all
 are decoded to the best valid sequence, which favours the peers. The last line is JSON.
 """
@@ -168,34 +168,34 @@ def main() -> None:
     place = encoder.device
     train = data.splits["train"]
     segments = encoder.segments(list(train["tokens"]), list(train["document"]))
-    pieces = config.epochs * sum(segment.length for segment in segments)
+    tokens = config.epochs * sum(segment.length for segment in segments)
     body = sum(p.numel() for n, p in encoder.network.named_parameters() if "embeddings" not in n)
     dtype = machine.precision(config.precision, place)
     peak = peak_flops(dtype, place)
 
     mine = ours(config, data)
-    speed = pieces / mine.seconds
+    speed = tokens / mine.seconds
     report: dict[str, Any] = {
         "dataset": config.dataset,
         "epochs": config.epochs,
-        "pieces_per_s": speed,
+        "tokens_per_s": speed,
         "peak_flops": peak,
         "utilisation": 6 * body * speed / peak,
     }
-    table = [f"{'':<36}{'s':>6}{'pieces/s':>10}{'ratio':>7}  entity F1, and ours minus it"]
+    table = [f"{'':<36}{'s':>6}{'tokens/s':>10}{'ratio':>7}  entity F1, and ours minus it"]
     table.append(f"{'workbench':<36}{mine.seconds:6.0f}{speed:10,.0f}")
     for name, extra in PEERS.items():
         found = peer(config, data, encoder, **extra)
         f1, difference = f1_over(data, mine, found)
         ratio = found.seconds / mine.seconds
         report[name] = {
-            "pieces_per_s": pieces / found.seconds,
+            "tokens_per_s": tokens / found.seconds,
             "ratio": ratio,
             "entity_f1": f1.model_dump(),
             "difference": difference.model_dump(),
         }
         table.append(
-            f"{name:<36}{found.seconds:6.0f}{pieces / found.seconds:10,.0f}{ratio:7.2f}"
+            f"{name:<36}{found.seconds:6.0f}{tokens / found.seconds:10,.0f}{ratio:7.2f}"
             f"  {f1}, {difference:+}"
         )
     print("\n".join(table))

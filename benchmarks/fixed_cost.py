@@ -111,7 +111,7 @@ def outputs(directory: Path) -> list[object]:
 def equal(run: Path, other: Path) -> bool:
     """Whether outputs, items and metrics are the same."""
     record, draft = (json.loads(path.read_text()) for path in (run / RESULT, other / DRAFT))
-    same = [record[part] == draft[part] for part in ("metrics", "losses", "parameters")]
+    same = [record[part] == draft[part] for part in ("metrics", "data_issues", "parameters")]
     same += [(run / ITEMS).read_bytes() == (other / ITEMS).read_bytes()]
     for ours, theirs in itertools.zip_longest(outputs(run), outputs(other)):
         same.append(ours == theirs)

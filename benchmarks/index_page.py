@@ -66,7 +66,7 @@ def settings() -> Iterator[tuple[str, dict]]:
             rate, epochs, model, task, seed = axes
             yield task, {
                 "seed": seed, "model": model, "dataset": TASKS[task][1], "epochs": epochs,
-                "learning_rate": rate, "lora_rank": 8 * rank, "max_pieces": 128,
+                "learning_rate": rate, "lora_rank": 8 * rank, "max_tokens": 128,
                 "precision": "auto",
             }  # fmt: skip
 

@@ -356,7 +356,7 @@ def tiny_bert(tmp_path_factory) -> Path:
     vocabulary = [*WORDPIECES, *letters, *(f"##{letter}" for letter in letters)]
     tokenizer = Tokenizer(
         models.WordPiece(
-            {piece: number for number, piece in enumerate(vocabulary)}, unk_token="[UNK]"
+            {token: number for number, token in enumerate(vocabulary)}, unk_token="[UNK]"
         )
     )
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)

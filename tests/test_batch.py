@@ -15,9 +15,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from workbench import notebooks
-from workbench.batch import gpus, kernel, plan, runner, standing, suite
+from workbench.batch import gpus, kernel, plan, plan_status, runner, suite
 from workbench.batch.execute import execute
-from workbench.batch.tally import Tally
+from workbench.batch.results import SuiteResults
 from workbench.core import paths
 from workbench.core.errors import InterruptedRunError, MachineError, ParameterError
 from workbench.record import state
@@ -123,7 +123,7 @@ def test_machine_that_fails_between_runs_is_a_line_of_the_table(job, tmp_path, m
 
     job(WORK, "result.save()", name="91_one")
     job(WORK, "result.save()", name="92_two")
-    monkeypatch.setattr(standing, "resolve", full)
+    monkeypatch.setattr(plan_status, "resolve", full)
     assert runner.run_suite(write_suite(tmp_path, "runs: [{notebook: one}, {notebook: two}]")) == 9
     assert capsys.readouterr().out.count("No space left on device") == 2
 
@@ -217,7 +217,7 @@ def test_process_that_dies_with_its_run_is_said_and_the_others_go_on(job, tmp_pa
     said = capsys.readouterr().out
     assert "the run's own process ended with code -9" in said
     assert "test/entity_f1 0.667" in said
-    (found,) = (found for found in standing.judge(suite.read(path)) if found.status != "done")
+    (found,) = (found for found in plan_status.judge(suite.read(path)) if found.status != "done")
     assert (found.status, found.job.notebook.name) == ("failed", "91_deadly")
     assert found.why == "interrupted"
 
@@ -263,13 +263,13 @@ def test_gpus_are_those_that_may_be_seen(tmp_path, monkeypatch, allowed, listed,
 def test_runs_share_cores_and_take_a_gpu_each(monkeypatch):
     monkeypatch.setattr(gpus, "visible", lambda: ["GPU-a", "GPU-b"])
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    crew = runner._Crew(Tally([]), 0)
+    crew = runner._WorkerPool(SuiteResults([]), 0)
     assert crew.jobs == 2
     found = crew._environment(["GPU-b"])
     assert found["CUDA_VISIBLE_DEVICES"] == "GPU-b"
     assert int(found["OMP_NUM_THREADS"]) == max(1, os.cpu_count() // 2)
     assert crew._environment([])["CUDA_VISIBLE_DEVICES"] == "", "a run that asks for none"
-    alone = runner._Crew(Tally([]), 1)._environment([])
+    alone = runner._WorkerPool(SuiteResults([]), 1)._environment([])
     assert "OMP_NUM_THREADS" not in alone
 
 
@@ -502,6 +502,6 @@ def test_notebook_that_is_edited_while_its_run_waits_runs_as_it_was(forked, job)
 def test_equal_ids_of_a_suite_are_one_run_and_it_is_said(job, tmp_path, capsys):
     job(WORK, "result.save()")
     text = "runs: [{notebook: trial, grid: {dataset: [tiny_ner, 'tiny_ner ']}}]"
-    (found,) = standing.judge(suite.read(write_suite(tmp_path, text)))
-    assert found.status == standing.NEW
+    (found,) = plan_status.judge(suite.read(write_suite(tmp_path, text)))
+    assert found.status == plan_status.NEW
     assert "left out, the same run as 90_trial" in capsys.readouterr().err

@@ -260,11 +260,11 @@ def test_a_decoder_that_drops_out_does_not_as_an_encoder(tmp_path, tiny):
     assert torch.equal(once, again)
     (segment,) = encoder.segments([["in", "1996", "b."]], [0])
     text = encoder.tokenizer(" in 1996 b.", add_special_tokens=False)["input_ids"]
-    assert [piece for word in segment.pieces for piece in word] == text
+    assert [token for word in segment.tokens for token in word] == text
 
 
 def test_a_decoder_reads_listed_words_as_its_text(tiny):
     encoder = Encoder(sources.resolve(str(tiny), "model"))
     (segment,) = encoder.segments([["one", "two"]], [0])
     text = encoder.tokenizer(" one two", add_special_tokens=False)["input_ids"]
-    assert [piece for word in segment.pieces for piece in word] == text
+    assert [token for word in segment.tokens for token in word] == text

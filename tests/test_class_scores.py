@@ -376,7 +376,7 @@ def epoch(method, number, score):
 
 def step(method, number):
     return {"method": method, "event": "step", "epoch": number, "epochs": 2, "step": 3, "steps": 3,
-            "loss": 1.5 / number, "pieces_per_s": 9.0, "seconds_left": 0.0}  # fmt: skip
+            "loss": 1.5 / number, "tokens_per_s": 9.0, "seconds_left": 0.0}  # fmt: skip
 
 
 def trained(*scores_of_epochs, method="full"):

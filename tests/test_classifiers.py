@@ -18,7 +18,7 @@ from workbench.record.result import Cost, Metric, Result
 from workbench.tasks.fine_tuning import attribution, reliability, risk
 from workbench.training import Log, Recipe
 
-READING = Reading(max_pieces=24, dtype=torch.float32)
+READING = Reading(max_tokens=24, dtype=torch.float32)
 ODD = [
     "Never again.",
     "",
@@ -52,7 +52,7 @@ def tuned(model, train, *, epochs, learning_rate, validation=None):
     log = Log(None)
     fit = classifiers.fine_tune(
         model, train, validation, recipe(epochs, learning_rate), READING, log,
-        batch_pieces=256, seed=0,
+        batch_tokens=256, seed=0,
     )  # fmt: skip
     return fit, log
 
@@ -142,7 +142,7 @@ def test_equal_texts_are_read_once_and_learned_in_the_shares_of_their_labels(tin
     model = TextClassifier(tiny, ["down", "up"])
     train = Labelled(["It is so."] * 4 + ["It rains."] * 2, ["up", "down"] * 2 + ["up"] * 2)
     fit, _ = tuned(model, train, epochs=60, learning_rate=0.02)
-    assert fit.pieces == 60 * sum(map(len, model.encoder.encode(["It is so.", "It rains."], 24)[0]))
+    assert fit.tokens == 60 * sum(map(len, model.encoder.encode(["It is so.", "It rains."], 24)[0]))
     found = classifiers.predict(model, train.texts, READING)
     assert found[:4, 1] == pytest.approx(0.5, abs=0.05)
     assert found[4:, 1].min() > 0.95
@@ -296,11 +296,11 @@ def test_what_learning_took_is_told(tiny, reviews):
     whole = sum(weight.numel() for weight in tiny.parameters())
     assert answers[adaptation.FULL].trainable == whole + 3 * (tiny.width + 1)
     assert answers[adaptation.MAJORITY].trainable == 2
-    rows, _ = tiny.encode(train.texts, READING.max_pieces)
-    pieces = {method: answer.pieces for method, answer in answers.items()}
+    rows, _ = tiny.encode(train.texts, READING.max_tokens)
+    tokens = {method: answer.tokens for method, answer in answers.items()}
     trained = 2 * sum(map(len, rows))
-    assert pieces[adaptation.FULL] == pieces[adaptation.LORA] == trained
-    assert pieces[adaptation.HEAD] == pieces[adaptation.TFIDF] == 0
+    assert tokens[adaptation.FULL] == tokens[adaptation.LORA] == trained
+    assert tokens[adaptation.HEAD] == tokens[adaptation.TFIDF] == 0
     assert all(answer.seconds > 0 for answer in answers.values())
 
 
@@ -423,7 +423,7 @@ def test_words_add_up_to_the_change_of_the_logit(minilm):
 
 
 def test_a_word_that_the_head_alone_reads_gets_all(tiny):
-    """Of a model linear in its embeddings each piece's share is known exactly."""
+    """Of a model linear in its embeddings each token's share is known exactly."""
     model = TextClassifier(tiny, ["a", "b"])
     table = model.encoder.network.get_input_embeddings()
     model.encoder.pooled = lambda ids, *_: table(ids).mean(dim=1)

@@ -17,7 +17,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from workbench import cli, flow, tasks
 from workbench.core.errors import DataError, ParameterError
 from workbench.record import comparison, draws
-from workbench.record.comparison import marks, pairs, ratios, text
+from workbench.record.comparison import correctness, pairs, ratios, text
 from workbench.record.iob import spans, to_iob2
 from workbench.record.metric import UNPARSED
 from workbench.record.metrics import EntityScores
@@ -151,10 +151,10 @@ def test_less_loss_is_better_and_items_without_one_are_counted():
     assert found.measures["loss"].difference.value == pytest.approx(-0.5, abs=0.05)
     assert found.measures["loss"].verdict == "better"
     assert found.measures["loss"].a.n == 197
-    assert (found.losses["loss"].count, found.losses["loss"].of) == (3, 200)
+    assert (found.data_issues["loss"].count, found.data_issues["loss"].of) == (3, 200)
     none = comparison.compare(run(rows(gold, gold)), run(rows(gold, gold, losses=losses)))
     assert set(none.measures) == {"accuracy"}, "of one gold label there is no macro F1"
-    assert none.losses["loss"].count == 200
+    assert none.data_issues["loss"].count == 200
 
 
 def test_a_run_beside_itself_differs_by_nothing_at_all():
@@ -194,10 +194,10 @@ def test_only_shared_items_are_compared_and_the_others_are_counted():
     assert found.measures["accuracy"].b.value == pytest.approx(
         accuracy_score(gold[200:500], b[200:500])
     )
-    assert (found.losses["only_a"].count, found.losses["only_a"].of) == (200, 500)
-    assert (found.losses["only_b"].count, found.losses["only_b"].of) == (100, 400)
+    assert (found.data_issues["only_a"].count, found.data_issues["only_a"].of) == (200, 500)
+    assert (found.data_issues["only_b"].count, found.data_issues["only_b"].of) == (100, 400)
     # The second run's texts stand under other numbers, so they are not those of the first.
-    assert found.losses["inputs"].count > 290
+    assert found.data_issues["inputs"].count > 290
     shown = text.as_text(found)
     assert "items that only A has, left out: 200 of 500 (40.00%)" in shown
     assert "items that only B has, left out: 100 of 400 (25.00%)" in shown
@@ -276,7 +276,7 @@ def test_unparsed_answers_are_wrong_and_counted():
         run(rows(gold, gold)), run(rows([UNPARSED] * 4 + ["glad"] + ["calm"] * 15, gold))
     )
     assert found.measures["accuracy"].b.value == 15 / 20
-    assert (found.losses["unparsed_a"].count, found.losses["unparsed_b"].count) == (0, 4)
+    assert (found.data_issues["unparsed_a"].count, found.data_issues["unparsed_b"].count) == (0, 4)
     assert "answers of B that name no label, counted as wrong: 4 of 20" in text.as_text(found)
 
 
@@ -519,7 +519,7 @@ def test_json_says_the_same_strictly(saved, capsys):
     difference = found["measures"]["accuracy"]["difference"]
     assert difference["value"] == pytest.approx(accuracy_score(gold, b) - accuracy_score(gold, a))
     assert difference["low"] < difference["value"] < difference["high"]
-    assert found["losses"]["only_a"] == {
+    assert found["data_issues"]["only_a"] == {
         "count": 0, "of": 600, "note": "items that only A has, left out",
     }  # fmt: skip
     assert len(found["examples"]["only_b"]) == comparison.EXAMPLES
@@ -645,13 +645,13 @@ def test_marks_are_what_compare_calls_right(tmp_path, row_group_size):
     file = directory / "items.parquet"
     pandas.read_parquet(file).to_parquet(file, index=False, row_group_size=row_group_size or 1000)
     result = Result.read(directory)
-    found = marks.read_marks(directory, result)
+    found = correctness.read_correctness(directory, result)
     kept = pairs.rows_of(result, "own")
     right = (kept["predicted"] == kept["gold"]).to_numpy()
     packed = np.frombuffer(base64.b64decode(found.right), np.uint8)
     assert np.unpackbits(packed)[:60].astype(bool).tolist() == right.tolist()
     assert found.unparsed == 1
-    items = marks.read_items(directory, result, 2)
+    items = correctness.read_items(directory, result, 2)
     assert items.clusters.tolist() == pairs.clusters_of(kept, kept)[0].tolist()
     assert [name for name, _, _ in items.examples] == ["test/0", "test/1"]
 
@@ -661,7 +661,7 @@ def test_marks_tell_items_apart_by_split_name_gold_and_cluster(tmp_path):
 
     def of(name, frame):
         directory = run(frame).save(tmp_path / name)
-        return marks.read_marks(directory, Result.read_record(directory))
+        return correctness.read_correctness(directory, Result.read_record(directory))
 
     first = of("a", rows(gold, gold))
     other = of("b", rows(["glad"] * 20, gold))

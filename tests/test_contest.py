@@ -33,7 +33,7 @@ from workbench.training import Log, Recipe
 
 SIZES = (8, 32, 128, 512)
 REFERENCE = "1 shot + batch"
-READING = Reading(max_pieces=24, dtype=torch.float32)
+READING = Reading(max_tokens=24, dtype=torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_a_curve_far_from_the_level_is_an_outcome_and_no_number(steps, at, low, 
     found = answered(np.array(steps) / 10, 0.5, items=200, draws=3, seed=0)
     point = found.crossing("curve", "level")
     assert (point["at"], point["low"], point["high"]) == (at, low, high)
-    assert point["shares"][at] == 1
+    assert point["fractions"][at] == 1
     (row,) = contest_scores.crossings(found, ["level"])
     said = row["said"]
     assert ("already" in said) == (at == "already")
@@ -99,7 +99,7 @@ def test_half_an_item_ahead_at_the_smallest_size_is_not_called_ahead():
     (row,) = contest_scores.crossings(found, ["level"])
     said = row["said"]
     assert "can't be distinguished from level with 8 labelled examples" in said
-    assert f"(in {point['shares']['already']:.0%} of the resamples)" in said
+    assert f"(in {point['fractions']['already']:.0%} of the resamples)" in said
     assert "is ahead" not in said
 
 
@@ -384,7 +384,7 @@ def test_setfit_learns_what_can_be_told_apart_and_leaves_the_encoder_alone(monke
     machine.seed(0)
     answer = adaptation.learn(SETFIT, train, test.texts, setting(encoder, ["down", "up"]))
     assert accuracy_score(test.labels, answer.chosen(["down", "up"])) >= 0.8
-    assert answer.pieces > 0
+    assert answer.tokens > 0
     assert answer.trainable == 22_713_216 + 384 + 1
     assert all(value.equal(before[name]) for name, value in encoder.named_parameters())
 

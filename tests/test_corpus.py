@@ -16,7 +16,7 @@ def write(path, content):
 
 
 def counts(found):
-    return {name: loss.count for name, loss in found.losses.items() if loss.count}
+    return {name: issue.count for name, issue in found.data_issues.items() if issue.count}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_bad_encodings_are_repaired_and_counted(tmp_path):
     assert sorted(found.documents) == ["\n".join(["café one"] * 4), "plain", "schön & gut"]
     assert counts(found) == {"recoded": 4, "repaired": 1}
     assert "read as Latin-1: 4 of 8 (50.00%)" in found.describe(), "lines of lines"
-    assert all(0 <= loss.count <= loss.of for loss in found.losses.values())
+    assert all(0 <= issue.count <= issue.of for issue in found.data_issues.values())
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_wikipedia_is_articles_without_markup():
     assert len(markup) <= 20, "little is left, where brackets in the source are unbalanced"
     assert "awardsAwards" not in whole
     assert "CategoryNameSuperlativeNotes" not in whole
-    assert 0.3 < found.losses["markup"].count / found.losses["markup"].of < 0.6
+    assert 0.3 < found.data_issues["markup"].count / found.data_issues["markup"].of < 0.6
     anarchism = next(page for page in found.documents if page.startswith("Anarchism is"))
     assert "political philosophy that advocates self-governed societies" in anarchism[:200]
     assert all(len(page) >= corpus.MIN_CHARACTERS for page in found.documents)
@@ -154,7 +154,10 @@ def test_wikitext_becomes_sentences_headings_and_list_items(marked, wanted):
 def test_news_are_three_hundred_texts_each_once():
     found = corpus.load("news_sample")
     assert len(found.documents) == 293
-    assert found.losses["repeated"].model_dump(include={"count", "of"}) == {"count": 7, "of": 300}
+    assert found.data_issues["repeated"].model_dump(include={"count", "of"}) == {
+        "count": 7,
+        "of": 300,
+    }
     assert "not to be redistributed" in found.describe()
 
 

@@ -108,13 +108,13 @@ def test_folder_of_conll_files_loads_and_iob1_is_counted(tmp_path):
     assert data.types == ("LOC", "PER")
     assert data.labels == ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
     assert data.splits["train"]["ner_tags"][0] == ["B-PER", "I-PER", "O"]
-    assert data.losses["rewritten_tags"].count == 1
+    assert data.data_issues["rewritten_tags"].count == 1
     assert "tags rewritten to IOB2: 1 of" in data.describe()
 
 
 def test_test_sentences_seen_in_training_are_counted(tmp_path):
     data = ner.load(str(folder_with(tmp_path, test=GOOD + "\nNew O\n")))
-    assert (data.losses["test_in_train"].count, data.losses["test_in_train"].of) == (2, 3)
+    assert (data.data_issues["test_in_train"].count, data.data_issues["test_in_train"].of) == (2, 3)
 
 
 @pytest.mark.fault(*LABELS)
@@ -253,7 +253,7 @@ def test_wnut16_is_split_by_hash_and_has_its_ten_types():
         "sportsteam", "tvshow",
     )  # fmt: skip
     assert len(data.labels) == 21
-    assert data.losses["test_in_train"].count == 0
+    assert data.data_issues["test_in_train"].count == 0
     assert data.splits.column_names["train"] == ["tokens", "ner_tags", "document"]
 
 

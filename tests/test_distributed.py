@@ -46,7 +46,7 @@ state = optimizer.state_dict()["state"][0]["exp_avg"]
 torch.save([progress.steps, model.state_dict(), kept, state], folder + ".found")
 """
 WINDOWS = (5, 1)
-"""Windows in a batch: an uneven share of each of two processes, and nothing for the second."""
+"""Windows in a batch: an uneven fraction of each of two processes, and nothing for the second."""
 
 
 def tagger(folder) -> TokenClassifier:
@@ -84,13 +84,13 @@ def test_parts_make_up_a_batch(tiny_bert):
     batch, _, weight = words(model, 5)
     parts = [batch.part(index, 3) for index in range(3)]
     assert sum(map(weight, parts)) == weight(batch)
-    assert sum(part.pieces for part in parts) == batch.pieces
+    assert sum(part.tokens for part in parts) == batch.tokens
     assert batch.part(5, 6) is None
 
     def read(part):
-        """Each word's place and first piece."""
-        pieces = part.input_ids.flatten()[part.positions].tolist()
-        return list(zip(part.sentences, part.words, pieces, strict=True))
+        """Each word's place and first token."""
+        tokens = part.input_ids.flatten()[part.positions].tolist()
+        return list(zip(part.sentences, part.words, tokens, strict=True))
 
     assert sorted(word for part in parts for word in read(part)) == sorted(read(batch))
 
@@ -196,7 +196,7 @@ def test_two_processes_leave_one_run_with_the_numbers_of_one_and_listen_on_loopb
     call_forked, reports, tmp_path, tiny_bert
 ):
     settings = ["ner", "--set", "dataset=tiny_ner", "--set", "epochs=1", "--set", "transfer="]
-    settings += ["--set", "batch_pieces=64", "--set", "precision=float32"]
+    settings += ["--set", "batch_tokens=64", "--set", "precision=float32"]
     settings += ["--set", f"model={tiny_bert}"]
     alone = call_forked("run", *settings, WORKBENCH_REPORTS=str(tmp_path / "alone"))
     process = subprocess.Popen(
@@ -224,7 +224,7 @@ def test_two_processes_leave_one_run_with_the_numbers_of_one_and_listen_on_loopb
         for folder in (tmp_path / "alone", reports)
     )
     assert (one["cost"]["processes"], two["cost"]["processes"]) == (1, 2)
-    assert one["cost"]["trained_pieces"] == two["cost"]["trained_pieces"]
+    assert one["cost"]["trained_tokens"] == two["cost"]["trained_tokens"]
     for name, metric in one["metrics"].items():
         assert two["metrics"][name]["value"] == pytest.approx(metric["value"], abs=0.05), name
     losses = [

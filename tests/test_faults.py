@@ -515,7 +515,7 @@ def test_training_killed_in_batch_goes_on_from_its_checkpoint(trial, seen, tiny_
     content.cells[1].source = START.replace('"template"', '"ner"')
     nbformat.write(content, path)
     asked = ["run", "mortal"]
-    settings = ("dataset=tiny_ner", "transfer=", "epochs=2", "batch_pieces=100")
+    settings = ("dataset=tiny_ner", "transfer=", "epochs=2", "batch_tokens=100")
     for setting in (*settings, f"model={tiny_bert}"):
         asked += ["--set", setting]
     whole = trial.folder / "whole"

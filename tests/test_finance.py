@@ -270,7 +270,7 @@ def test_the_detectable_edge_follows_from_the_interval():
 class Coin:
     """A learner that says the planted rule on some days, and else what its seed draws."""
 
-    trainable = pieces = 0
+    trainable = tokens = 0
     seconds = 0.0
 
     def __init__(self, name: str, seed: int, *, knows: float = 0.0) -> None:
@@ -477,7 +477,7 @@ def test_markets_of_ones_own_are_cut_on_one_date_and_share_blocks(tmp_path):
     )
     data = finance.load_data(config)
     said = data.describe().splitlines()
-    assert all(said.count(loss.describe()) == 1 for loss in data.losses.values())
+    assert all(said.count(issue.describe()) == 1 for issue in data.data_issues.values())
     cuts = walk_forward.folds(data.examples, 2, train_days=100, embargo_days=3)
     rows = walk_forward.rows_asked(cuts)
     days = data.examples.known_at[rows]
@@ -525,7 +525,7 @@ def test_a_market_that_only_rises_and_one_that_rests_are_counted(tmp_path):
         tasks.TASKS["finance"].SMOKE | {"dataset": str(tmp_path / "rising.csv")}
     )
     data = finance.load_data(config)
-    assert data.losses["unmoved_days"].count == 1
+    assert data.data_issues["unmoved_days"].count == 1
     assert set(data.examples.labels) == {"up"}
     cuts = walk_forward.folds(data.examples, 2, train_days=100, embargo_days=3)
     found = walk_forward.walk(data.examples, cuts, logistic, embargo_days=3)

@@ -35,10 +35,10 @@ def encoder(tiny_bert):
 
 @pytest.fixture(scope="module")
 def result(tiny_bert, encoder):
-    """A run of an encoder whose word pieces are letters."""
+    """A run of an encoder whose subword tokens are letters."""
     changes = {
         "model": str(tiny_bert), "train_texts": 160, "epochs": 6, "learning_rate": 0.01,
-        "max_pieces": 100, "precision": "float32",
+        "max_tokens": 100, "precision": "float32",
     }  # fmt: skip
     config = fine_tuning.Config.check({**tasks.TASKS["fine_tuning"].SMOKE, **changes})
     return flow.run(config, encoder, fine_tuning.load_data(config))
@@ -229,7 +229,7 @@ def table_of_ones_own(path, rows):
         "label_column": "grade",
         "train_texts": 32,
         "epochs": 1,
-        "max_pieces": 100,
+        "max_tokens": 100,
     }
 
 
@@ -248,9 +248,9 @@ def test_a_table_of_ones_own_runs_by_parameters_alone_and_long_texts_are_counted
     mine = table_of_ones_own(tmp_path / "mine.csv", rows) | {"model": str(encoder.source.path)}
     config = fine_tuning.Config.check(mine)
     result = flow.run(config, encoder, fine_tuning.load_data(config))
-    cut = result.losses["cut_texts"]
+    cut = result.data_issues["cut_texts"]
     assert 0 < cut.count <= 40
-    assert "more than 100 pieces" in cut.describe()
+    assert "more than 100 tokens" in cut.describe()
     assert set(result.items["gold"].map(lambda gold: gold[0])) == {"bad", "good"}
 
 

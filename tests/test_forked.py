@@ -141,7 +141,7 @@ def test_training_gives_the_same_numbers_to_the_last_bit(done, notebook):
     forked, new = (done[kind][notebook, 0] for kind in ("forked", "new"))
     assert (forked / "items.parquet").read_bytes() == (new / "items.parquet").read_bytes()
     a, b = (json.loads((directory / "result.json").read_text()) for directory in (forked, new))
-    for part in ("metrics", "headline", "sources", "losses", "environment", "parameters"):
+    for part in ("metrics", "headline", "sources", "data_issues", "environment", "parameters"):
         assert a[part] == b[part], part
 
 

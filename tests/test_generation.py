@@ -69,7 +69,7 @@ def test_greedy_answers_are_those_of_one_text_at_a_time(model, real):
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_no_answer_hangs_on_its_batch(tiny_decoder, kind):
+def test_no_answer_depends_on_its_batch(tiny_decoder, kind):
     """How tokens are chosen is the same for all architectures: one is tried with every way."""
     tiny = tiny_decoder(kind)
     grammars, samplings = (None, one_of(LABELS)), (None, Sampling(0.8, 0.9, seed=3))
@@ -211,7 +211,7 @@ def test_json_without_room_for_its_end_says_so(model):
         json.loads(answer.text)
 
 
-def test_sampling_hangs_on_the_seed_and_its_shares_are_the_models(model):
+def test_sampling_depends_on_the_seed_and_its_shares_are_the_models(model):
     draws = [Sampling(seed=seed) for seed in (0, 0, 1)]
     first, again, other = (
         texts(generate(model, PROMPTS[:1] * 40, max_new_tokens=1, sampling=draw)) for draw in draws

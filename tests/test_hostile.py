@@ -17,7 +17,7 @@ from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
 
 from workbench import tables
-from workbench.record.result import Cost, Loss, Metric, Result
+from workbench.record.result import Cost, DataIssue, Metric, Result
 from workbench.report import index, page, prose
 from workbench.report.cleaning import STEERING, visible
 
@@ -206,7 +206,7 @@ def record(texts: list[str]) -> Result:
         headline=tuple(f"test/{text}" for text in texts),
         baselines={text: {f"test/{texts[0]}": metric} for text in texts}
         | {"generation": {"test/accuracy": without}},
-        losses={text: Loss(count=1, of=2, note=text) for text in texts},
+        data_issues={text: DataIssue(count=1, of=2, note=text) for text in texts},
         cost=Cost(seconds=1, memory_mb=dict.fromkeys(texts, 1), device=texts[0],
                   precision=texts[1]),
         environment={text: text for text in texts} | {"packages": {text: text for text in texts}},

@@ -30,7 +30,7 @@ SPEC.loader.exec_module(made_up)
 STEAL = "<img src=x onerror=steal()></script><script>steal()</script>"
 
 
-def metric(value=0.5, unit="share", width=0.1):
+def metric(value=0.5, unit="fraction", width=0.1):
     ends = {"low": value - width, "high": value + width} if width else {}
     return Metric(value=value, **ends, n=10, unit=unit, how="bootstrap over 30 documents")
 
@@ -200,7 +200,7 @@ def seeds(reports, values, start=0, **parameters):
 
 
 def board(reports):
-    found = leaderboard.boards(rows.read(reports, []))
+    found = leaderboard.leaderboards(rows.read(reports, []))
     assert len(found) == 1
     return found[0]
 
@@ -218,9 +218,11 @@ def test_seeds_of_a_setting_are_one_row_with_mean_sd_and_a_dot_each(tmp_path):
     assert "range" not in several.strip
     assert single.sd is None
     assert "range" in single.strip
-    cells = [" ".join(cell.get_text().split()) for cell in soup(tmp_path).select(".board td.score")]
+    cells = [
+        " ".join(cell.get_text().split()) for cell in soup(tmp_path).select(".display td.score")
+    ]
     assert cells == ["0.900 [0.800, 1.000]", "0.830 sd 0.036"]
-    table = soup(tmp_path).select_one(".board table")
+    table = soup(tmp_path).select_one(".display table")
     assert "3 seeds" in table.get_text()
     links = [text for text in table.get_text(" ").split() if text == "seed"]
     assert len(links) == 4, "each run of a row is named"
@@ -244,7 +246,7 @@ def test_less_loss_is_on_top(tmp_path):
         save(tmp_path, name, record(metrics=bits, headline=tuple(bits), parameters={"x": name}))
     found = board(tmp_path)
     assert [setting.facts["x"] for setting in found.settings] == ["b", "a"]
-    assert "less is better" in soup(tmp_path).select_one(".board").get_text()
+    assert "less is better" in soup(tmp_path).select_one(".display").get_text()
 
 
 def test_of_runs_with_the_same_seed_the_newest_counts_and_that_is_said(tmp_path):
@@ -272,7 +274,7 @@ def test_seeds_that_were_lost_and_versions_that_mix_are_said(tmp_path):
     (lost / "params.json").write_text(json.dumps({"seed": 3, "epochs": 1}))
     found = board(tmp_path).settings[0]
     assert (len(found.runs), found.lost, found.versions) == (3, 1, 2)
-    said = soup(tmp_path).select_one(".board").get_text(" ")
+    said = soup(tmp_path).select_one(".display").get_text(" ")
     assert "1 did not end well" in said
     assert "of 2 versions of the code" in said
 
@@ -289,7 +291,7 @@ def test_data_of_one_name_and_other_content_has_its_own_board(tmp_path):
     for name, content in (("a", "1" * 64), ("b", "2" * 64)):
         data = {"name": "mine", "fingerprint": content}
         save(tmp_path, name, record(sources={"dataset": data}))
-    found = leaderboard.boards(rows.read(tmp_path, []))
+    found = leaderboard.leaderboards(rows.read(tmp_path, []))
     assert [each.data for each in found] == ["mine (11111111)", "mine (22222222)"]
 
 
@@ -298,25 +300,25 @@ def test_different_tests_are_no_settings_of_one(tmp_path):
         made = {"distractors": distractors, "shots": name}
         test = {"distractors": distractors, "choices": 4}
         save(tmp_path, str(name), record(value, parameters={"seed": 0} | made, test=test))
-    found = leaderboard.boards(rows.read(tmp_path, []))
+    found = leaderboard.leaderboards(rows.read(tmp_path, []))
     assert [each.test for each in found] == [{"distractors": "near"}, {"distractors": "random"}]
     assert [len(each.settings) for each in found] == [1, 2]
     page = soup(tmp_path)
-    heads = [" ".join(head.get_text().split()) for head in page.select(".board h3")]
+    heads = [" ".join(head.get_text().split()) for head in page.select(".display h3")]
     assert [head.endswith(f"distractors {each}") for head, each in
             zip(heads, ("near", "random"), strict=True)] == [True, True]  # fmt: skip
-    assert "order of their scores on the test items" in page.select_one("#boards").get_text()
+    assert "order of their scores on the test items" in page.select_one("#leaderboards").get_text()
 
 
 def test_old_records_that_name_no_test_have_a_board_that_says_so(tmp_path):
     save(tmp_path, "a", record(0.4, parameters={"seed": 0, "x": 1}))
     save(tmp_path, "b", record(0.5, parameters={"seed": 0, "x": 2}))
     save(tmp_path, "c", record(0.6, test={}))
-    found = leaderboard.boards(rows.read(tmp_path, []))
+    found = leaderboard.leaderboards(rows.read(tmp_path, []))
     assert sorted((each.test is None, len(each.settings)) for each in found) == [
         (False, 1), (True, 2),
     ]  # fmt: skip
-    assert "rows may be of different tests" in soup(tmp_path).select_one("#boards").get_text()
+    assert "rows may be of different tests" in soup(tmp_path).select_one("#leaderboards").get_text()
 
 
 def test_only_good_runs_are_on_the_leaderboard(tmp_path):
@@ -570,7 +572,7 @@ def test_rows_are_sorted_and_filtered_in_the_browser(tmp_path):
     page = index.write(tmp_path)
     assert dom(page).select_one("#shown").get_text() == "5 of 5 runs"
     click = "document.querySelectorAll('#runs th button')[3].click();"
-    by_epochs = "document.querySelector('.board th button').click();"
+    by_epochs = "document.querySelector('.display th button').click();"
     typed = (("words", "EPOCHS=10"), ("status", "failed"), ("status", "planned"), ("task", "ner"))
     filters = (f"at('{field}').value = '{value}'; filter();" for field, value in typed)
     none = "for (const field of ['words', 'status', 'task']) at(field).value = '';"
@@ -578,7 +580,7 @@ def test_rows_are_sorted_and_filtered_in_the_browser(tmp_path):
     assert ids(up, "#runs tbody tr") == ["b", "c", "a", "d"], "no time stays last"
     assert up.select("#runs th")[3]["aria-sort"] == "ascending"
     assert ids(down, "#runs tbody tr") == ["a", "c", "b", "d"]
-    cells = board.select(".board .fact")
+    cells = board.select(".display .fact")
     assert [cell.get_text() for cell in cells] == ["2", "3", "10"], "numbers as numbers"
 
     of_words, failed, ahead, of_task = found
@@ -586,7 +588,7 @@ def test_rows_are_sorted_and_filtered_in_the_browser(tmp_path):
     assert of_words.select_one("#shown").get_text() == "1 of 5 runs"
     assert of_words.select_one("#open").has_attr("hidden")
     assert ids(failed, "#runs tbody tr") == ["d"]
-    assert failed.select_one("#boards").has_attr("hidden")
+    assert failed.select_one("#leaderboards").has_attr("hidden")
     assert ahead.select_one("#shown").get_text() == "1 of 5 runs"
     assert ids(of_task, "#runs tbody tr") == ["d"]
 

@@ -32,7 +32,7 @@ def same(one, other):
 
 
 def counts(found):
-    return {name: loss.count for name, loss in found.losses.items() if loss.count}
+    return {name: issue.count for name, issue in found.data_issues.items() if issue.count}
 
 
 def test_days_are_put_in_order(tmp_path):
@@ -48,7 +48,7 @@ def test_repeated_rows_are_dropped_and_counted(tmp_path):
     assert same(load(tmp_path, csv(again)), load(tmp_path, csv(ROWS)))
     found = load(tmp_path, csv(again))
     assert counts(found) == {"repeated": 2}
-    assert "repeated rows, dropped: 2 of 122 (1.64%)" in found.losses["repeated"].describe()
+    assert "repeated rows, dropped: 2 of 122 (1.64%)" in found.data_issues["repeated"].describe()
 
 
 def test_two_prices_of_a_day_are_refused(tmp_path):
@@ -403,19 +403,19 @@ def test_the_largest_move_is_shown_and_what_looks_like_a_split_is_counted(tmp_pa
         prices[150:] *= factor
         content = csv(zip(usual.days, prices, strict=True))
         found = load(tmp_path, content)
-        assert found.losses["splits"].count == count, factor
+        assert found.data_issues["splits"].count == count, factor
         move = prices[150] / prices[149] - 1
         assert f"largest one-day move: {move:+.1%} on {usual.days[150]}" in found.describe()
         if count:
             assert f"without adjustment, the first on {usual.days[150]}" in (
-                found.losses["splits"].describe()
+                found.data_issues["splits"].describe()
             )
 
 
 def test_gaps_and_weekends_are_said(tmp_path):
     found = load(tmp_path, csv(ROWS[:60] + ROWS[67:]))
     assert counts(found) == {"gaps": 1}
-    assert "the first on 2020-03-08" in found.losses["gaps"].describe()
+    assert "the first on 2020-03-08" in found.data_issues["gaps"].describe()
     assert "113 days from 2020-01-01 to 2020-04-29, 32 of them on weekends" in found.describe()
 
 
@@ -486,11 +486,13 @@ def test_returns_are_of_the_day_before(tmp_path):
 def test_known_markets_are_whole(name, days, first, last, empty):
     found = market.load(name)
     assert (len(found.days), str(found.days[0]), str(found.days[-1])) == (days, first, last)
-    assert found.losses["empty"].count == empty
+    assert found.data_issues["empty"].count == empty
     weekdays = (found.days.astype("datetime64[D]").astype(int) + 3) % 7
     assert set(weekdays) <= set(range(5)), "no day of a market is a Saturday or Sunday"
     assert np.abs(found.returns[1:]).max() < 1, "no price is in another unit"
-    assert found.losses["splits"].count == 0, "a crash, or a day when fear doubles, is no split"
+    assert found.data_issues["splits"].count == 0, (
+        "a crash, or a day when fear doubles, is no split"
+    )
 
 
 def test_the_closing_price_of_a_known_day_is_right():

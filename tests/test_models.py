@@ -15,8 +15,8 @@ from workbench.models.windows import Segment, batches, pack, pad, split_long
 
 
 def segment(sentence: int, document: int, lengths: list[int]) -> Segment:
-    pieces = [[sentence * 100 + word] * length for word, length in enumerate(lengths)]
-    return Segment(sentence, document, 0, pieces, [0] * len(lengths))
+    tokens = [[sentence * 100 + word] * length for word, length in enumerate(lengths)]
+    return Segment(sentence, document, 0, tokens, [0] * len(lengths))
 
 
 def random_segments(seed: int) -> list[Segment]:
@@ -51,7 +51,7 @@ def test_long_sentence_is_cut_between_words_and_long_word_keeps_its_place():
     parts = split_long(segment(3, 1, [4, 4, 4, 90, 2]), 10)
     assert [part.first_word for part in parts] == [0, 2, 3, 4]
     assert all(part.length <= 10 for part in parts)
-    assert sum(len(part.pieces) for part in parts) == 5
+    assert sum(len(part.tokens) for part in parts) == 5
 
 
 @pytest.fixture(scope="module")

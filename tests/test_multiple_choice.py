@@ -205,13 +205,13 @@ def test_word_likeness_finds_the_choice_that_shares_rare_words():
 def test_trivia_has_its_questions_and_tech_support_hardly_any():
     data = dialogs.load("dialogs")
     assert {name: len(split) for name, split in data.splits.items()} == {"train": 29, "test": 231}
-    assert data.losses["broken"].count == 1
+    assert data.data_issues["broken"].count == 1
     assert "different answers" in data.describe()
     few = dialogs.load("dialogs", categories="tech_support")
-    assert (few.losses["repeated"].count, few.losses["repeated"].of) == (1040, 1050)
+    assert (few.data_issues["repeated"].count, few.data_issues["repeated"].of) == (1040, 1050)
     both = dialogs.load("dialogs", categories="computers, ai")
-    assert both.losses["longer"].count == 10
-    assert both.losses["other_answers"].count == 44
+    assert both.data_issues["longer"].count == 10
+    assert both.data_issues["other_answers"].count == 44
     with pytest.raises(ParameterError, match=r"unknown category 'tech'\n.*tech_support"):
         dialogs.load("dialogs", categories="tech")
     with pytest.raises(ParameterError, match="unknown category ''"):
@@ -229,7 +229,7 @@ def test_repeats_other_answers_and_broken_text_are_counted(tmp_path):
         *({"question": f"Number {n}?", "answer": n} for n in range(20)),
     ]
     data = dialogs.load(save(tmp_path / "own.jsonl", *lines))
-    counts = {name: loss.count for name, loss in data.losses.items()}
+    counts = {name: issue.count for name, issue in data.data_issues.items()}
     assert counts == {"empty": 2, "repeated": 1, "other_answers": 1, "repaired": 1}
     rows = [row for split in data.splits.values() for row in split]
     assert len(rows) == 22
@@ -265,7 +265,7 @@ def test_a_missing_choice_keeps_its_number(tmp_path):
     lines.append(given(question="Which is missing?", choices=["red", "", "blue"], answer=1))
     data = dialogs.load(save(tmp_path / "own.jsonl", *lines))
     assert {row["answer"] for split in data.splits.values() for row in split} == {"blue"}
-    assert data.losses["empty"].count == 1
+    assert data.data_issues["empty"].count == 1
 
 
 def test_choices_that_are_alike_or_uneven_leave_and_are_counted(tmp_path):
@@ -273,7 +273,7 @@ def test_choices_that_are_alike_or_uneven_leave_and_are_counted(tmp_path):
     lines += [given(question="Twice?", choices=["red", "The red.", "blue"])]
     lines += [given(question="Two?", choices=["red", None, "blue"], answer=0)]
     data = dialogs.load(save(tmp_path / "own.jsonl", *lines))
-    assert (data.losses["alike"].count, data.losses["uneven"].count) == (1, 1)
+    assert (data.data_issues["alike"].count, data.data_issues["uneven"].count) == (1, 1)
     assert sum(map(len, data.splits.values())) == 12
 
 
@@ -369,7 +369,7 @@ def test_equal_stems_with_other_choices_are_other_questions(tmp_path):
     rows = [row for split in data.splits.values() for row in split]
     assert len(rows) == 5
     assert len({row["cluster"] for row in rows}) == 1, "drawn together for intervals"
-    assert data.losses["repeated"].count == 1
+    assert data.data_issues["repeated"].count == 1
     names = {item.name for item in choice_items.make(Dataset.from_list(rows), 2, "random", 0)}
     assert len(names) == 5
 
@@ -379,8 +379,8 @@ def test_equal_stems_with_other_choices_are_other_questions(tmp_path):
 def test_answers_that_differ_by_a_sign_are_different(tmp_path, one, other):
     lines = [given(question=f"Which {n}?", choices=[one, other], answer=0) for n in range(12)]
     data = dialogs.load(save(tmp_path / "own.jsonl", *lines))
-    assert data.losses["empty"].count == 0
-    assert "alike" not in data.losses
+    assert data.data_issues["empty"].count == 0
+    assert "alike" not in data.data_issues
     assert sum(map(len, data.splits.values())) == 12
 
 
@@ -394,7 +394,7 @@ def test_own_choices_run_with_their_own_number_and_long_texts_are_cut(models, tm
     data = multiple_choice.load_data(config)
     result = flow.run(config, models, data)
     assert result.baselines["chance"]["test/accuracy"].value == 1 / 2
-    assert result.losses["cut"].count == len(data.splits["test"])
+    assert result.data_issues["cut"].count == len(data.splits["test"])
     shown = tables.choice_example(result)._repr_html_()
     assert "&lt;b&gt;yes" in shown
     assert "<b>yes" not in shown + tables.worst_choices(result)._repr_html_()

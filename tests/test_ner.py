@@ -60,8 +60,8 @@ def learned(tmp_path_factory, tiny_bert):
             "transfer": renamed(tmp_path_factory.mktemp("renamed"), OTHER_NAMES),
             "epochs": 20,
             "learning_rate": 0.01,
-            "batch_pieces": 128,
-            "window_pieces": 40,
+            "batch_tokens": 128,
+            "window_tokens": 40,
             "precision": "float32",
         }
     )
@@ -79,9 +79,9 @@ def test_the_real_encoder_learns_a_few_sentences_by_heart(tmp_path):
             "transfer": "",
             "epochs": 8,
             "learning_rate": 6e-4,
-            "batch_pieces": 64,
-            "window_pieces": 40,
-            "extras": "casing, fast_head",
+            "batch_tokens": 64,
+            "window_tokens": 40,
+            "extras": "casing, head_rate",
         }
     )
     assert config.model == "minilm"
@@ -292,7 +292,7 @@ def test_transfer_is_scored_in_the_types_both_have(learned):
     assert drop.value == 0
     assert drop.low <= 0 <= drop.high
     assert inside.n == outside.n < found.metrics["test/entity_f1"].n
-    assert found.losses["transfer_known"].count == found.losses["transfer_known"].of == 29
+    assert found.data_issues["transfer_known"].count == found.data_issues["transfer_known"].of == 29
     assert found.sources["transfer"]["name"] == found.parameters["transfer"]
     assert found.sources["transfer"]["name"] != found.sources["dataset"]["name"]
 
@@ -380,15 +380,15 @@ def test_of_one_file_all_sentences_are_transferred_to(tmp_path, tiny_bert, learn
     tagger = TokenClassifier(ner.load_model(config), loaded.labels)
     gold = list(loaded.splits["test"]["ner_tags"])
     found = transfer.scores(tagger, loaded, gold, other, config)
-    assert found.losses["transfer_known"].of == 29
+    assert found.data_issues["transfer_known"].of == 29
     assert found.metrics["test/entity_f1_common_types"].value == 1
 
 
 def test_nothing_to_read_gives_nothing(tiny_bert):
     config = ner.Config.check({"model": str(tiny_bert), "dataset": "tiny_ner"})
     tagger = TokenClassifier(ner.load_model(config), ["O", "B-LOC"])
-    extras = ["views", "consistency"]
-    assert tag_scores(tagger, [], [], window_pieces=9, dtype=torch.float32, extras=extras) == []
+    extras = ["window_averaging", "document_smoothing"]
+    assert tag_scores(tagger, [], [], window_tokens=9, dtype=torch.float32, extras=extras) == []
 
 
 def test_readings_of_a_word_in_a_document_are_drawn_together():
@@ -413,8 +413,8 @@ def test_views_are_the_mean_over_three_sizes_of_windows(tiny_bert):
     split = rows.splits["train"]
     text = list(split["tokens"]), list(split["document"])
     read = partial(tag_scores, tagger, *text, dtype=torch.float32)
-    found = read(window_pieces=45, extras=["views"])
-    single = [read(window_pieces=size) for size in (30, 45, 60)]
+    found = read(window_tokens=45, extras=["window_averaging"])
+    single = [read(window_tokens=size) for size in (30, 45, 60)]
     mean = [np.mean(scores, axis=0) for scores in zip(*single, strict=True)]
     gaps = [score[:, 1] - score[:, 0] for score in found]
     wanted = [score[:, 1] - score[:, 0] for score in mean]
@@ -424,7 +424,9 @@ def test_views_are_the_mean_over_three_sizes_of_windows(tiny_bert):
 
 
 def test_unknown_extra_is_refused_with_the_known_ones():
-    with pytest.raises(ParameterError, match="unknown extra 'crowns'; known: casing, consistency"):
+    with pytest.raises(
+        ParameterError, match="unknown extra 'crowns'; known: casing, document_smoothing"
+    ):
         ner.Config.check({"extras": "casing, crowns"})
 
 
@@ -438,9 +440,9 @@ def test_words_are_hidden_at_the_share_asked_for(tiny_bert):
     encoder, loaded = ner.load_model(config), ner.load_data(config)
     rows = loaded.splits["train"]
     windows = pack(encoder.segments(list(rows["tokens"]), list(rows["document"])), 40) * 50
-    words = [word for window in windows for segment in window for word in segment.pieces]
+    words = [word for window in windows for segment in window for word in segment.tokens]
     changed = masked(windows, 0.25, 4, random.Random(0))
-    hidden = [word for window in changed for segment in window for word in segment.pieces]
+    hidden = [word for window in changed for segment in window for word in segment.tokens]
     assert [len(word) for word in hidden] == [len(word) for word in words]
     share = np.mean([set(word) == {4} for word in hidden])
     assert share == pytest.approx(0.25, abs=0.02)
@@ -594,7 +596,7 @@ def test_windows_never_exceed_the_model(tiny_bert):
             "dataset": "tiny_ner",
             "transfer": "",
             "epochs": 1,
-            "window_pieces": 5000,
+            "window_tokens": 5000,
         }
     )
     assert flow.run(config, ner.load_model(config), ner.load_data(config)).metrics
@@ -608,7 +610,7 @@ def test_every_word_of_odd_texts_gets_scores(tiny_bert):
     config = ner.Config.check({"model": str(tiny_bert), "dataset": "tiny_ner"})
     tagger = TokenClassifier(ner.load_model(config), ["O", "B-LOC", "I-LOC"])
     sentences = [["Tarvik"] * 100_000, ["", " ", "\u200b"], ["x" * 10_000], ["one"]]
-    scores = tag_scores(tagger, sentences, [0, 0, 0, 1], window_pieces=40, dtype=torch.float32)
+    scores = tag_scores(tagger, sentences, [0, 0, 0, 1], window_tokens=40, dtype=torch.float32)
     assert [score.shape for score in scores] == [(len(words), 3) for words in sentences]
     assert all(np.isfinite(score).all() for score in scores)
 

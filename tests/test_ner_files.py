@@ -38,7 +38,7 @@ def lines(record):
 
 
 def a_word_a_row(mark, *, head="Sentence #,Word,POS,Tag", number="Sentence: 1"):
-    """Kaggle's layout: the sentence's number stands beside its first word only."""
+    """Kaggle's layout: the sentence's number is shown next to its first word only."""
     rows = [
         mark.join([number if at == 0 else "", word, "NN", tag])
         for at, (word, tag) in enumerate(zip(WORDS, TAGS, strict=True))
@@ -134,7 +134,7 @@ def test_layouts_that_people_have_are_read_to_the_same_sentence(tmp_path, layout
 def test_rewritten_tags_are_counted_and_their_scheme_is_named(tmp_path, tags, scheme, count):
     for split in ("train", "validation", "test"):
         write(tmp_path / f"{split}.txt", columns(tags))
-    loss = ner.load(str(tmp_path)).losses["rewritten_tags"]
+    loss = ner.load(str(tmp_path)).data_issues["rewritten_tags"]
     assert (loss.count, loss.of) == (count, 21)
     assert scheme.strip("$") in loss.note
 
@@ -240,7 +240,7 @@ def test_without_validation_a_tenth_of_training_is_it_and_the_test_split_stays(t
     assert sizes["train"] + sizes["validation"] == 201
     assert 8 <= sizes["validation"] <= 35
     assert list(found.splits["test"]["tokens"]) == [["Oslo"], ["Oslo"], ["Ada", "saw", "7"]]
-    loss = found.losses["validation_from_train"]
+    loss = found.data_issues["validation_from_train"]
     assert (loss.count, loss.of) == (sizes["validation"], 201)
     held = {tuple(words) for words in found.splits["validation"]["tokens"]}
     write(tmp_path / "train.txt", train + "\nOslo B-LOC\n\nTom B-PER\n")
@@ -307,7 +307,7 @@ def test_spans_inside_words_are_widened_and_overlapping_ones_left_out_counted(tm
         ["O", "B-PER", "O"], ["O", "B-ORG", "I-ORG", "I-ORG", "O"]
     ]  # fmt: skip
     assert list(found.splits["test"]["document"]) == [0, 0]
-    counts = {name: found.losses[name].count for name in ("widened", "overlapping")}
+    counts = {name: found.data_issues[name].count for name in ("widened", "overlapping")}
     assert counts == {"widened": 3, "overlapping": 3}
 
 

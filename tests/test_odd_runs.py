@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from workbench import cli, notebooks
-from workbench.batch import plan, standing
+from workbench.batch import plan, plan_status
 from workbench.core import paths
 from workbench.record import state
 from workbench.record.result import is_whole
@@ -189,8 +189,8 @@ def test_odd_run_directory_is_set_aside_and_stops_nothing(two, reports, capsys, 
     if name == "record-newer":
         assert "another version" in said
         assert "another version" in page
-    (found,) = standing.judge([run.job])
-    assert found.status == standing.DONE
+    (found,) = plan_status.judge([run.job])
+    assert found.status == plan_status.DONE
     for arguments in (
         ("compare", str(odd), run.run_id),
         ("predict", str(odd), str(paths.ROOT / "pyproject.toml")),
@@ -205,10 +205,10 @@ def test_run_whose_own_directory_is_odd_is_planned(good, reports, capsys, name):
     directory = reports / "runs" / run.run_id
     shutil.copytree(made, directory)
     ODD[name](directory)
-    (found,) = standing.judge([run.job])
-    assert found.status in {standing.DONE, standing.FAILED, standing.NEW}
-    assert (found.status == standing.DONE) == is_whole(directory)
-    assert standing.table([found])
+    (found,) = plan_status.judge([run.job])
+    assert found.status in {plan_status.DONE, plan_status.FAILED, plan_status.NEW}
+    assert (found.status == plan_status.DONE) == is_whole(directory)
+    assert plan_status.table([found])
 
 
 def test_directories_that_are_no_runs_stop_nothing(two, reports, capsys):
@@ -225,4 +225,4 @@ def test_directories_that_are_no_runs_stop_nothing(two, reports, capsys):
     command(capsys, "report")
     assert run.run_id in index.write(reports).read_text(encoding="utf-8")
     assert state.read(folder / "loop")["status"] == state.DAMAGED
-    assert standing.judge([run.job])[0].status == standing.DONE
+    assert plan_status.judge([run.job])[0].status == plan_status.DONE

@@ -78,8 +78,8 @@ def tagged(tmp_path_factory, encoder):
     config = ner.Config.check(
         {
             "model": encoder, "dataset": str(folder), "transfer": "", "epochs": 20,
-            "learning_rate": 0.01, "batch_pieces": 128, "window_pieces": 40,
-            "extras": "casing, consistency, views", "precision": "float32",
+            "learning_rate": 0.01, "batch_tokens": 128, "window_tokens": 40,
+            "extras": "casing, document_smoothing, window_averaging", "precision": "float32",
         }
     )  # fmt: skip
     config._directory = run
@@ -93,7 +93,7 @@ def classified(tmp_path_factory, encoder):
     """A run of full fine-tuning on a few reviews, its model kept."""
     run = tmp_path_factory.mktemp("run")
     changes = {
-        "model": encoder, "epochs": 10, "learning_rate": 0.01, "max_pieces": 80,
+        "model": encoder, "epochs": 10, "learning_rate": 0.01, "max_tokens": 80,
         "precision": "float32",
     }  # fmt: skip
     config = fine_tuning.Config.check(tasks.TASKS["fine_tuning"].SMOKE | changes)
@@ -340,8 +340,8 @@ def test_texts_get_the_probabilities_of_the_run(classified):
     run, result = classified
     rows = result.items[result.items["method"] == "full fine-tuning"]
     model, settings = export.load(run / export.FOLDER, result.tables["model_files"])
-    pieces = [model.encoder.tokenizer.tokenize(text[0]) for text in rows["input"]]
-    short = rows[[len(each) <= settings["max_pieces"] for each in pieces]]
+    tokens = [model.encoder.tokenizer.tokenize(text[0]) for text in rows["input"]]
+    short = rows[[len(each) <= settings["max_tokens"] for each in tokens]]
     assert len(short) > 20
     assert len({label[0] for label in short["predicted"]}) > 1
     found = list(predict.predict(run, [text[0] for text in short["input"]]))
@@ -354,15 +354,15 @@ def test_texts_get_the_probabilities_of_the_run(classified):
     assert sum(longer["probabilities"].values()) == pytest.approx(1, abs=1e-3)
 
 
-def test_text_longer_than_a_window_has_the_mean_logits_of_all_its_pieces(classified):
+def test_text_longer_than_a_window_has_the_mean_logits_of_all_its_tokens(classified):
     """By hand, in float32: two windows, the second shorter."""
     run, result = classified
     model, settings = export.load(run / export.FOLDER, result.tables["model_files"])
-    size = settings["max_pieces"]
-    pieces = model.encoder.tokenizer(LONG, add_special_tokens=False)["input_ids"]
-    assert size < len(pieces) < 2 * size
+    size = settings["max_tokens"]
+    tokens = model.encoder.tokenizer(LONG, add_special_tokens=False)["input_ids"]
+    assert size < len(tokens) < 2 * size
     first, last = model.encoder.tokenizer.cls_token_id, model.encoder.tokenizer.sep_token_id
-    windows = [[first, *part, last] for part in (pieces[:size], pieces[size:])]
+    windows = [[first, *part, last] for part in (tokens[:size], tokens[size:])]
     with torch.inference_mode():
         logits = [model(model.collate([window], [0]))[0] for window in windows]
     lengths = [len(window) for window in windows]
@@ -401,7 +401,7 @@ def test_merged_adapter_gives_what_the_adapter_gave(tiny_bert, tmp_path):
         assert not torch.allclose(untouched(batch), before, atol=1e-3)
         untouched.encoder.network = merged(model.encoder.network)
         assert torch.allclose(untouched(batch), before, atol=1e-5)
-    files = export.save(model, tmp_path / "model", {"max_pieces": 10})
+    files = export.save(model, tmp_path / "model", {"max_tokens": 10})
     again, _ = export.load(tmp_path / "model", files)
     with torch.inference_mode():
         assert torch.allclose(again(batch), before, atol=1e-5)
@@ -427,10 +427,10 @@ def test_model_is_not_kept_where_transformers_could_not_load_it(
     encoder = Encoder(sources.resolve(str(tiny_bert), "model"))
     tagger = TokenClassifier(encoder, ["O", "B-LOC", "I-LOC"])
     monkeypatch.setenv(export.VARIABLE, "none")
-    assert export.keep(tagger, result, tmp_path, window_pieces=9) is result
+    assert export.keep(tagger, result, tmp_path, window_tokens=9) is result
     monkeypatch.delenv(export.VARIABLE)
     tagger.head = torch.nn.Linear(encoder.width, 4)
-    assert export.keep(tagger, result, tmp_path, window_pieces=9) is result
+    assert export.keep(tagger, result, tmp_path, window_tokens=9) is result
     assert "the model is not kept: a classifier of model_type 'bert'" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
 

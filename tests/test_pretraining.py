@@ -344,11 +344,11 @@ def test_probes_read_every_word_at_its_own_layer(encoder):
     for rows, part in probes.hidden(encoder, read, torch.float32, name="test"):
         states[:, rows] = part.numpy()
     (segment,) = encoder.segments(read.words[:1], read.documents[:1])
-    ids = torch.tensor([[piece for word in segment.pieces for piece in word]])
+    ids = torch.tensor([[token for word in segment.tokens for token in word]])
     embedded = encoder.network.get_input_embeddings().weight[ids[0, 0]].detach().numpy()
     assert not np.isnan(states).any()
     assert np.linalg.norm(states[2, 0] - states[1, 0]) > 0
-    # The embedding layer holds the piece itself, whatever stands around it.
+    # The embedding layer holds the token itself, whatever stands around it.
     first = [word for row in read.words for word in row]
     same = [place for place, word in enumerate(first) if word == first[0]]
     assert len(same) >= 1
@@ -588,8 +588,8 @@ def test_layers_are_chosen_on_validation_and_never_on_test():
 def test_files_without_grammar_columns_give_the_name_probe_only(encoder):
     found = probe_scores.run(ner.load("tiny_ner"), encoder, most=50, seed=0, dtype=torch.float32)
     assert set(found.best_layers) == {"ner"}
-    assert found.losses["probes/lacking"].count == 2
-    assert "pos, chunk" in found.losses["probes/lacking"].note
+    assert found.data_issues["probes/lacking"].count == 2
+    assert "pos, chunk" in found.data_issues["probes/lacking"].note
 
 
 def test_own_corpora_are_read_by_parameters_alone(tmp_path):

@@ -20,7 +20,7 @@ from workbench.tasks.prompted_ner import prompts
 from workbench.tasks.prompted_ner import run as prompted_ner
 from workbench.tasks.prompted_ner import scores as prompted_ner_scores
 from workbench.tasks.prompted_ner.answers import (
-    Fate,
+    MatchOutcome,
     Mention,
     parse,
     place,
@@ -116,8 +116,8 @@ def test_marked_sentences_are_read_where_they_are_the_sentence_or_not_at_all(ans
 
 def placed(sentence, *strings, kind="LOC"):
     """Outcome and words of each string in a sentence."""
-    fates = place(sentence.split(), [Mention(kind, text) for text in strings])
-    return [(fate.outcome, fate.span[1:] if fate.span else None) for fate in fates]
+    outcomes = place(sentence.split(), [Mention(kind, text) for text in strings])
+    return [(match.outcome, match.span[1:] if match.span else None) for match in outcomes]
 
 
 def test_each_time_a_string_is_written_it_takes_its_next_place():
@@ -125,12 +125,14 @@ def test_each_time_a_string_is_written_it_takes_its_next_place():
     assert placed(oslo, "Oslo", "Oslo", "Oslo", "Oslo") == [
         ("exact", (0, 1)), ("exact", (2, 3)), ("exact", (4, 5)), ("repeated", None)
     ]  # fmt: skip
-    fates = place(oslo.split(), [Mention("LOC", "Oslo")])
-    assert fates == [Fate(Mention("LOC", "Oslo"), "exact", ("LOC", 0, 1), ambiguous=True)]
+    outcomes = place(oslo.split(), [Mention("LOC", "Oslo")])
+    assert outcomes == [
+        MatchOutcome(Mention("LOC", "Oslo"), "exact", ("LOC", 0, 1), ambiguous=True)
+    ]
     thrice = place(oslo.split(), [Mention("LOC", "Oslo")] * 3)
-    assert not any(fate.ambiguous for fate in thrice)
+    assert not any(match.ambiguous for match in thrice)
     twice = place(oslo.split(), [Mention("LOC", "Oslo")] * 2)
-    assert [fate.ambiguous for fate in twice] == [True, True]
+    assert [match.ambiguous for match in twice] == [True, True]
 
 
 def test_the_first_of_overlapping_entities_wins_and_free_places_are_looked_for():
@@ -174,11 +176,11 @@ def test_parts_of_words_and_strings_from_nowhere_are_dropped():
 def test_a_marked_answer_shows_which_words_it_means():
     answer = " Oslo beat [Oslo](location) in Os[lo](other)"
     found = parse(answer, "Oslo beat Oslo in Oslo".split(), "marked", KINDS)
-    fates = place("Oslo beat Oslo in Oslo".split(), found)
-    assert [(fate.outcome, fate.span) for fate in fates] == [
+    outcomes = place("Oslo beat Oslo in Oslo".split(), found)
+    assert [(match.outcome, match.span) for match in outcomes] == [
         ("exact", ("LOC", 2, 3)), ("boundary", None)
     ]  # fmt: skip
-    assert tags_of(fates, 5) == ["O", "O", "B-LOC", "O", "O"]
+    assert tags_of(outcomes, 5) == ["O", "O", "B-LOC", "O", "O"]
 
 
 def test_words_with_space_in_them_keep_their_places():
@@ -199,8 +201,8 @@ def test_gold_written_parsed_and_placed_is_gold_again(conll2003, form, at_least)
         answer = write(words, tags, form, KINDS)
         named = parse(answer, words, form, KINDS)
         assert named is not None
-        fates = place(words, named)
-        again = tags_of(fates, len(words)) == list(tags)
+        outcomes = place(words, named)
+        again = tags_of(outcomes, len(words)) == list(tags)
         several = any(" ".join(words).count(each.text) > 1 for each in named)
         same += again
         unexplained += not again and not several
@@ -239,7 +241,7 @@ def test_scores_follow_from_the_items_by_another_library(whole):
     placed = whole.metrics["test/entity_f1_placed_only"].value
     assert np.nan_to_num(theirs.f1) == pytest.approx(placed)
     # The headline counts what was written and has no place as wrong: gold, predicted, unplaced.
-    none = sum(fate["words"] is None for line in lines_of(whole) for fate in line["strings"])
+    none = sum(match["words"] is None for line in lines_of(whole) for match in line["strings"])
     wrong = 2 * theirs.correct / (theirs.possible + theirs.actual + none)
     assert whole.metrics["test/entity_f1"].value == pytest.approx(wrong)
     right = accuracy_score(sum(gold, []), sum(found, []))  # noqa: RUF017
@@ -256,9 +258,9 @@ def test_what_was_written_is_kept_and_read_again_to_the_same_tags(whole):
         assert tags_of(place(words, parsed or []), len(words)) == list(row.predicted)
     problems = sum(bool(line["problem"]) for line in kept)
     assert whole.metrics["test/unparsed"].value == problems / len(kept)
-    assert whole.losses["unparsed"].count + whole.losses["cut"].count == problems
+    assert whole.data_issues["unparsed"].count + whole.data_issues["cut"].count == problems
     strings = [each for line in kept for each in line["strings"]]
-    assert whole.losses["not_in_text"].of == len(strings)
+    assert whole.data_issues["not_in_text"].of == len(strings)
 
 
 def test_shots_are_training_sentences_with_their_gold(whole):
@@ -279,8 +281,8 @@ def test_the_same_items_as_a_taggers_can_be_compared(whole):
         directory=None, items=tag_scores.items(loaded, "test", gold), history=[]
     )
     found = compare(whole, theirs)
-    assert found.losses["only_a"].count == 0
-    assert found.losses["only_b"].count == len(gold) - len(whole.items)
+    assert found.data_issues["only_a"].count == 0
+    assert found.data_issues["only_b"].count == len(gold) - len(whole.items)
     assert found.measures["accuracy"].b.value == 1
 
 
@@ -343,7 +345,7 @@ def test_an_answer_that_was_cut_is_not_read(models):
     answers = [Written("\nnone", ended=True), Written("\nperson: Ada Berg; Tom", ended=False)]
     read = prompted_ner_scores.read(models.decoder, asked, answers, loaded)
     assert [each.problem for each in read] == ["", "cut"]
-    assert not read[1].fates
+    assert not read[1].outcomes
 
 
 def test_balanced_shots_take_the_types_in_turn():

@@ -28,7 +28,7 @@ from workbench.tasks.prompting import methods as prompt_methods
 from workbench.tasks.prompting import parsing, shot_attention
 from workbench.tasks.prompting import run as prompting
 from workbench.tasks.prompting.answers import parse, vote
-from workbench.tasks.prompting.figures import _shares as label_shares
+from workbench.tasks.prompting.figures import _fractions as label_fractions
 
 SENTIMENTS = {"negative": "negative", "neutral": "neutral", "positive": "positive"}
 OWN = "1 shot + batch"
@@ -119,10 +119,10 @@ def test_unparsed_answers_are_counted_and_never_labels(result):
     right = np.mean([g == p for g, p in parsed])
     assert found["test/accuracy_parsed"].value == pytest.approx(right)
     assert found["test/accuracy_parsed"].n == len(parsed)
-    lost = result.losses["unparsed_answers"]
-    shares = [scores["unparsed"]["value"] for scores in result.tables["answers"].values()]
+    lost = result.data_issues["unparsed_answers"]
+    fractions = [scores["unparsed"]["value"] for scores in result.tables["answers"].values()]
     assert lost.of == 3 * len(gold)
-    assert lost.count == pytest.approx(sum(shares) * len(gold))
+    assert lost.count == pytest.approx(sum(fractions) * len(gold))
     assert sum(count for _, count in result.tables["unparsed"]) <= lost.count
 
 
@@ -275,18 +275,18 @@ def test_scoring_is_estimated_before_it_starts_and_the_tokens_are_right(
 
 def test_labels_beyond_the_colours_are_shown_as_others(result):
     given = {"a": Counter({str(place): 2 for place in range(8)}), "b": Counter({"0": 16})}
-    shares = label_shares(given, 16)
-    assert list(shares) == ["0", "1", "2", "3", "4", "5", "all others"]
-    assert shares["all others"].tolist() == [0.25, 0]
-    assert sum(shares.values()).tolist() == [1, 1]
+    fractions = label_fractions(given, 16)
+    assert list(fractions) == ["0", "1", "2", "3", "4", "5", "all others"]
+    assert fractions["all others"].tolist() == [0.25, 0]
+    assert sum(fractions.values()).tolist() == [1, 1]
     items = result.items.copy()
     items["predicted"] = [[f"label {place % 9}"] for place in range(len(items))]
-    figure = figures.label_shares(result.model_copy(update={"items": items}))
+    figure = figures.label_fractions(result.model_copy(update={"items": items}))
     assert figure.png.startswith(b"\x89PNG")
 
 
 def test_figures_and_tables_say_what_the_numbers_say(result):
-    drawn = (figures.prompt_spread, figures.label_shares, figures.shot_attention)
+    drawn = (figures.prompt_spread, figures.label_fractions, figures.shot_attention)
     for figure in (chart(result) for chart in drawn):
         assert figure.png.startswith(b"\x89PNG")
         assert figure.caption.endswith(".")
@@ -294,7 +294,7 @@ def test_figures_and_tables_say_what_the_numbers_say(result):
     gold, raw = (answers(result, "1 shot")[side] for side in (0, 1))
     label = max(SENTIMENTS, key=lambda name: raw.count(name) - gold.count(name))
     assert f"As scored, {label} is given for {raw.count(label) / 12:.0%} of the items" in (
-        figures.label_shares(result).caption
+        figures.label_fractions(result).caption
     )
     assert "batch on test" in tables.prompts(result).body
     assert "none scored" in tables.traps(result).body
@@ -435,7 +435,7 @@ def test_entities_are_items_of_their_own_split_with_the_entity_marked():
     assert len(texts) == len(set(texts))
     total = sum(tag.startswith("B-") for rows in tagged.splits.values()
                 for tags in rows["ner_tags"] for tag in tags)  # fmt: skip
-    lost = data.losses["repeated"].count + data.losses["contradicting"].count
+    lost = data.data_issues["repeated"].count + data.data_issues["contradicting"].count
     assert len(texts) + lost == total
 
 
@@ -446,8 +446,8 @@ def test_contradicting_and_repeated_entities_are_dropped_and_counted(tmp_path):
     (tmp_path / "test.txt").write_text(f"{same}« O\nOslo B-LOC\n» O\n")
     data = entities.load(str(tmp_path))
     assert entities.is_tagged(str(tmp_path))
-    assert data.losses["contradicting"].count == 2
-    assert data.losses["repeated"].count == 2
+    assert data.data_issues["contradicting"].count == 2
+    assert data.data_issues["repeated"].count == 2
     assert sorted(data.splits["test"]["text"]) == ['" «Oslo» "', "«Ada» ran"]
 
 
@@ -489,11 +489,11 @@ def test_very_long_texts_of_the_users_are_cut_and_counted(models, monkeypatch, t
     changes = {"dataset": long_table(tmp_path), "text_column": "body", "label_column": "mark"}
     result = small(models, {**changes, "items": 3, "shots": 0}, monkeypatch)
     assert result.method == "zero-shot + batch"
-    assert result.losses["cut_prompts"].count == 3
-    assert result.losses["cut_encoder"].count == 16 + 3
+    assert result.data_issues["cut_prompts"].count == 3
+    assert result.data_issues["cut_encoder"].count == 16 + 3
     assert set(result.tables["methods"]) == {"zero-shot + batch", *result.baselines}
     assert figures.prompt_spread(result).caption
-    assert figures.label_shares(result).caption
+    assert figures.label_fractions(result).caption
 
 
 def test_what_cannot_be_asked_is_one_clear_error(models, tmp_path):

@@ -185,9 +185,9 @@ def test_own_tables_are_read_and_what_is_left_out_is_counted(tmp_path):
     )
     data = interactions.load(str(tmp_path / "events.csv"), items=str(tmp_path / "items.csv"))
     assert len(data.user) == 35
-    assert data.losses["again"].count == 25
-    assert data.losses["no_text"].count == 1
-    assert data.losses["empty"].count == 1
+    assert data.data_issues["again"].count == 25
+    assert data.data_issues["no_text"].count == 1
+    assert data.data_issues["empty"].count == 1
     assert (np.diff(data.time) >= 0).all()
     assert "2026-01-01" in data.describe()
 

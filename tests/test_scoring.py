@@ -251,7 +251,7 @@ def test_positions_that_all_change_at_a_length_and_layers_that_differ_limit_rows
             raise RuntimeError("differs from layer to layer")
 
     monkeypatch.setattr(model.network, "config", Differing())
-    assert model.sight == 1
+    assert model.attention_window == 1
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -297,6 +297,6 @@ def test_means_divide_by_tokens_and_by_bytes_of_the_text_without_the_space_befor
     assert sizes[4] == 12, "ü has two bytes and the emoji four"
     assert (found.bytes == sizes).all()
     for column, answer in enumerate(ANSWERS):
-        pieces = len(model.encode(contexts()[0] + answer)) - len(model.encode(contexts()[0]))
-        assert found.per_token[0, column] == pytest.approx(found.sums[0, column] / pieces)
+        tokens = len(model.encode(contexts()[0] + answer)) - len(model.encode(contexts()[0]))
+        assert found.per_token[0, column] == pytest.approx(found.sums[0, column] / tokens)
         assert found.per_byte[0, column] == pytest.approx(found.sums[0, column] / sizes[column])

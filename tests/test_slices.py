@@ -48,7 +48,7 @@ def test_error_rates_are_counted_and_compared_with_all_other_texts():
 
 def test_newcombes_interval_is_that_of_his_paper():
     """Newcombe 1998, table II, (a) 56/70 - 48/80: .0524 to .3339 by method 10."""
-    one, other = (slices._share(np.arange(n) < count) for count, n in ((56, 70), (48, 80)))
+    one, other = (slices._fraction(np.arange(n) < count) for count, n in ((56, 70), (48, 80)))
     found = slices._difference(one, other)
     assert (round(found.low, 4), round(found.high, 4)) == (0.0524, 0.3339)
 

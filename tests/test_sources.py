@@ -221,7 +221,7 @@ def hub(tiny_bert, tmp_path):
 def test_model_and_data_of_the_hub_run_then_run_again_without_it(hub, workbench, reports):
     settings = [
         "--set", "model=hf:ours/tiny-bert", "--set", "dataset=hf:ours/places",
-        "--set", "epochs=1", "--set", "window_pieces=32",
+        "--set", "epochs=1", "--set", "window_tokens=32",
     ]  # fmt: skip
     done = workbench("run", "ner", *settings, **hub)
     assert done.returncode == 0, done.stderr

@@ -21,18 +21,18 @@ def ratio(sums):
         return sums[..., 0] / sums[..., 1]
 
 
-def shares(right, whole=1):
+def fractions(right, whole=1):
     """Counts of clusters with so many right items of so many."""
     return np.stack([np.array(right, float), np.broadcast_to(float(whole), len(right))], axis=1)
 
 
-def share(counts, **changes):
+def fraction(counts, **changes):
     return stats.measure(counts, ratio, **({"n": len(counts), "clusters": "texts"} | changes))
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 200), (200, 200), (1, 200), (12, 12), (195, 200)])
 def test_a_share_with_few_items_on_one_side_has_wilsons_interval(hits, n):
-    found = share(shares([1] * hits + [0] * (n - hits)))
+    found = fraction(fractions([1] * hits + [0] * (n - hits)))
     expected = binomtest(hits, n).proportion_ci(method="wilson")
     # The effective number comes from resamples, so it is n but for their error.
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.004)
@@ -41,15 +41,15 @@ def test_a_share_with_few_items_on_one_side_has_wilsons_interval(hits, n):
 
 
 def test_items_of_a_cluster_that_are_wrong_together_count_as_one():
-    alone = share(shares([0] * 3 + [1] * 97))
-    together = share(shares([0] * 3 + [20] * 97, whole=20))
+    alone = fraction(fractions([0] * 3 + [1] * 97))
+    together = fraction(fractions([0] * 3 + [20] * 97, whole=20))
     assert (together.low, together.high) == pytest.approx((alone.low, alone.high))
-    spread = share(shares([19] * 60 + [20] * 40, whole=20), n=2000)
+    spread = fraction(fractions([19] * 60 + [20] * 40, whole=20), n=2000)
     assert spread.high - spread.low < (alone.high - alone.low) / 2, "60 errors, each by itself"
 
 
 def test_a_share_with_enough_on_both_sides_has_the_bootstraps():
-    found = share(shares([1] * 30 + [0] * 70))
+    found = fraction(fractions([1] * 30 + [0] * 70))
     assert found.how.startswith("percentile bootstrap over 100 texts")
     assert f"{MONTE_CARLO:.1%} of the width" in found.how
 
@@ -70,8 +70,8 @@ def test_clusters_without_items_do_not_count():
 
 
 def test_what_never_changes_has_no_interval():
-    counts = shares([3] * 20, whole=2)
-    found = share(counts, unit="pieces per word")
+    counts = fractions([3] * 20, whole=2)
+    found = fraction(counts, unit="tokens per word")
     assert (found.value, found.low) == (1.5, None)
     assert found.how == "no interval: the same in every resample of 20 texts"
 
@@ -117,7 +117,7 @@ def test_a_verdict_near_the_edge_is_borderline():
     assert not metric(-0.02, 0.02).borderline
     assert not Metric(value=0.0, n=9, how="no interval").borderline
     # 2,000 draws: the end of another draw's interval lies as far off as is said.
-    counts = shares(np.random.default_rng(0).integers(0, 9, 300), whole=9)
+    counts = fractions(np.random.default_rng(0).integers(0, 9, 300), whole=9)
     ends = []
     for seed in range(60):
         shuffled = np.random.default_rng(seed).permutation(counts)  # other clusters are drawn

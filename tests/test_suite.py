@@ -6,7 +6,7 @@ import time
 import pytest
 
 from workbench import notebooks, tasks
-from workbench.batch import plan, speed, standing, suite
+from workbench.batch import plan, plan_status, speed, suite
 from workbench.core import paths
 from workbench.core.errors import ParameterError
 from workbench.core.files import write_json
@@ -41,14 +41,14 @@ runs:
   - notebook: ner
     parameters: {dataset: tiny_ner}
     cases: [{epochs: 1, learning_rate: 0.001}, {epochs: 2, learning_rate: 1.0e-4}]
-    grid: {extras: [casing, ""], window_pieces: [32, 64]}
+    grid: {extras: [casing, ""], window_tokens: [32, 64]}
     seeds: [3, 5]
   - notebook: ner
-    parameters: {dataset: tiny_ner, epochs: 1, learning_rate: 0.001, window_pieces: 32, seed: 3}
+    parameters: {dataset: tiny_ner, epochs: 1, learning_rate: 0.001, window_tokens: 32, seed: 3}
     grid: {extras: [casing]}
 """
     jobs = suite.read(write(text))
-    names = ("epochs", "learning_rate", "extras", "window_pieces", "seed")
+    names = ("epochs", "learning_rate", "extras", "window_tokens", "seed")
     found = [tuple(getattr(job.config, name) for name in names) for job in jobs]
     assert len(found) == len(set(found)) == 2 * 2 * 2 * 2
     assert found[:3] == [
@@ -90,7 +90,7 @@ def test_bombs_and_giants_are_refused_at_once(write, record_property):
     merged = ["b0: &b0 {x: 1}"]
     merged += [f"b{n}: &b{n} {{<<: [{', '.join([f'*b{n - 1}'] * 9)}]}}" for n in range(1, 10)]
     values = ", ".join(map(str, range(1, 100)))
-    names = ("epochs", "batch_pieces", "window_pieces", "seed")
+    names = ("epochs", "batch_tokens", "window_tokens", "seed")
     grown = "runs:\n- notebook: ner\n  grid:" + "".join(f"\n    {n}: [{values}]" for n in names)
     for text in ("\n".join(laughs), "\n".join(merged), "runs: [" + "x, " * 4_000_000, grown):
         path = write(text)
@@ -126,7 +126,7 @@ def finish(job: plan.Job, seconds: float = 60.0) -> plan.Run:
 
 def stand(path: str) -> list[tuple[str, str, str]]:
     return [
-        (found.job.label, found.status, found.why) for found in standing.judge(suite.read(path))
+        (found.job.label, found.status, found.why) for found in plan_status.judge(suite.read(path))
     ]
 
 
@@ -138,13 +138,13 @@ def test_plan_names_exactly_what_to_do_and_why(write, reports):
     assert {status for _, status, _ in stand(path)} == {"done"}
 
     changed = STUDY.replace("[1, 2, 3]", "[1, 2, 4]").replace("seeds: [0, 1, 2]", "seeds: [0, 1]")
-    found = standing.judge(suite.read(write(changed)))
+    found = plan_status.judge(suite.read(write(changed)))
     assert [(x.job.config.epochs, x.job.config.seed, x.status) for x in found] == [
         (1, 0, "done"), (1, 1, "done"), (2, 0, "done"), (2, 1, "done"),
         (4, 0, "stale"), (4, 1, "stale"),
     ]  # fmt: skip
     assert [x.why for x in found[4:]] == ["parameters (epochs 3 -> 4) changed"] * 2
-    said = standing.table(found)
+    said = plan_status.table(found)
     assert said.endswith("6 runs: 4 done, 2 stale, about 2 min 0 s one after another")
 
 
@@ -224,30 +224,30 @@ def test_what_a_file_of_the_package_makes_stale(write, reports, monkeypatch, tmp
 def test_limit_of_a_cell_grows_with_what_the_notebooks_runs_took(write, reports):
     path = write("runs: [{notebook: ner, parameters: {dataset: tiny_ner}, seeds: [0, 1]}]")
     first, second = suite.read(path)
-    assert standing.judge([first])[0].run.job.timeout_s == plan.DEFAULT_TIMEOUT_S
+    assert plan_status.judge([first])[0].run.job.timeout_s == plan.DEFAULT_TIMEOUT_S
     finish(first, seconds=100)
-    assert standing.judge([second])[0].run.job.timeout_s == plan.DEFAULT_TIMEOUT_S
-    (found,) = standing.judge(suite.read(write("runs: [{notebook: template}]")))
+    assert plan_status.judge([second])[0].run.job.timeout_s == plan.DEFAULT_TIMEOUT_S
+    (found,) = plan_status.judge(suite.read(write("runs: [{notebook: template}]")))
     assert found.run.job.timeout_s == plan.DEFAULT_TIMEOUT_S
     finish(suite.read(write("runs: [{notebook: ner, seeds: [9]}]"))[0], seconds=2000)
-    assert standing.judge([second])[0].run.job.timeout_s == standing.SLACK * 2000
+    assert plan_status.judge([second])[0].run.job.timeout_s == plan_status.SLACK * 2000
     own = suite.read(write("runs: [{notebook: ner, timeout_s: 7}]"))
-    assert standing.judge(own)[0].run.job.timeout_s == 7
+    assert plan_status.judge(own)[0].run.job.timeout_s == 7
 
 
 def test_plan_where_nothing_ran_yet_estimates_the_default_suite(write, reports, monkeypatch):
     monkeypatch.setattr(speed, "gflops", lambda: speed.REFERENCE_GFLOPS / 3)
     jobs = suite.read(write("runs: [{notebook: template}, {notebook: template, seeds: [1]}]"))
-    found = standing.judge(jobs)
+    found = plan_status.judge(jobs)
     assert [each.seconds for each in found] == [pytest.approx(30.0), None]
-    said = standing.table(found)
+    said = plan_status.table(found)
     assert "~30.0 s" in said
     assert "about 30.0 s one after another, 1 of unknown time" in said
-    assert said.endswith(standing.ESTIMATED)
+    assert said.endswith(plan_status.ESTIMATED)
     finish(jobs[0], seconds=4)
-    found = standing.judge(jobs)
+    found = plan_status.judge(jobs)
     assert [each.seconds for each in found][1] == 4
-    assert standing.ESTIMATED not in standing.table(found)
+    assert plan_status.ESTIMATED not in plan_status.table(found)
 
 
 def test_estimates_are_of_the_runs_of_the_default_suite():

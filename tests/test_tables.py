@@ -75,7 +75,7 @@ def test_a_sentiment_file_is_read_right_in_each_layout(tmp_path, layout):
     assert said in "\n".join(data.notes)
     assert "\n".join(data.notes) in data.describe()
     assert bool(said) == bool(data.notes)
-    assert not any(loss.count for loss in data.losses.values())
+    assert not any(issue.count for issue in data.data_issues.values())
 
 
 REFUSED = {
@@ -150,7 +150,7 @@ def test_labels_that_differ_in_case_or_number_format_only_are_one(
     assert set(data.labels) <= labels
     assert len(data.labels) == (2 if merged else 4)
     assert sum(map(len, data.splits.values())) == 100
-    count = data.losses["merged"].count if merged else 0
+    count = data.data_issues["merged"].count if merged else 0
     assert count == merged
     assert ("read as the most frequent: 50 of 100 (50.00%)" in data.describe()) == bool(merged)
 
@@ -160,7 +160,7 @@ def test_the_most_frequent_way_to_write_a_label_is_kept(tmp_path):
     rows += [(f"more {n}", "good") for n in range(30)]
     data = text.load(write(tmp_path / "a.csv", csv(rows=rows)))
     assert data.labels == ("good", "negative", "positive")
-    assert data.losses["merged"].count == 20
+    assert data.data_issues["merged"].count == 20
 
 
 def test_labels_that_say_there_is_none_are_dropped_and_doubtful_ones_counted(tmp_path):
@@ -168,12 +168,12 @@ def test_labels_that_say_there_is_none_are_dropped_and_doubtful_ones_counted(tmp
     rows = [*ROWS, *odd, *((f"none {n}", "None") for n in range(20))]
     data = text.load(write(tmp_path / "a.csv", csv(rows=rows)))
     assert data.labels == ("None", *LABELS)
-    assert data.losses["no_label"].count == 4
+    assert data.data_issues["no_label"].count == 4
     assert "a label such as NaN, null or N/A, dropped: 4 of 126" in data.describe()
-    assert data.losses["none_label"].count == 22
+    assert data.data_issues["none_label"].count == 22
     missing = [row | {"label": float("nan")} for row in OBJECTS[:3]]
     lines = "\n".join(json.dumps(row) for row in [*OBJECTS, *missing])
-    assert text.load(write(tmp_path / "a.jsonl", lines)).losses["empty"].count == 3
+    assert text.load(write(tmp_path / "a.jsonl", lines)).data_issues["empty"].count == 3
 
 
 def test_half_a_surrogate_pair_is_no_bug(tmp_path):
@@ -237,14 +237,14 @@ def test_validation_comes_out_of_training_and_a_given_test_split_stays_whole(tmp
     assert [row["row"] for row in test] == [*range(1, len(TEST) + 1)]
     assert len({row["item"] for row in test}) == len(TEST), "items differ, for pairs by item"
     assert len({row["cluster"] for row in test}) == len(TEST) - 2, "equal texts are drawn together"
-    assert data.losses["test_repeated"].count == 4
-    assert data.losses["repeated"].count == 1, "training loses what is tested"
+    assert data.data_issues["test_repeated"].count == 4
+    assert data.data_issues["repeated"].count == 1, "training loses what is tested"
     held = set(data.splits["validation"]["text"])
     assert held == {w for w, _ in ROWS[:80] if text.split_of(w) == "validation"} - {ROWS[3][0]}
     assert "validation is the tenth of the training texts" in data.describe()
     fewer = text.load(str(tmp_path), drop_repeats=True)
     assert len(fewer.splits["test"]) == len(TEST) - 3, "one again, and both that contradict"
-    assert fewer.losses["contradicting"].count == 2
+    assert fewer.data_issues["contradicting"].count == 2
 
 
 def test_a_column_split_is_honoured(tmp_path):
@@ -286,7 +286,7 @@ def test_texts_that_differ_in_more_than_case_and_space_are_all_kept(tmp_path, fi
     rows = [*ROWS, (first, "negative"), (second, "positive")]
     data = text.load(write(tmp_path / "a.csv", csv(rows=rows)))
     assert {(first, "negative"), (second, "positive")} <= rows_of(data)
-    assert data.losses["repeated"].count == data.losses["contradicting"].count == 0
+    assert data.data_issues["repeated"].count == data.data_issues["contradicting"].count == 0
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,11 @@ def test_near_copies_are_kept_in_one_split_and_counted(tmp_path, seed):
     data = text.load(write(tmp_path / "a.csv", csv(rows=rows[::-1] if seed % 2 else rows)))
     where = {row["text"]: (name, row["cluster"]) for name, s in data.splits.items() for row in s}
     assert len({where[words] for words in copies}) == 1
-    assert data.losses["near_copies"].count == data.losses["near_labels"].count == len(copies)
+    assert (
+        data.data_issues["near_copies"].count
+        == data.data_issues["near_labels"].count
+        == len(copies)
+    )
     assert "kept, in one split: 5 of 105" in data.describe()
     assert "texts of the largest group of near copies, which is one unit: 5 of" in data.describe()
 
@@ -325,7 +329,9 @@ def test_near_copies_across_given_splits_are_reported_only(tmp_path):
     data = text.load(published(tmp_path, [*ROWS[:80], (LONG, "negative")], test))
     assert len(data.splits["test"]) == len(test)
     assert LONG in {*data.splits["train"]["text"], *data.splits["validation"]["text"]}
-    found = {name: loss.count for name, loss in data.losses.items() if name.startswith("near")}
+    found = {
+        name: issue.count for name, issue in data.data_issues.items() if name.startswith("near")
+    }
     in_training = LONG in data.splits["train"]["text"]
     assert found == ({"near_train": 2, "near_train_labels": 1} if in_training else {})
 

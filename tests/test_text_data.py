@@ -41,7 +41,7 @@ def everything(data):
 
 
 def counts(data):
-    return {name: loss.count for name, loss in data.losses.items() if loss.count}
+    return {name: issue.count for name, issue in data.data_issues.items() if issue.count}
 
 
 def test_repeated_texts_are_removed_before_splitting_and_counted(tmp_path):
@@ -357,5 +357,5 @@ def test_a_folder_of_phrases_names_its_files_and_a_line_without_label_its_number
 def test_the_real_phrasebank():
     data = text.load(BANK)
     assert data.labels == ("negative", "neutral", "positive")
-    assert data.losses["repeated"].of == 4846
+    assert data.data_issues["repeated"].of == 4846
     assert sum(map(len, data.splits.values())) > 4800

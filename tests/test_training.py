@@ -60,7 +60,7 @@ def test_golden_step(tagger):
     before = Objective(model, loss, size, RECIPE).step(optimizer, batch)
     found = {
         "words": len(batch.words),
-        "pieces": batch.pieces,
+        "tokens": batch.tokens,
         "loss_before": round(float(before[0]), 5),
         "gradient_norm": round(float(norm), 5),
         "loss_after": round(float(loss(batch).detach()), 5),
@@ -126,12 +126,12 @@ def test_mean_of_the_weights_is_scored_and_kept(tagger):
     fit(model, lambda _: [batch] * 4, watched, size, evaluate, recipe, Log(None))
     # The weights after steps 1 to 3 are seen at the beginning of the next; the fourth is not.
     for steps, after in enumerate(seen[1:]):
-        share = min(0.5, (1 + steps) / (10 + steps))
-        mean = share * mean + (1 - share) * after
+        fraction = min(0.5, (1 + steps) / (10 + steps))
+        mean = fraction * mean + (1 - fraction) * after
     assert torch.equal(scored[0], weight)
     assert not torch.allclose(scored[0], seen[-1], atol=1e-4)
-    share = min(0.5, 4 / 13)
-    last = (scored[0] - share * mean) / (1 - share)
+    fraction = min(0.5, 4 / 13)
+    last = (scored[0] - fraction * mean) / (1 - fraction)
     assert float((last - seen[-1]).abs().max()) < 2 * rate, "one step of AdamW away"
 
 
@@ -191,9 +191,9 @@ def test_full_memory_of_a_gpu_is_explained(tagger):
     def loss(_):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    with pytest.raises(TrainingError, match="memory is full in a batch of 1,146 pieces") as error:
+    with pytest.raises(TrainingError, match="memory is full in a batch of 1,146 tokens") as error:
         fit(model, lambda _: [batch], loss, size, None, RECIPE, Log(None))
-    assert "lower batch_pieces" in str(error.value)
+    assert "lower batch_tokens" in str(error.value)
     assert error.value.exit_code == 5
 
 
@@ -224,7 +224,7 @@ def learn(model, directory, monkeypatch, *, cut_at=10**6, extras="casing"):
 def _run_task(model, directory, extras):
     config = ner_task.Config.check(
         {
-            "model": str(model), "dataset": "tiny_ner", "epochs": 3, "batch_pieces": 300,
+            "model": str(model), "dataset": "tiny_ner", "epochs": 3, "batch_tokens": 300,
             "extras": extras, "transfer": "",
         }
     )  # fmt: skip
@@ -268,7 +268,7 @@ def test_training_goes_on_and_ends_as_if_never_cut_off(
     assert (f"the checkpoint after step {cut_at - 1} is damaged" in said) == bool(damage)
     assert again.items.equals(whole.items)
     assert again.metrics == whole.metrics
-    assert again.cost.trained_pieces == whole.cost.trained_pieces
+    assert again.cost.trained_tokens == whole.cost.trained_tokens
     epochs = [[r for r in found.history if r["event"] == "epoch"] for found in (again, whole)]
     for ours, theirs in zip(*epochs, strict=True):
         assert ours == theirs | {"train_loss": pytest.approx(theirs["train_loss"])}

@@ -180,7 +180,7 @@ class Tagger:
             self.model,
             [list(words) for words in sentences],
             range(len(sentences)),
-            window_pieces=self.settings.window_pieces,
+            window_tokens=self.settings.window_tokens,
             dtype=taggers.dtype(self.settings, self.model.encoder),
         )
         return [iob.decode(each, self.model.labels) for each in found]

@@ -130,7 +130,7 @@ def _add_run_all(many: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run one notebook with `--set` parameters."""
-    from workbench.batch import gpus, standing
+    from workbench.batch import gpus, plan_status
     from workbench.batch import plan as plans
     from workbench.record.result import is_whole
 
@@ -142,24 +142,24 @@ def run(options: argparse.Namespace) -> int:
         if not separator:
             raise ParameterError(f"--set {text!r}", expected="key=value, such as --set epochs=3")
         texts[key] = value
-    planned = standing.limited(plans.resolve(plans.from_texts(options.name, texts)))
+    planned = plan_status.limited(plans.resolve(plans.from_texts(options.name, texts)))
     if not 1 <= options.processes <= MAX_PROCESSES:
         raise ParameterError(f"--processes {options.processes}", expected=f"1 to {MAX_PROCESSES}")
     if is_whole(planned.directory) and not options.force:
         _say(f"{planned.run_id} is done: same notebook, parameters, code, data and lock file")
         print(planned.directory)
         return 0
-    from workbench.batch import together
+    from workbench.batch import distributed_run
 
     directory = planned.directory
     if distributed.rank() == 0:
         _say(f"running {planned.run_id}; its log is {directory / 'run.log'}")
     if options.processes > 1:
-        outcome = together.launch(
+        outcome = distributed_run.launch(
             planned, options.processes, options.name, options.set, again=options.force
         )
     else:
-        outcome = together.execute(planned, again=options.force)
+        outcome = distributed_run.execute(planned, again=options.force)
     if distributed.rank() == 0:
         if outcome.exit_code:
             _say(f"error: {shown(outcome.message)}")
@@ -178,11 +178,11 @@ def run_all(options: argparse.Namespace) -> int:
 
 def plan(options: argparse.Namespace) -> int:
     """Print how each run of a suite stands; return the worst code of those that can't run."""
-    from workbench.batch import standing, suite
+    from workbench.batch import plan_status, suite
 
-    standings = standing.judge(suite.read(options.suite))
-    print(printable(standing.table(standings)))
-    return max(found.exit_code for found in standings)
+    statuses = plan_status.judge(suite.read(options.suite))
+    print(printable(plan_status.table(statuses)))
+    return max(found.exit_code for found in statuses)
 
 
 def compare(options: argparse.Namespace) -> int:

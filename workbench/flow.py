@@ -44,7 +44,7 @@ def start(task: str, namespace: Mapping[str, Any]) -> Config:
 
 
 def load_data(config: Config) -> Any:
-    """Load the data and print its counts and what was lost on the way, with shares."""
+    """Load the data and print its counts and what was lost on the way, with fractions."""
     data = tasks.load(config.task).load_data(config)
     print(data.describe())
     return data
@@ -83,11 +83,11 @@ def run(config: Config, model: Any, data: Any) -> Result:
         method=found.method,
         baselines={name: dict(own) for name, own in found.baselines.items()},
         comparisons={name: dict(own) for name, own in found.comparisons.items()},
-        losses={**data.losses, **found.losses},
+        data_issues={**data.data_issues, **found.data_issues},
         cost=Cost(
             **machine.spent(began, place, found.dtype, found.network),
             train_seconds=found.train_seconds,
-            trained_pieces=found.trained_pieces,
+            trained_tokens=found.trained_tokens,
         ),
         environment=machine.environment(),
         tables=dict(found.tables),

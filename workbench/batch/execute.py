@@ -201,7 +201,7 @@ def _memory(watch: Watch) -> str:
     """What a run took that may have ended for want of memory, and what to try."""
     return (
         f"peak memory {watch.peak_mb:,.0f} of {limit_mb():,.0f} MiB"
-        "\ndo: lower what it holds at once (batch_pieces, max_pieces, items), or run fewer jobs"
+        "\ndo: lower what it holds at once (batch_tokens, max_tokens, items), or run fewer jobs"
     )
 
 

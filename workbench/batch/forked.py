@@ -21,7 +21,7 @@ from typing import Any
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-from workbench.batch import become, client
+from workbench.batch import client, kernel_main
 from workbench.batch.client import OWN_LAUNCHER
 
 PRELOAD = "workbench.batch.preload"
@@ -51,7 +51,7 @@ class _Process:
             self.orders.settimeout(START_S)
             try:
                 self.orders.sendall(json.dumps(order).encode() + b"\n")
-                self.began = self.orders.recv(1) == become.READY
+                self.began = self.orders.recv(1) == kernel_main.READY
             except OSError:
                 self.began = False
         if not self.began:
@@ -103,7 +103,7 @@ def prepare() -> None:
     orders, other = socket.socketpair()
     pid = os.fork()
     if pid == 0:
-        become.kernel(other)
+        kernel_main.kernel(other)
     other.close()
     _WAITING.append(_Process(pid, orders))
 

@@ -43,7 +43,7 @@ class Leases:
 
     def __init__(self, names: Sequence[str]) -> None:
         self.free = dict.fromkeys(names, 1.0)
-        """Share of each GPU that nobody holds."""
+        """Fraction of each GPU that nobody holds."""
         self.used: dict[str, int] = {}
         """Memory that others had in use when a GPU's first lease began, in MiB."""
 

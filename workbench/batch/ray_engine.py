@@ -23,10 +23,10 @@ from typing import Any
 import psutil
 
 from workbench import notebooks
-from workbench.batch import child, plan, standing
+from workbench.batch import child, plan, plan_status
 from workbench.batch.execute import Outcome
 from workbench.batch.plan import Run
-from workbench.batch.tally import Tally
+from workbench.batch.results import SuiteResults
 from workbench.batch.watch import alive, terminated_as_interrupted
 from workbench.core.errors import MachineError, ParameterError, WorkbenchError
 from workbench.record import state
@@ -44,7 +44,7 @@ TAKEN_ALONG = re.compile(r"WORKBENCH_(?!RUN_DIRECTORY)\w+|HF_HUB_OFFLINE")
 """Variables that a node takes from here; all others are its own, tokens among them."""
 
 
-def engine(address: str | None) -> Callable[[Tally, int], None]:
+def engine(address: str | None) -> Callable[[SuiteResults, int], None]:
     """Carry out plans on the cluster at `address`, else `RAY_ADDRESS`, else a local one.
 
     Raises ParameterError where Ray is not installed.
@@ -61,12 +61,12 @@ def engine(address: str | None) -> Callable[[Tally, int], None]:
             do='pip install "llm-workbench[ray]"',
         ) from None
 
-    def run(tally: Tally, jobs: int) -> None:
+    def run(results: SuiteResults, jobs: int) -> None:
         with (
             _connected(ray, address, jobs),
             terminated_as_interrupted(),
         ):
-            _Cluster(ray, tally, jobs).run()
+            _Cluster(ray, results, jobs).run()
 
     return run
 
@@ -136,14 +136,14 @@ class _Attempt:
 class _Cluster:
     """Tasks at the runs of a plan; the cluster decides which goes where, and when."""
 
-    def __init__(self, ray: Any, tally: Tally, jobs: int) -> None:
-        self.ray, self.tally = ray, tally
+    def __init__(self, ray: Any, results: SuiteResults, jobs: int) -> None:
+        self.ray, self.results = ray, results
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         self.most_gpus = max((node.get("GPU", 0) for node in nodes), default=0)
         # Each in a worker of its own, which ends with it: nothing of one run is left for another.
         options = share(nodes, jobs) | {"max_calls": 1, "max_retries": 0}
         self.task = ray.remote(**options)(attempt)
-        self.at_once = jobs or len(tally.to_do)
+        self.at_once = jobs or len(results.to_do)
         self.variables = {k: v for k, v in os.environ.items() if TAKEN_ALONG.fullmatch(k)}
         if not options["num_gpus"]:
             self.variables["CUDA_VISIBLE_DEVICES"] = ""  # whether Ray hides GPUs has changed
@@ -151,7 +151,7 @@ class _Cluster:
 
     def run(self) -> None:
         """Run all; after an interrupt cancel those on their way and begin no more."""
-        waiting = deque(_Attempt(number, run, 1) for number, run in self.tally.to_do)
+        waiting = deque(_Attempt(number, run, 1) for number, run in self.results.to_do)
         try:
             while waiting or self.active:
                 while waiting and len(self.active) < self.at_once:
@@ -168,12 +168,12 @@ class _Cluster:
             # Ray would wait for such a node, and not say so.
             expected = f"at most the {self.most_gpus:g} of a node"
             error = MachineError(f"a run asks for {share:g} GPUs", expected=expected)
-            self.tally.end(this.number, child.outcome_of(error))
+            self.results.end(this.number, child.outcome_of(error))
             return
         task = self.task if share is None else self.task.options(num_gpus=share)
         variables = self.variables | ({"CUDA_VISIBLE_DEVICES": ""} if share == 0 else {})
         self.active[task.remote(this.run, variables, this.count)] = this
-        self.tally.begin(this.number)
+        self.results.begin(this.number)
 
     def _end(self, task: Any) -> None:
         """Take a run's outcome, or begin it again where its machine was lost."""
@@ -183,12 +183,12 @@ class _Cluster:
         except self.ray.exceptions.RayError as error:
             why = type(error).__name__
             if why in LOST and this.count < ATTEMPTS:
-                self.tally.say(this.number, f"its worker was lost ({why}), again elsewhere")
+                self.results.say(this.number, f"its worker was lost ({why}), again elsewhere")
                 self._begin(dataclasses.replace(this, count=this.count + 1))
                 return
             lines = str(error).strip().splitlines() or [""]
             outcome = child.outcome_of(MachineError(f"Ray: {why}: {lines[-1]}"))
-        self.tally.end(this.number, outcome, this.count)
+        self.results.end(this.number, outcome, this.count)
 
     def _stop(self) -> None:
         """Cancel all tasks; those that take too long, or a second interrupt, are killed."""
@@ -200,7 +200,7 @@ class _Cluster:
         for task, this in self.active.items():
             self.ray.cancel(task, force=True)
             if state.read(this.run.directory).get("status") == "interrupted":
-                self.tally.end(this.number, child.outcome_of(KeyboardInterrupt()), this.count)
+                self.results.end(this.number, child.outcome_of(KeyboardInterrupt()), this.count)
 
 
 def share(nodes: Sequence[Mapping[str, float]], jobs: int) -> dict[str, float]:
@@ -267,7 +267,7 @@ def same_here(run: Run) -> Run:
     here = plan.resolve(dataclasses.replace(run.job, notebook=notebook))
     if here.run_id != run.run_id:
         raise MachineError(
-            f"{os.uname().nodename}: {standing.changes(run.identity, here.identity)}",
+            f"{os.uname().nodename}: {plan_status.changes(run.identity, here.identity)}",
             expected="what the machine has that made the plan",
             do="bring the project on this node to the same commit and environment",
         )

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from multiprocessing import connection
 from typing import Any
 
-from workbench.batch import gpus, ray_engine, server, standing, suite
+from workbench.batch import gpus, plan_status, ray_engine, server, suite
 from workbench.batch.child import NEW, Child, outcome_of, stop
 from workbench.batch.plan import Run
-from workbench.batch.tally import Tally
+from workbench.batch.results import SuiteResults
 from workbench.batch.watch import terminated_as_interrupted
 from workbench.core import paths
 from workbench.core.errors import (
@@ -32,28 +32,28 @@ def run_suite(
     if jobs < 0:
         raise ParameterError(f"jobs={jobs}", expected="a number of runs at once; 0 chooses one")
     run = _engine(engine, address)
-    plan = standing.judge(suite.read(name))
+    plan = plan_status.judge(suite.read(name))
     planned.write(paths.reports(), name, (found.planned() for found in plan))
     index.write(paths.reports())
-    tally = Tally(plan)
-    with tally.board, terminated_as_interrupted():
-        run(tally, jobs)
-        while tally.take_from_others():
-            run(tally, jobs)
-    return tally.close()
+    results = SuiteResults(plan)
+    with results.display, terminated_as_interrupted():
+        run(results, jobs)
+        while results.take_from_others():
+            run(results, jobs)
+    return results.close()
 
 
-def _engine(name: str, address: str | None) -> Callable[[Tally, int], None]:
+def _engine(name: str, address: str | None) -> Callable[[SuiteResults, int], None]:
     """What carries out the runs of a plan, so many at once."""
     if name == "ray":
         return ray_engine.engine(address)
     if address:
         raise ParameterError(f"--address {address}", expected="it together with --engine ray")
-    return lambda tally, jobs: _Crew(tally, jobs).run()
+    return lambda results, jobs: _WorkerPool(results, jobs).run()
 
 
 @dataclass
-class _Seat:
+class _Slot:
     """A child, the number of its run in the plan, and the GPUs it holds."""
 
     child: Child
@@ -62,22 +62,22 @@ class _Seat:
     share: float
 
 
-class _Crew:
+class _WorkerPool:
     """Processes at the runs of a plan, at most `jobs` at once; each with the GPUs it asks for."""
 
-    def __init__(self, tally: Tally, jobs: int) -> None:
-        self.tally = tally
+    def __init__(self, results: SuiteResults, jobs: int) -> None:
+        self.results = results
         names = gpus.visible()
         self.leases, self.usual = gpus.Leases(names), 1.0 if names else 0.0
-        parts = filter(None, (self._share(run) for _, run in tally.to_do))
+        parts = filter(None, (self._share(run) for _, run in results.to_do))
         self.jobs = jobs or max(1, int(len(names) / min(parts, default=1.0)))
         self.threads = max(1, (os.cpu_count() or 1) // self.jobs)
-        self.active: list[_Seat] = []
+        self.active: list[_Slot] = []
         self.processes: Any = NEW
 
     def run(self) -> None:
         """Run all; after an interrupt end those on their way and begin no more."""
-        waiting = deque(self.tally.to_do)
+        waiting = deque(self.results.to_do)
         with (
             terminated_as_interrupted(),
             server.processes(self._environment([]), len(waiting)) as self.processes,
@@ -90,9 +90,9 @@ class _Crew:
             except KeyboardInterrupt:
                 pass
             finally:  # also where something of ours fails: no run is left alone
-                stop([seat.child for seat in self.active])
-                for seat in list(self.active):
-                    self._end(seat)
+                stop([slot.child for slot in self.active])
+                for slot in list(self.active):
+                    self._end(slot)
 
     def _begin(self, number: int, run: Run) -> bool:
         """Start a process at a run; False where it has to wait for a GPU."""
@@ -100,14 +100,14 @@ class _Crew:
         try:
             names = self.leases.take(share)
         except MachineError as error:
-            self.tally.end(number, outcome_of(error))
+            self.results.end(number, outcome_of(error))
             return True
         if names is None:
             return False
-        self.tally.begin(number)
+        self.results.begin(number)
         environment = self._environment(names)
         child = Child.start(run, environment, self.processes)
-        self.active.append(_Seat(child, number, names, share))
+        self.active.append(_Slot(child, number, names, share))
         return True
 
     def _share(self, run: Run) -> float:
@@ -124,13 +124,13 @@ class _Crew:
 
     def _take_answers(self) -> None:
         if self.active:  # to wait for nothing would take for ever
-            answered = connection.wait([seat.child.answer for seat in self.active])
-            for seat in [seat for seat in self.active if seat.child.answer in answered]:
-                self._end(seat)
+            answered = connection.wait([slot.child.answer for slot in self.active])
+            for slot in [slot for slot in self.active if slot.child.answer in answered]:
+                self._end(slot)
 
-    def _end(self, seat: _Seat) -> None:
+    def _end(self, slot: _Slot) -> None:
         """Take a run's outcome, and its GPUs once they are free."""
-        outcome = seat.child.outcome()
-        self.active.remove(seat)
-        self.tally.end(seat.number, outcome)
-        self.leases.give(seat.gpus, seat.share)
+        outcome = slot.child.outcome()
+        self.active.remove(slot)
+        self.results.end(slot.number, outcome)
+        self.leases.give(slot.gpus, slot.share)

@@ -13,7 +13,7 @@ from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
 from workbench.data import tables, text, wikitext
 from workbench.data.repairs import repair
-from workbench.record.result import Loss
+from workbench.record.result import DataIssue
 
 NAMESPACE = "{http://www.mediawiki.org/xml/export-0.10/}"
 MIN_CHARACTERS = 200
@@ -26,13 +26,13 @@ class Corpus:
 
     source: Source
     documents: list[str]
-    losses: dict[str, Loss] = field(default_factory=dict)
+    data_issues: dict[str, DataIssue] = field(default_factory=dict)
 
     def describe(self) -> str:
-        """Number of documents and bytes, licence, and what was lost, with shares."""
+        """Number of documents and bytes, licence, and what was lost, with fractions."""
         size = sum(len(document.encode()) for document in self.documents)
         lines = [self.source.describe(), f"{len(self.documents):,} documents, {size:,} bytes"]
-        return "\n".join([*lines, *(loss.describe() for loss in self.losses.values())])
+        return "\n".join([*lines, *(issue.describe() for issue in self.data_issues.values())])
 
 
 def load(name: str, *, text_column: str = "text") -> Corpus:
@@ -68,8 +68,8 @@ def load(name: str, *, text_column: str = "text") -> Corpus:
     return Corpus(
         source=source,
         documents=[unique[key] for key in sorted(unique)],
-        losses={
-            key: Loss(count=counts[key], of=of.get(key, whole), note=note)
+        data_issues={
+            key: DataIssue(count=counts[key], of=of.get(key, whole), note=note)
             for key, note in notes.items()
             if counts[key] or key == "repeated"
         },

@@ -21,7 +21,7 @@ from workbench.data import choices, text
 from workbench.data.choices import answer_form
 from workbench.data.repairs import repair
 from workbench.data.tables import SPLITS
-from workbench.record.result import Loss
+from workbench.record.result import DataIssue
 
 COLUMNS = ["cluster", "question", "answer", "choices"]
 DATA_ISSUES = {
@@ -45,19 +45,19 @@ class QuestionData:
 
     source: Source
     splits: DatasetDict
-    losses: dict[str, Loss] = field(default_factory=dict)
+    data_issues: dict[str, DataIssue] = field(default_factory=dict)
     unit: str = "questions"
     """What the column `cluster` holds together when intervals are made."""
     layout: str = ""
     """How the choices of a table of one's own were read, and its answers."""
 
     def describe(self) -> str:
-        """Counts of each split, licence, and what was lost, with shares."""
+        """Counts of each split, licence, and what was lost, with fractions."""
         lines = [self.source.describe(), *([self.layout] if self.layout else [])]
         for name, split in self.splits.items():
             answers = len({answer_form(answer) for answer in split["answer"]})
             lines.append(f"{name:<10}{len(split):>8,} questions, {answers:,} different answers")
-        return "\n".join([*lines, *(loss.describe() for loss in self.losses.values())])
+        return "\n".join([*lines, *(issue.describe() for issue in self.data_issues.values())])
 
 
 def split_of(question: str) -> str:
@@ -104,7 +104,9 @@ def load(name: str, *, categories: str = "trivia") -> QuestionData:
         for split in SPLITS
         if (rows["split"] == split).any()
     }
-    return QuestionData(source, DatasetDict(splits), _losses(counts), layout="; ".join(layouts))
+    return QuestionData(
+        source, DatasetDict(splits), _data_issues(counts), layout="; ".join(layouts)
+    )
 
 
 def _categories(source: Source, names: str, counts: Counter[str]) -> pandas.DataFrame:
@@ -199,10 +201,10 @@ def _dropped(counts: Counter[str]) -> str:
     return f" (of {counts['rows']:,} rows: {'; '.join(found)})" if found else ""
 
 
-def _losses(counts: Counter[str]) -> dict[str, Loss]:
+def _data_issues(counts: Counter[str]) -> dict[str, DataIssue]:
     whole = {"recoded": "lines", "repaired": "texts", "garbled": "texts"}
     return {
-        name: Loss(count=counts[name], of=counts[whole.get(name, "rows")], note=note)
+        name: DataIssue(count=counts[name], of=counts[whole.get(name, "rows")], note=note)
         for name, note in DATA_ISSUES.items()
         if counts[name] or name in {"empty", "repeated", "other_answers"}
     }

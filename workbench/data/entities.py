@@ -15,7 +15,7 @@ from workbench.data import DATASETS, ner, split_files, tables, tagged_rows
 from workbench.data.tables import SPLITS
 from workbench.data.text import COLUMNS, TextData
 from workbench.record.iob import spans
-from workbench.record.result import Loss
+from workbench.record.result import DataIssue
 
 NAMES = {"PER": "person", "ORG": "organisation", "LOC": "location", "MISC": "other"}
 """Types of CoNLL-2003 in words; other types keep their names in lower case."""
@@ -76,7 +76,7 @@ def load(name: str) -> TextData:
             }
         ),
         labels=labels,
-        losses=_losses(counts),
+        data_issues=_data_issues(counts),
         unit="documents",
     )
 
@@ -106,11 +106,12 @@ def _rows(data: ner.NerData, split: str) -> list[tuple[str, str, str, str]]:
     return found
 
 
-def _losses(counts: Counter[str]) -> dict[str, Loss]:
+def _data_issues(counts: Counter[str]) -> dict[str, DataIssue]:
     notes = {
         "repeated": "entities of a sentence that occurs again, dropped",
         "contradicting": "entities of equal sentences with different types, all dropped",
     }
     return {
-        name: Loss(count=counts[name], of=counts["rows"], note=note) for name, note in notes.items()
+        name: DataIssue(count=counts[name], of=counts["rows"], note=note)
+        for name, note in notes.items()
     }

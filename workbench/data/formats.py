@@ -71,8 +71,8 @@ def _separator(text: str, usual: str) -> str:
     best, most = usual, 0.0
     for separator in dict.fromkeys([usual, *SEPARATORS]):
         widths = [len(row) for row in islice(_rows(sample, separator), SAMPLE_ROWS)]
-        if widths and widths[0] > 1 and (share := widths.count(widths[0]) / len(widths)) > most:
-            best, most = separator, share
+        if widths and widths[0] > 1 and (fraction := widths.count(widths[0]) / len(widths)) > most:
+            best, most = separator, fraction
     return best
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
 from workbench.data import tables
-from workbench.record.result import Loss
+from workbench.record.result import DataIssue
 
 EVENTS, ITEMS = "interactions.tsv", "items.tsv"
 """Files of a catalogued data set."""
@@ -55,7 +55,7 @@ class Interactions:
     """Place of each event's item [N]."""
     time: NDArray[np.float64]
     """When it was [N], never falling: seconds since 1970, or whatever number the table has."""
-    losses: dict[str, Loss] = field(default_factory=dict)
+    data_issues: dict[str, DataIssue] = field(default_factory=dict)
 
     def describe(self) -> str:
         """Counts, span, one item's text, and what was left out."""
@@ -70,7 +70,7 @@ class Interactions:
                 f"{len(self.items):,} items; {len(self.user) / cells:.1%} of all pairs",
                 f"from {_date(self.time[0])} to {_date(self.time[-1])}",
                 f"an item: {self.texts[self.item[-1]]!r}",
-                *(loss.describe() for loss in self.losses.values()),
+                *(issue.describe() for issue in self.data_issues.values()),
             ]
         )
 
@@ -114,8 +114,8 @@ def load(name: str, *, items: str = "") -> Interactions:
     )
     found = _made(source, items_source, rows, texts)
     note = "lines that are not UTF-8, read as Latin-1"
-    recoded = Loss(count=counts["recoded"], of=counts["lines"], note=note)
-    return replace(found, losses=found.losses | {"recoded": recoded})
+    recoded = DataIssue(count=counts["recoded"], of=counts["lines"], note=note)
+    return replace(found, data_issues=found.data_issues | {"recoded": recoded})
 
 
 def _made(
@@ -147,8 +147,9 @@ def _made(
         user=_places(kept["user"], users),
         item=_places(kept["item"], names),
         time=kept["time"].to_numpy(np.float64),
-        losses={
-            key: Loss(count=count, of=all_rows, note=note) for key, (count, note) in notes.items()
+        data_issues={
+            key: DataIssue(count=count, of=all_rows, note=note)
+            for key, (count, note) in notes.items()
         },
     )
 

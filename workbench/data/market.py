@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
 from workbench.data import prices, tables
-from workbench.record.result import Loss
+from workbench.record.result import DataIssue
 
 KNOWN = {
     "nasdaq": ("Date", "Adj Close"),
@@ -47,7 +47,7 @@ class Market:
     source: Source
     days: NDArray[np.datetime64]
     prices: NDArray[np.float64]
-    losses: dict[str, Loss] = field(default_factory=dict)
+    data_issues: dict[str, DataIssue] = field(default_factory=dict)
     how: str = ""
     """From which columns, and how, days and prices were read."""
 
@@ -111,13 +111,13 @@ def load(
         source=source,
         days=rows["day"].to_numpy().astype("datetime64[D]"),
         prices=rows["price"].to_numpy(np.float64),
-        losses={
-            key: Loss(count=counts[key], of=counts["rows"], note=note)
+        data_issues={
+            key: DataIssue(count=counts[key], of=counts["rows"], note=note)
             for key, note in notes.items()
         },
         how=how + (f" with {read_price}" if read_price else "") + _adjusted(frame, price_column),
     )
-    return replace(found, losses=found.losses | _doubtful(found))
+    return replace(found, data_issues=found.data_issues | _doubtful(found))
 
 
 def _in_order(rows: pandas.DataFrame, where: str) -> pandas.DataFrame:
@@ -141,7 +141,7 @@ def _in_order(rows: pandas.DataFrame, where: str) -> pandas.DataFrame:
     return rows
 
 
-def _doubtful(market: Market) -> dict[str, Loss]:
+def _doubtful(market: Market) -> dict[str, DataIssue]:
     """Moves that look like a split the prices are not adjusted for, and moves over long gaps."""
     moves = market.returns[1:]
     size = np.abs(moves)
@@ -154,7 +154,7 @@ def _doubtful(market: Market) -> dict[str, Loss]:
         ("gaps", gap, f"moves over more than {LONG_GAP} days without a price"),
     ):
         first = f", the first on {market.days[1:][kept][0]}" if kept.any() else ""
-        found[key] = Loss(count=int(kept.sum()), of=len(moves), note=note + first)
+        found[key] = DataIssue(count=int(kept.sum()), of=len(moves), note=note + first)
     return found
 
 

@@ -17,7 +17,7 @@ from workbench.core.sources import Source, resolve
 from workbench.data import conll, records, split_files, tagged_rows
 from workbench.data.split_files import ALIASES, SPLITS
 from workbench.record.iob import TAG, misfit, scheme_of
-from workbench.record.result import Loss
+from workbench.record.result import DataIssue
 
 TYPES = {"conll2003": ("LOC", "MISC", "ORG", "PER"), "tiny_ner": ("LOC", "MISC", "ORG", "PER")}
 CONLL_2003 = ("pos_tags", "chunk_tags")
@@ -39,7 +39,7 @@ class NerData:
     source: Source
     splits: DatasetDict
     types: tuple[str, ...]
-    losses: dict[str, Loss] = field(default_factory=dict)
+    data_issues: dict[str, DataIssue] = field(default_factory=dict)
     """What was changed or is doubtful."""
     one_file: bool = False
     """Whether the splits are ours, made from one file by a hash."""
@@ -50,7 +50,7 @@ class NerData:
         return ["O", *(f"{prefix}-{kind}" for kind in self.types for prefix in "BI")]
 
     def describe(self) -> str:
-        """Counts of each split, licence, and what was lost or is doubtful, with shares."""
+        """Counts of each split, licence, and what was lost or is doubtful, with fractions."""
         lines = [self.source.describe()]
         heads = ["documents", "sentences", "tokens", "entities", *self.types]
         width = max(10, *(len(head) + 2 for head in heads))
@@ -62,7 +62,7 @@ class NerData:
             counts = [len(set(split["document"])), len(split), sum(map(len, split["tokens"]))]
             counts += [kinds.total(), *(kinds[kind] for kind in self.types)]
             lines.append("".join([f"{name:<10}", *(f"{count:>{width},}" for count in counts)]))
-        return "\n".join([*lines, *(loss.describe() for loss in self.losses.values())])
+        return "\n".join([*lines, *(issue.describe() for issue in self.data_issues.values())])
 
 
 def load(name: str) -> NerData:
@@ -71,7 +71,7 @@ def load(name: str) -> NerData:
     A file is CoNLL columns (see `conll`), or a table of words and tags, of spans of characters, or
     of a word a row (see `tagged_rows`). A folder holds `train`, `test` and mostly `validation`,
     which names of files may have as a part of theirs (see `split_files`). Without `validation` a
-    tenth of the training documents becomes it, by the hash of their words, and `losses` says so;
+    tenth of the training documents becomes it, by the hash of their words, and `data_issues` says so;
     the test split stays as it is. A single file, and a folder's only one, is split by the same
     hash into 80, 10 and 10 per cent, so that more data moves none across, unless its rows name
     their `split`; so are training files alone. Tags of BIOES, BILOU and IO become IOB2, counted.
@@ -99,7 +99,7 @@ def load(name: str) -> NerData:
         source=source,
         splits=DatasetDict({split: Dataset.from_list(rows[split]) for split in SPLITS}),
         types=types,
-        losses=_losses(rows, changes),
+        data_issues=_data_issues(rows, changes),
         one_file=one_file,
     )
 
@@ -239,7 +239,7 @@ def _check_types(rows: list[dict], types: tuple[str, ...], split: str) -> None:
         )
 
 
-def _losses(rows: dict[str, list[Row]], changes: Counter[str]) -> dict[str, Loss]:
+def _data_issues(rows: dict[str, list[Row]], changes: Counter[str]) -> dict[str, DataIssue]:
     """What was rewritten, moved or left out, and test sentences that stand in training too."""
     tags = sum(len(row["ner_tags"]) for split in rows.values() for row in split)
     schemes = [name.removeprefix("scheme ") for name in changes if name.startswith("scheme ")]
@@ -257,15 +257,15 @@ def _losses(rows: dict[str, list[Row]], changes: Counter[str]) -> dict[str, Loss
         ),
         "recoded": (changes["lines"], "lines that are no UTF-8, read as Latin-1"),
     }
-    losses = {
-        name: Loss(count=changes[name], of=of, note=note)
+    data_issues = {
+        name: DataIssue(count=changes[name], of=of, note=note)
         for name, (of, note) in notes.items()
         if changes[name]
     }
     seen = {tuple(row["tokens"]) for row in rows["train"]}
-    losses["test_in_train"] = Loss(
+    data_issues["test_in_train"] = DataIssue(
         count=sum(tuple(row["tokens"]) in seen for row in rows["test"]),
         of=len(rows["test"]),
         note="test sentences that also stand in the training split (kept)",
     )
-    return losses
+    return data_issues

@@ -21,7 +21,7 @@ from workbench.data.near import sha256
 from workbench.data.repairs import repair
 from workbench.data.tables import SPLITS
 from workbench.record.metric import UNPARSED
-from workbench.record.result import Loss
+from workbench.record.result import DataIssue
 
 KNOWN = {"brand_tweets": ("text", "sentiment"), "tiny_reviews": ("text", "label")}
 """Catalogue data set -> its columns of text and label."""
@@ -36,14 +36,14 @@ class TextData:
     source: Source
     splits: DatasetDict
     labels: tuple[str, ...]
-    losses: dict[str, Loss] = field(default_factory=dict)
+    data_issues: dict[str, DataIssue] = field(default_factory=dict)
     unit: str = "texts, near copies as one"
     """What the column `cluster` holds together when intervals are made."""
     notes: tuple[str, ...] = ()
     """How the files were read, where that is no matter of course."""
 
     def describe(self) -> str:
-        """Counts of each split and label, licence, and what was lost, with shares.
+        """Counts of each split and label, licence, and what was lost, with fractions.
 
         Of more than 12 labels the most frequent and the rarest are named.
         """
@@ -53,7 +53,7 @@ class TextData:
                 self.source.describe(),
                 *self.notes,
                 *classes.summary(counts, self.labels),
-                *(loss.describe() for loss in self.losses.values()),
+                *(issue.describe() for issue in self.data_issues.values()),
             ]
         )
 
@@ -125,7 +125,7 @@ def load(
     near.count(rows, counts, own=own)
     labels = classes.check(rows, source.name, UNPARSED, counts)
     splits = _splits(rows, [*COLUMNS, *(["row"] if own else []), *kept])
-    return TextData(source, splits, labels, _losses(counts), notes=tuple(dict.fromkeys(notes)))
+    return TextData(source, splits, labels, _data_issues(counts), notes=tuple(dict.fromkeys(notes)))
 
 
 def _splits(rows: pandas.DataFrame, columns: list[str]) -> DatasetDict:
@@ -223,7 +223,7 @@ def _unique(rows: pandas.DataFrame, counts: Counter[str], *, whole: bool) -> pan
     return pandas.concat([rows[test], kept])
 
 
-def _losses(counts: Counter[str]) -> dict[str, Loss]:
+def _data_issues(counts: Counter[str]) -> dict[str, DataIssue]:
     copies = "near copies (same words but for links, @names, RT; or 4/5 of word triples)"
     notes = {
         "recoded": ("lines", "lines that are no UTF-8, read as Latin-1"),
@@ -254,7 +254,7 @@ def _losses(counts: Counter[str]) -> dict[str, Loss]:
     }
     usual = {"recoded", "empty", "repeated", "contradicting", "repaired", "garbled"}
     return {
-        name: Loss(count=counts[name], of=counts[whole], note=note)
+        name: DataIssue(count=counts[name], of=counts[whole], note=note)
         for name, (whole, note) in notes.items()
         if name in usual or counts[name]
     }

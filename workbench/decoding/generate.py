@@ -21,7 +21,7 @@ from transformers.cache_utils import DynamicLayer
 from workbench.core.errors import ParameterError
 from workbench.core.machine import autocast
 from workbench.decoding.grammar import Grammar, automaton
-from workbench.decoding.prefix import Beginning, for_rows
+from workbench.decoding.prefix import SharedPrefix, for_rows
 from workbench.decoding.score import BATCH_TOKENS, check_capacity, first_token, say
 from workbench.decoding.trees import common
 from workbench.models.causal_lm import CausalLM
@@ -93,14 +93,14 @@ def generate(
     steps = min(wanted, model.capacity - longest + 1)
     way = _Way(model, grammar, sampling, stop)
     answers = [_Answer(way, number) for number in range(len(rows))]
-    beginning = _shared(model, rows, dtype)
+    prefix = _shared(model, rows, dtype)
     groups = group_by_length([len(row) + steps for row in rows], batch_tokens)
     # Around all batches, so that weights are rounded to the dtype once.
     with torch.inference_mode(), autocast(dtype, model.device):
         for number, group in enumerate(groups, 1):
             say(f"{progress}: batch {number} of {len(groups)}")
-            rest = [rows[row][beginning.length :] for row in group]
-            _write(way, [answers[row] for row in group], rest, beginning, steps)
+            rest = [rows[row][prefix.length :] for row in group]
+            _write(way, [answers[row] for row in group], rest, prefix, steps)
     say("")
     return [answer.written() for answer in answers]
 
@@ -228,8 +228,8 @@ def nucleus(logits: Tensor, top_p: float) -> Tensor:
     if top_p == 1:
         return logits
     ranked, places = logits.sort(descending=True, stable=True)
-    shares = ranked.softmax(-1)
-    outside = shares.cumsum(-1) - shares >= top_p
+    fractions = ranked.softmax(-1)
+    outside = fractions.cumsum(-1) - fractions >= top_p
     return logits.masked_fill(outside.scatter(-1, places, outside), -torch.inf)
 
 
@@ -237,11 +237,11 @@ def _write(
     way: _Way,
     answers: Sequence[_Answer],
     rows: Sequence[list[int]],
-    beginning: Beginning,
+    prefix: SharedPrefix,
     steps: int,
 ) -> None:
-    """Let each answer grow after its row of tokens, itself after `beginning`."""
-    model, start = way.model, beginning.length
+    """Let each answer grow after its row of tokens, itself after `prefix`."""
+    model, start = way.model, prefix.length
     width = max(map(len, rows))
     # Padding on the left, so that all rows go on at the same place; it is masked.
     backwards = [row[::-1] for row in rows]
@@ -249,7 +249,7 @@ def _write(
     mask = pad([[1] * len(row) for row in rows], width, 0).flip(1).to(model.device)
     positions = (mask.cumsum(1) - 1).clamp(min=0) + start
     mask = torch.cat([mask.new_ones(len(rows), start), mask], dim=1)
-    cache = for_rows(beginning.cache, len(rows)) if beginning.cache else None
+    cache = for_rows(prefix.cache, len(rows)) if prefix.cache else None
     for _ in range(steps):
         output = model.body(
             ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
@@ -268,7 +268,7 @@ def _write(
         positions = positions[:, -1:] + 1
 
 
-def _shared(model: CausalLM, rows: Sequence[list[int]], dtype: torch.dtype) -> Beginning:
+def _shared(model: CausalLM, rows: Sequence[list[int]], dtype: torch.dtype) -> SharedPrefix:
     """What all rows begin with, read once, where that saves time and changes nothing.
 
     Padding lies between it and the rest of a row, so no layer may count back a number of places, as
@@ -277,6 +277,6 @@ def _shared(model: CausalLM, rows: Sequence[list[int]], dtype: torch.dtype) -> B
     several = [tuple(row) for row in rows]
     shared = min(common(several), min(map(len, several)) - 1)
     worth = shared >= SHARED and model.window is None
-    beginning = Beginning(model, several[0][:shared] if worth else (), dtype)
-    plain = beginning.cache and all(type(layer) is DynamicLayer for layer in beginning.cache.layers)
-    return beginning if plain else Beginning(model, (), dtype)
+    prefix = SharedPrefix(model, several[0][:shared] if worth else (), dtype)
+    plain = prefix.cache and all(type(layer) is DynamicLayer for layer in prefix.cache.layers)
+    return prefix if plain else SharedPrefix(model, (), dtype)

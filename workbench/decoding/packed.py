@@ -1,7 +1,7 @@
-"""Rows of different lengths read as one, without padding and without copies of their beginning.
+"""Rows of different lengths read as one, without padding and without copies of their prefix.
 
 A layer's products see one row of all tokens; only attention knows of rows. There each token looks
-at the beginning, whose keys and values are there once for all rows, and at its own row, and the two
+at the prefix, whose keys and values are there once for all rows, and at its own row, and the two
 are merged by their normalisers (Juravsky et al. 2024, Hydragen, section 3.1).
 """
 
@@ -34,9 +34,9 @@ Layers = Sequence[tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class _Rows:
-    """N tokens as B rows of up to T. `beginning` is empty where nothing comes before."""
+    """N tokens as B rows of up to T. `prefix` is empty where nothing comes before."""
 
-    beginning: Layers
+    prefix: Layers
     places: Tensor  # [B, T], of each row's tokens among the N; 0 where padded
     spots: Tensor  # [N], of each token among the B * T
     mask: Tensor | None  # [B, 1, T, T], to be added; None where each sees all before it
@@ -46,7 +46,7 @@ class _Rows:
         if self.places.device == device:
             return self
         mask = None if self.mask is None else self.mask.to(device)
-        return _Rows(self.beginning, self.places.to(device), self.spots.to(device), mask)
+        return _Rows(self.prefix, self.places.to(device), self.spots.to(device), mask)
 
     def of_tokens(self, found: Tensor) -> Tensor:
         """What was found for rows [B, heads, T, ...], token by token [N, heads, ...]."""
@@ -56,7 +56,7 @@ class _Rows:
 _reading: ContextVar[_Rows] = ContextVar("rows that are being read")
 
 
-def hidden(model: CausalLM, trees: Sequence[Tree], beginning: Layers, skipped: int) -> Tensor:
+def hidden(model: CausalLM, trees: Sequence[Tree], prefix: Layers, skipped: int) -> Tensor:
     """Last hidden states [N, H] of all tokens of the trees after `skipped`, tree by tree.
 
     ValueError or another error of torch's or transformers' where the network can't be read so.
@@ -69,7 +69,7 @@ def hidden(model: CausalLM, trees: Sequence[Tree], beginning: Layers, skipped: i
     places = torch.zeros(real.shape, dtype=torch.long)
     places[real] = torch.arange(len(spots))
     positions, mask = (columns + skipped).expand(real.shape), None
-    if any(tree.branches for tree in trees):
+    if any(tree.continuations for tree in trees):
         sees, positions = seen(trees, skipped)
         mask = torch.where(sees, 0.0, NEVER)[:, None].to(_dtype(model.device, torch.float32))
     ids = torch.tensor([token for ids in rest for token in ids])
@@ -77,7 +77,7 @@ def hidden(model: CausalLM, trees: Sequence[Tree], beginning: Layers, skipped: i
     def move(tensor: Tensor) -> Tensor:
         return tensor.to(model.device, non_blocking=True)
 
-    rows = _Rows(beginning, move(places), move(spots), None if mask is None else move(mask))
+    rows = _Rows(prefix, move(places), move(spots), None if mask is None else move(mask))
     with _read_as(model, rows):
         # Attention has its own mask; one of four dimensions keeps the network from making another.
         states = model.hidden(
@@ -124,19 +124,21 @@ def _attend(
     )
     mask = None if rows.mask is None else rows.mask.to(kind)
     causal = mask is None
-    if not rows.beginning:
+    if not rows.prefix:
         found = scaled_dot_product_attention(
             own_query, own_key, own_value, mask, is_causal=causal, scale=scaling, enable_gqa=True
         )
         return rows.of_tokens(found)[None], None
     both = _normalised(own_query, own_key, own_value, mask, scaling, causal=causal)
     found, weight = map(rows.of_tokens, both)
-    kept_key, kept_value = (tensor.to(kind) for tensor in rows.beginning[layer])
+    kept_key, kept_value = (tensor.to(kind) for tensor in rows.prefix[layer])
     other, other_weight = _normalised(
         query.transpose(0, 1)[None], kept_key, kept_value, None, scaling
     )
-    share = torch.sigmoid(weight - other_weight[0].mT)[..., None]
-    return torch.lerp(other[0].transpose(0, 1).float(), found.float(), share).to(kind)[None], None
+    fraction = torch.sigmoid(weight - other_weight[0].mT)[..., None]
+    return torch.lerp(other[0].transpose(0, 1).float(), found.float(), fraction).to(kind)[
+        None
+    ], None
 
 
 AttentionInterface.register(NAME, _attend)

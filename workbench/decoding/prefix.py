@@ -28,13 +28,13 @@ REFUSALS = (TypeError, ValueError, RuntimeError, LookupError, AttributeError, As
 class Way(Enum):
     """How a network's rows can be read, from the fastest on."""
 
-    PACKED = "all tokens as one row, the beginning there once"
-    TREES = "padded rows with a mask of ours, each with a copy of the beginning"
-    ROWS = "padded rows as the network itself masks them, each with a copy of the beginning"
+    PACKED = "all tokens as one row, the prefix there once"
+    TREES = "padded rows with a mask of ours, each with a copy of the prefix"
+    ROWS = "padded rows as the network itself masks them, each with a copy of the prefix"
 
 
-class Beginning:
-    """What the stems of trees begin with, read once; `length` is how many tokens it has, P."""
+class SharedPrefix:
+    """What the prefixes of trees begin with, read once; `length` is how many tokens it has, P."""
 
     def __init__(self, model: CausalLM, ids: Ids, dtype: torch.dtype, way: Way = Way.ROWS) -> None:
         self.model, self.dtype, self.way = model, dtype, way
@@ -42,7 +42,7 @@ class Beginning:
         self.length = len(ids) if self.cache else 0
 
     def _read(self, ids: Ids) -> DynamicCache | None:
-        """Keys and values of the beginning; None of a network that keeps them otherwise."""
+        """Keys and values of the prefix; None of a network that keeps them otherwise."""
         with torch.inference_mode(), autocast(self.dtype, self.model.device):
             row = torch.tensor([ids], device=self.model.device)
             cache = getattr(self.model.body(row, use_cache=True), "past_key_values", None)
@@ -51,7 +51,7 @@ class Beginning:
     def hidden(self, trees: Sequence[Tree]) -> tuple[Tensor, list[int]]:
         """Last hidden states [M, H] of trees, and where among them each tree's tokens begin.
 
-        Those of the beginning are left out; between two trees there may be padding.
+        Those of the prefix are left out; between two trees there may be padding.
         """
         read = self._packed if self.way is Way.PACKED else self._padded
         with torch.inference_mode(), autocast(self.dtype, self.model.device):
@@ -71,7 +71,7 @@ class Beginning:
         # Padding on the right needs no mask: what comes later is never looked at.
         ids = pad(rest, width, self.model.tokenizer.pad_token_id)
         options: dict[str, object] = {}
-        if any(tree.branches for tree in trees):
+        if any(tree.continuations for tree in trees):
             sees, positions = seen(trees, self.length)
             before = torch.ones(len(trees), width, self.length, dtype=torch.bool)
             mask = torch.where(torch.cat([before, sees], dim=2), 0.0, packed.NEVER)[:, None]
@@ -122,7 +122,7 @@ def _holds(model: CausalLM, way: Way) -> bool:
     rows = [(1, 2, 3, 4, 5), (1, 2, 3, 2), (1, 2, 4)]
     trees = [grow(rows[:2]), Tree(rows[2])]
     try:
-        states, starts = Beginning(model, rows[0][:2], torch.float32, way).hidden(trees)
+        states, starts = SharedPrefix(model, rows[0][:2], torch.float32, way).hidden(trees)
     except torch.OutOfMemoryError:
         raise
     except REFUSALS:

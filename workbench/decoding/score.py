@@ -16,17 +16,17 @@ from torch import Tensor
 
 from workbench.core.errors import ParameterError
 from workbench.core.machine import autocast
-from workbench.decoding.prefix import Beginning, Way, fastest
+from workbench.decoding.prefix import SharedPrefix, Way, fastest
 from workbench.decoding.trees import Ids, Tree, common, grow
 from workbench.models.causal_lm import CausalLM
 from workbench.models.windows import group_by_length
 
 BATCH_TOKENS = 4096
-"""Most tokens of a padded batch; of the beginning too, where each row has a copy of it."""
+"""Maximum number of tokens of a padded batch; of the prefix too, where each row has a copy of it."""
 HEAD_STATES = 256
 """States that the vocabulary head reads at once: their logits are what takes most memory."""
 WORTH = 0.9
-"""Most tokens of a tree, as a share of those of its rows, that make up for its mask."""
+"""Maximum number of tokens of a tree, as a fraction of those of its rows, that make up for its mask."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,11 @@ def log_likelihoods(
     sums, read = np.zeros((len(encoded), len(own[0]))), 0
     # A context longer than some layer sees whole is read in a slower way, but alone.
     for whole in (True, False):
-        part = [n for n, group in enumerate(encoded) if (_longest([group]) <= model.sight) is whole]
+        part = [
+            n
+            for n, group in enumerate(encoded)
+            if (_longest([group]) <= model.attention_window) is whole
+        ]
         if part:
             way = fastest(model) if sharing and whole else Way.ROWS
             asked = [encoded[n] for n in part]
@@ -163,17 +167,17 @@ def _read(
     asked = _as_trees(model, encoded, way) if sharing else _as_rows(encoded)
     rows = list(asked)
     kept = min(request.start for group in encoded for request in group) - 1 if sharing else 0
-    shared = min(common([tree.stem for tree in rows]), kept)
+    shared = min(common([tree.prefix for tree in rows]), kept)
     sums = np.zeros((len(encoded), len(encoded[0])))
     # Around all batches, so that weights are rounded to the dtype once.
     with torch.inference_mode(), autocast(dtype, model.device):
-        beginning = Beginning(model, rows[0].stem[:shared], dtype, way)
-        skipped = beginning.length
+        prefix = SharedPrefix(model, rows[0].prefix[:shared], dtype, way)
+        skipped = prefix.length
         sizes = [tree.size - (skipped if way is Way.PACKED else 0) for tree in rows]
         groups = group_by_length(sizes, batch_tokens)
         for number, group in enumerate(groups, 1):
             say(f"{progress}: batch {number} of {len(groups)}")
-            states, starts = beginning.hidden([rows[row] for row in group])
+            states, starts = prefix.hidden([rows[row] for row in group])
             of_group = [
                 (start - skipped, rows[row], asked[rows[row]])
                 for start, row in zip(starts, group, strict=True)
@@ -184,7 +188,7 @@ def _read(
 
 
 def _longest(encoded: Encoded) -> int:
-    """Most tokens that are read from a context's first to a continuation's last."""
+    """Maximum number of tokens that are read from a context's first to a continuation's last."""
     return max(len(request.inputs) for group in encoded for request in group)
 
 
@@ -205,14 +209,16 @@ def _as_rows(encoded: Encoded) -> Asked:
 def _as_trees(model: CausalLM, encoded: Encoded, way: Way) -> Asked:
     """A tree for each context, or rows where that is little more to read, or all that can be."""
     asked: Asked = {}
-    limit = {Way.PACKED: BATCH_TOKENS, Way.TREES: min(model.sight, BATCH_TOKENS)}.get(way, 0)
+    limit = {Way.PACKED: BATCH_TOKENS, Way.TREES: min(model.attention_window, BATCH_TOKENS)}.get(
+        way, 0
+    )
     for context, group in enumerate(encoded):
         tree = grow([request.inputs for request in group])
-        rows = [Tree(tree.stem + branch) for branch in tree.branches]
+        rows = [Tree(tree.prefix + continuation) for continuation in tree.continuations]
         if tree.size <= min(limit, WORTH * sum(row.size for row in rows)):
             rows = []
         for place, request in enumerate(group):
-            holds = lambda row, ids=request.inputs: row.stem[: len(ids)] == ids  # noqa: E731
+            holds = lambda row, ids=request.inputs: row.prefix[: len(ids)] == ids  # noqa: E731
             held = next(filter(holds, rows), tree)
             asked.setdefault(held, []).append((context, place, request))
     return asked

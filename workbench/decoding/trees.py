@@ -1,7 +1,7 @@
-"""Rows of tokens with what several of them share read once: stems with branches.
+"""Rows of tokens with what several of them share read once: prefixes with continuations.
 
-A tree is one row with several branches after its stem: each branch sees the stem and itself, at the
-positions that it would have after the stem alone, so that a question is read once however many
+A tree is one row with several continuations after its prefix: each continuation sees the prefix and itself, at the
+positions that it would have after the prefix alone, so that a question is read once however many
 answers are scored after it.
 """
 
@@ -17,56 +17,59 @@ Ids = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Tree:
-    """A row of tokens: a stem, and after it any number of branches."""
+    """A row of tokens: a prefix, and after it any number of continuations."""
 
-    stem: Ids
-    branches: tuple[Ids, ...] = ()
+    prefix: Ids
+    continuations: tuple[Ids, ...] = ()
 
     @property
     def size(self) -> int:
         """Number of tokens."""
-        return len(self.stem) + sum(map(len, self.branches))
+        return len(self.prefix) + sum(map(len, self.continuations))
 
     @property
     def length(self) -> int:
-        """Tokens from the first of the stem to the last of the longest branch."""
-        return len(self.stem) + max(map(len, self.branches), default=0)
+        """Tokens from the first of the prefix to the last of the longest continuation."""
+        return len(self.prefix) + max(map(len, self.continuations), default=0)
 
     @property
     def ids(self) -> list[int]:
-        """The stem's tokens, then each branch's."""
-        return [*self.stem, *(token for branch in self.branches for token in branch)]
+        """The prefix's tokens, then each continuation's."""
+        return [
+            *self.prefix,
+            *(token for continuation in self.continuations for token in continuation),
+        ]
 
     def spots(self, row: Ids) -> list[int]:
-        """Where each token of a row lies that is the stem with a branch, or begins such a one.
+        """Where each token of a row lies that is the prefix with a continuation, or begins such a one.
 
         >>> Tree((5, 6), ((7,), (8, 9))).spots((5, 6, 8))
         [0, 1, 3]
         """
-        rest = row[len(self.stem) :]
-        start = len(self.stem)
-        for branch in self.branches:
-            if branch[: len(rest)] == rest:
-                return [*range(len(self.stem)), *range(start, start + len(rest))]
-            start += len(branch)
+        rest = row[len(self.prefix) :]
+        start = len(self.prefix)
+        for continuation in self.continuations:
+            if continuation[: len(rest)] == rest:
+                return [*range(len(self.prefix)), *range(start, start + len(rest))]
+            start += len(continuation)
         return [*range(len(row))]
 
 
 def grow(rows: Sequence[Ids]) -> Tree:
-    """The smallest tree that all rows lie in, whose only fork is at the end of the stem.
+    """The smallest tree that all rows lie in, whose only fork is at the end of the prefix.
 
     >>> grow([(1, 2, 3), (1, 2), (1, 2, 3, 4), (1, 2, 5)])
-    Tree(stem=(1, 2), branches=((5,), (3, 4)))
+    Tree(prefix=(1, 2), continuations=((5,), (3, 4)))
     """
-    stem = rows[0][: common(rows)]
-    branches: list[Ids] = []
+    prefix = rows[0][: common(rows)]
+    continuations: list[Ids] = []
     # In reversed order what extends a row comes right before it.
-    for row in sorted({row[len(stem) :] for row in rows}, reverse=True):
-        if row and (not branches or branches[-1][: len(row)] != row):
-            branches.append(row)
-    if len(branches) == 1:
-        return Tree(stem + branches[0])
-    return Tree(stem, tuple(branches))
+    for row in sorted({row[len(prefix) :] for row in rows}, reverse=True):
+        if row and (not continuations or continuations[-1][: len(row)] != row):
+            continuations.append(row)
+    if len(continuations) == 1:
+        return Tree(prefix + continuations[0])
+    return Tree(prefix, tuple(continuations))
 
 
 def common(rows: Sequence[Ids]) -> int:
@@ -92,12 +95,12 @@ def seen(trees: Sequence[Tree], skipped: int) -> tuple[Tensor, Tensor]:
     sees = (places[None] <= places[:, None]).repeat(len(trees), 1, 1)
     positions = (places + skipped).repeat(len(trees), 1)
     for row, tree in enumerate(trees):
-        stem = len(tree.stem) - skipped
-        start = stem
-        for branch in tree.branches:
-            end = start + len(branch)
-            sees[row, start:end, stem:start] = False
-            positions[row, start:end] -= start - stem
+        prefix = len(tree.prefix) - skipped
+        start = prefix
+        for continuation in tree.continuations:
+            end = start + len(continuation)
+            sees[row, start:end, prefix:start] = False
+            positions[row, start:end] -= start - prefix
             start = end
         positions[row, start:] = 0
     return sees, positions

@@ -81,14 +81,14 @@ def forest(axes: Axes, rows: dict[str, Metric], *, mark: str = "") -> None:
 def grid_of_counts(
     axes: Axes, counts: NDArray[np.int64], rows: list[str], columns: list[str]
 ) -> None:
-    """Counts [rows, columns] as numbers on a shade for the share of the row."""
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    """Counts [rows, columns] as numbers on a shade for the fraction of the row."""
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     axes.grid(visible=False)
     for row, column in np.ndindex(*counts.shape):
         if counts[row, column]:
-            colour = "white" if shares[row, column] > 0.5 else "black"
+            colour = "white" if fractions[row, column] > 0.5 else "black"
             text = f"{counts[row, column]:,}"
             axes.text(column, row, text, ha="center", va="center", color=colour)

@@ -100,7 +100,7 @@ def slices(result: Result) -> Html:
     rows = [_slice(row) for row in result.tables["slices"]]
     text = (
         "In brackets 95 % intervals over texts. Of many slices one in twenty differs by chance. "
-        "Leans to: the label given more often than it is right, and by what share of the slice. No "
+        "Leans to: the label given more often than it is right, and by what fraction of the slice. No "
         "numbers where a slice, or what is left without it, has under 20 texts."
     )
     return Html(_filled(heads, rows) + note(text if rows else "No slices were named."))
@@ -118,7 +118,7 @@ def _slice(row: dict[str, Any]) -> list[str]:
 
 def swaps(result: Result) -> Html:
     """What the own method says otherwise when one name takes another's place."""
-    heads = ["swap", "texts", "share with another label", "label most moved", "its probability"]
+    heads = ["swap", "texts", "fraction with another label", "label most moved", "its probability"]
     rows = [_swap(row) for row in result.tables["swaps"]]
     text = (
         "In brackets 95 % intervals over the texts that name the first and not the second. Who is "
@@ -162,10 +162,10 @@ def attributions(result: Result) -> Html:
     return Html(f'{note(text)}<ol class="wb-sentences">{"".join(parts)}</ol>')
 
 
-def _shaded(word: str, score: float, share: float) -> str:
-    """An escaped word on a shade from 1 to 4 for its share of the strongest word's, -1..1."""
-    level = round(4 * abs(share))
-    side = "for" if share > 0 else "against"
+def _shaded(word: str, score: float, fraction: float) -> str:
+    """An escaped word on a shade from 1 to 4 for its fraction of the strongest word's, -1..1."""
+    level = round(4 * abs(fraction))
+    side = "for" if fraction > 0 else "against"
     mark = f'<mark class="wb-{side}-{level}" title="{score:+.2f}">'
     return f"{mark}{escape(word)}</mark>" if level else escape(word)
 

@@ -64,8 +64,8 @@ class Answer:
     """Wall time of learning, scoring not counted, nor texts whose features were known."""
     memory_mb: float | None
     """Most memory while learning, in MiB, the loaded models included; None if not measured."""
-    pieces: int = 0
-    """Word pieces trained on, over all epochs."""
+    tokens: int = 0
+    """Subword tokens trained on, over all epochs."""
     model: TextClassifier | None = None
     """What was fine-tuned, where it is kept."""
 
@@ -87,7 +87,7 @@ class Answer:
 class _Learned:
     predict: Predict
     trainable: int
-    pieces: int = 0
+    tokens: int = 0
     model: TextClassifier | None = None
 
 
@@ -113,7 +113,7 @@ def learn(
     seconds = time.monotonic() - began
     memory = machine.part_memory_mb(place) if measured else None
     answers, model = learned.predict(texts), learned.model if keep else None
-    return Answer(answers, learned.trainable, seconds, memory, learned.pieces, model)
+    return Answer(answers, learned.trainable, seconds, memory, learned.tokens, model)
 
 
 def _majority(train: Labelled, setting: Setting) -> _Learned:
@@ -154,12 +154,12 @@ def _tuned(train: Labelled, setting: Setting, rate: float, **kind: Any) -> _Lear
         recipe,
         setting.reading,
         setting.log,
-        batch_pieces=BATCH_PIECES,
+        batch_tokens=BATCH_PIECES,
         seed=setting.seed,
         extras=setting.extras,
     )
     predict = lambda texts: classifiers.predict(model, texts, setting.reading)  # noqa: E731
-    return _Learned(predict, model.trainable, fit.pieces, model)
+    return _Learned(predict, model.trainable, fit.tokens, model)
 
 
 def _nearest(train: Labelled, setting: Setting) -> _Learned:

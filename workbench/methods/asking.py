@@ -12,7 +12,7 @@ from workbench.methods import prompts
 from workbench.methods.prompt_scores import Asked
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
-from workbench.record.result import Loss
+from workbench.record.result import DataIssue
 
 SAMPLE_TEXTS = 50
 """Validation texts, without their labels, that batch calibration looks at."""
@@ -61,7 +61,7 @@ def ask(
     precision: str = "auto",
     file: str = "",
     templates: int = prompts.TEMPLATES,
-) -> tuple[Asked, Loss]:
+) -> tuple[Asked, DataIssue]:
     """Prompts and the items to ask about; how many texts of those were cut.
 
     The wordings are those of `file`, else those catalogued for `dataset`; the first `templates`.
@@ -77,7 +77,7 @@ def ask(
         sample=[found.fields(model, one)[0] for one in sample],
         dtype=machine.precision(precision, model.device),
     )
-    return asked, Loss(count=sum(cut for _, cut in read), of=len(read), note=note)
+    return asked, DataIssue(count=sum(cut for _, cut in read), of=len(read), note=note)
 
 
 def timed(asked: Asked, work: Callable[[], Found]) -> tuple[Found, dict[str, Any]]:

@@ -50,9 +50,9 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Reading:
-    """How texts are read: at most `max_pieces` of each, products in `dtype`."""
+    """How texts are read: at most `max_tokens` of each, products in `dtype`."""
 
-    max_pieces: int
+    max_tokens: int
     dtype: torch.dtype
 
 
@@ -62,9 +62,9 @@ def labelled(data: TextData, split: str) -> Labelled:
 
 
 def majority(train: Labelled, labels: Sequence[str], count: int) -> Probabilities:
-    """The shares of the labels in training, for each of `count` texts."""
-    shares = np.array([sum(label == found for found in train.labels) for label in labels])
-    return np.tile(shares / shares.sum(), (count, 1))
+    """The fractions of the labels in training, for each of `count` texts."""
+    fractions = np.array([sum(label == found for found in train.labels) for label in labels])
+    return np.tile(fractions / fractions.sum(), (count, 1))
 
 
 def tfidf(train: Labelled, validation: Labelled, labels: Sequence[str]) -> tuple[Predict, int]:
@@ -103,7 +103,7 @@ def linear_probe(
 
 def encode(encoder: Encoder, texts: Sequence[str], reading: Reading) -> NDArray[np.float32]:
     """Features [N, H] of texts under a frozen encoder."""
-    encoded, _ = encoder.encode(texts, reading.max_pieces)
+    encoded, _ = encoder.encode(texts, reading.max_tokens)
     found = np.zeros((len(texts), encoder.width), np.float32)
     for rows in group_by_length([len(row) for row in encoded], EVALUATION_PIECES):
         with autocast(reading.dtype, encoder.device):
@@ -119,7 +119,7 @@ def fine_tune(
     reading: Reading,
     log: Log,
     *,
-    batch_pieces: int,
+    batch_tokens: int,
     seed: int,
     extras: Collection[str] = (),
 ) -> Fit:
@@ -133,7 +133,7 @@ def fine_tune(
     recipe = replace(recipe, parts=PARTS) if "accumulation" in extras else recipe
     if "compiled" in extras:
         model.encoder.train_compiled()
-    encoded, _ = model.encoder.encode(texts, reading.max_pieces)
+    encoded, _ = model.encoder.encode(texts, reading.max_tokens)
     lengths = [len(row) for row in encoded]
     weights = torch.from_numpy(counts).to(model.encoder.device)
     chance = random.Random(seed)
@@ -141,7 +141,7 @@ def fine_tune(
 
     def epoch_batches(epoch: int) -> list[TextBatch]:
         while len(drawn) < epoch:  # in order, so that a training that goes on draws the same
-            drawn.append(group_by_length(lengths, batch_pieces, shuffle=chance))
+            drawn.append(group_by_length(lengths, batch_tokens, shuffle=chance))
         return [model.collate(encoded, rows) for rows in drawn[epoch - 1]]
 
     def loss(batch: TextBatch) -> torch.Tensor:
@@ -179,7 +179,7 @@ def count_labels(train: Labelled, labels: Sequence[str]) -> tuple[list[str], NDA
 def predict(model: TextClassifier, texts: Sequence[str], reading: Reading) -> Probabilities:
     """Probabilities of a fine-tuned classifier; equal texts are read once."""
     places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-    encoded, _ = model.encoder.encode(list(places), reading.max_pieces)
+    encoded, _ = model.encoder.encode(list(places), reading.max_tokens)
     found = np.zeros((len(places), len(model.labels)))
     groups = group_by_length([len(row) for row in encoded], EVALUATION_PIECES)
     model.eval()

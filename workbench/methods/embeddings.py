@@ -128,10 +128,10 @@ def setfit(
     A copy of the encoder learns in one pass over `draw_pairs`, by the squared error of the cosine
     against 1 or 0; the recipe's epochs do not count. Source: Tunstall et al. 2022, "Efficient
     Few-Shot Learning Without Prompts", section 3. Gives a function from texts to probabilities,
-    the number of weights learned, and the pieces trained on.
+    the number of weights learned, and the tokens trained on.
     """
     model = Embedder(encoder)
-    encoded, _ = model.encoder.encode(train.texts, reading.max_pieces)
+    encoded, _ = model.encoder.encode(train.texts, reading.max_tokens)
     pairs = draw_pairs(train.labels, seed)
     random.Random(seed).shuffle(pairs)
     groups = [pairs[start : start + BATCH_PAIRS] for start in range(0, len(pairs), BATCH_PAIRS)]
@@ -145,15 +145,15 @@ def setfit(
     def weight(batch: PairBatch) -> float:
         return float(len(batch.same))
 
-    pieces = 0
+    tokens = 0
     if pairs:
         once = replace(recipe, epochs=1)
-        pieces = fit(model, epoch_batches, loss, weight, None, once, log).pieces
+        tokens = fit(model, epoch_batches, loss, weight, None, once, log).tokens
     model.eval()
     read: Read = lambda texts: unit(classifiers.encode(model.encoder, texts, reading))  # noqa: E731
     head = _head(read(train.texts), train.labels)
     predict = lambda texts: classifiers.in_order(head, read(texts), labels)  # noqa: E731
-    return predict, model.trainable + classifiers.weights_of(head), pieces
+    return predict, model.trainable + classifiers.weights_of(head), tokens
 
 
 def _head(features: Features, labels: Sequence[str]) -> Pipeline:

@@ -139,13 +139,13 @@ Trained with these parameters:
 ```
 """
 USE = {
-    "words": """A word's label is that of its first piece. `token_type_ids` say each piece's letter
+    "words": """A word's label is that of its first token. `token_type_ids` say each token's letter
 case, where `casing` in `workbench.json` is true: 0 no letters and special tokens, 1 lower,
 2 Capitalised, 3 one capital letter, 4 UPPER, 5 miXed. Without them capitals are not seen.
 `workbench predict` does both, cuts raw text into words as `workbench/data/words.py` says, takes
 words as they are from a `.conll` file or a column `tokens`, and gives the best valid tag sequence;
-with `views` among the
-`extras` of that file it reads windows of three sizes, with `consistency` it lets a word's readings
+with `window_averaging` among the
+`extras` of that file it reads windows of three sizes, with `document_smoothing` it lets a word's readings
 within a document agree more.""",
     "texts": """A text's logits are the mean of its tokens' logits, special tokens among them:
 

@@ -13,17 +13,17 @@ BOTH = {
 }
 TAGGER = {
     "casing": "tell an uncased encoder each word's letter case",
-    "consistency": "let the readings of a word within a document agree more (transductive)",
-    "views": "read sentences in windows of three sizes, and take the mean (transductive)",
-    "masking": "hide some training words, so that those around them have to tell",
-    "fast_head": "let what was not pretrained learn five times as fast",
+    "document_smoothing": "let the readings of a word within a document agree more (transductive)",
+    "window_averaging": "read sentences in windows of three sizes, and take the mean (transductive)",
+    "token_masking": "hide some training words, so that those around them have to tell",
+    "head_rate": "let what was not pretrained learn five times as fast",
     "layer_decay": "let lower layers learn more slowly",
     "averaging": "keep the running mean of the weights",
     "embeddings": "train the word embeddings too",
     **BOTH,
 }
 CLASSIFIER = {
-    "attention": "let each piece of a text count by what the head looks for, not all alike",
+    "attention": "let each token of a text count by what the head looks for, not all alike",
     **BOTH,
 }
 AGREEMENT = 0.3
@@ -31,7 +31,7 @@ AGREEMENT = 0.3
 VIEWS = (2, 3, 4)
 """Sizes of windows, in thirds of the one trained with."""
 MASKED = 0.1
-"""Share of words hidden."""
+"""Fraction of words hidden."""
 LAYER_DECAY, HEAD_SCALE, AVERAGING = 0.9, 5.0, 0.99
 PARTS = 4
 """Of a batch, with accumulation."""
@@ -40,7 +40,7 @@ PARTS = 4
 def of_tagger(text: str) -> str:
     """The names in a text, each once and in their order above; ValueError for an unknown one.
 
-    >>> of_tagger("views,casing, views")
+    >>> of_tagger("window_averaging,casing, window_averaging")
     'casing, views'
     """
     return _known(text, TAGGER)

@@ -19,7 +19,7 @@ from workbench.record.statistics import Statistic, difference, measure
 
 
 def accuracy(counts: Counts) -> Counts:
-    """Share of right labels, of counts [..., L, L + 1]; `unparsed` is wrong."""
+    """Fraction of right labels, of counts [..., L, L + 1]; `unparsed` is wrong."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.trace(counts, axis1=-2, axis2=-1) / counts.sum(axis=(-2, -1))
 
@@ -53,14 +53,14 @@ def mcc(counts: Counts) -> Counts:
 
 HEADLINE = ("accuracy", "macro_f1", "mcc")
 SIMPLE: dict[str, tuple[Statistic, str]] = {
-    "accuracy": (accuracy, "share"),
+    "accuracy": (accuracy, "fraction"),
     "mcc": (mcc, "correlation"),
 }
 """Metric -> statistic and unit; macro F1 has an interval of its own kind."""
 
 
 def unparsed(counts: Counts) -> Counts:
-    """Share of answers that are no label, of counts [..., L, L + 1]."""
+    """Fraction of answers that are no label, of counts [..., L, L + 1]."""
     return counts[..., -1].sum(axis=-1) / counts.sum(axis=(-2, -1))
 
 

@@ -45,7 +45,7 @@ def predict(
     `texts`, and come back as `words` with their IOB2 `tags`. Consecutive texts are one document,
     until one without a word ends it: its sentences are each other's context. `documents` are the
     numbers of other documents.
-    Of a classifier: `label` and `probabilities`; None of a text without any word piece. Raises
+    Of a classifier: `label` and `probabilities`; None of a text without any word token. Raises
     ParameterError for a run that kept no model, IntegrityError for a damaged one.
     """
     record = Result.read_record(directory)
@@ -96,7 +96,7 @@ def _tagged(
         model,
         [[texts[row][start:end] for start, end in places[row]] for row in full],
         documents,
-        window_pieces=settings["window_pieces"],
+        window_tokens=settings["window_tokens"],
         dtype=machine.precision("auto", model.encoder.device),
         extras=names(settings.get("extras", "")),
     )
@@ -132,29 +132,29 @@ def _spans(
 def _labels(
     model: TextClassifier, texts: Sequence[str], settings: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """A text's logits are the mean over all its pieces, window by window."""
+    """A text's logits are the mean over all its tokens, window by window."""
     encoder = model.encoder
-    pieces = encoder.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-    size = min(settings["max_pieces"], encoder.capacity)
+    tokens = encoder.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    size = min(settings["max_tokens"], encoder.capacity)
     start, end = encoder.tokenizer.cls_token_id, encoder.tokenizer.sep_token_id
     windows, owners = [], []
-    for row, ids in enumerate(pieces):
+    for row, ids in enumerate(tokens):
         for first in range(0, len(ids), size):
             windows.append([start, *ids[first : first + size], end])
             owners.append(row)
-    sums, shares = np.zeros((len(texts), len(model.labels))), np.zeros(len(texts))
+    sums, fractions = np.zeros((len(texts), len(model.labels))), np.zeros(len(texts))
     dtype = machine.precision("auto", encoder.device)
     lengths = np.array([len(window) for window in windows], float)
     for rows in group_by_length(lengths.astype(int).tolist(), EVALUATION_PIECES):
         with torch.inference_mode(), autocast(dtype, encoder.device):
             logits = model(model.collate(windows, rows)).float().cpu().numpy()
         np.add.at(sums, np.array(owners)[rows], logits * lengths[rows, None])
-        np.add.at(shares, np.array(owners)[rows], lengths[rows])
+        np.add.at(fractions, np.array(owners)[rows], lengths[rows])
     for row, text in enumerate(texts):
-        if not shares[row]:
+        if not fractions[row]:
             yield {"text": text, "label": None, "probabilities": None}
             continue
-        mean = sums[row] / shares[row]
+        mean = sums[row] / fractions[row]
         odds = np.exp(mean - mean.max())
         named = zip(model.labels, (odds / odds.sum()).round(4).tolist(), strict=True)
         yield {

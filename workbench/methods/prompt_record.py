@@ -65,10 +65,12 @@ def example(
 ) -> dict[str, Any]:
     """The first item's prompt by the first template, and the probability of each label's word."""
     one = next(found for found in prompted if found.condition == condition)
-    shares = np.exp(calibration.normalise(one.items[:1]))[0]
+    fractions = np.exp(calibration.normalise(one.items[:1]))[0]
     words = asked.prompts.answers(asked.prompts.templates[0])
     return {
         "item": items[0],
         "prompt": one.contexts[0],
-        "scores": {word: round(float(share), 4) for word, share in zip(words, shares, strict=True)},
+        "scores": {
+            word: round(float(fraction), 4) for word, fraction in zip(words, fractions, strict=True)
+        },
     }

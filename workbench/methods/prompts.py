@@ -17,7 +17,7 @@ ANY_TEXTS, ENTITIES, CHOICES = "texts", "entities", "multiple_choice"
 TEMPLATES = 3
 """How many templates to ask by: the first of those that the file has."""
 NEW_TOKENS = 16
-"""Most tokens of a written answer, where no label is longer."""
+"""Maximum number of tokens of a written answer, where no label is longer."""
 SPARE_TOKENS = 8
 """For joints: parts of a prompt may have a token more together than apart."""
 
@@ -31,9 +31,9 @@ class Prompts:
     typing: bool
     """Whether items are entities in sentences."""
     max_tokens: int
-    """Most tokens of a field."""
+    """Maximum number of tokens of a field."""
     new_tokens: int
-    """Most tokens of a written answer."""
+    """Maximum number of tokens of a written answer."""
     written: tuple[Template, ...] = ()
     """The same templates as the model is asked to write by: as a chat where it has a template."""
 

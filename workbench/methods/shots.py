@@ -10,7 +10,7 @@ from workbench.methods.classifiers import Labelled, Reading, encode
 from workbench.methods.prompt_scores import Asked, Draw, Prompted, condition
 from workbench.methods.templates import Shots
 from workbench.models.encoder import Encoder
-from workbench.record.result import Loss, Metric
+from workbench.record.result import DataIssue, Metric
 
 
 def draws(
@@ -55,7 +55,7 @@ def _shots(asked: Asked, train: Labelled, places: Sequence[int]) -> Shots:
     ]
 
 
-def labels_not_shown(asked: Asked, drawn: Sequence[Draw]) -> Loss:
+def labels_not_shown(asked: Asked, drawn: Sequence[Draw]) -> DataIssue:
     """How many labels have no example in a prompt, over all draws of examples.
 
     Examples are drawn label by label in turn, in random order (see `prompts.draw`): where there
@@ -63,7 +63,7 @@ def labels_not_shown(asked: Asked, drawn: Sequence[Draw]) -> Loss:
     """
     few = [one for one in drawn if one.shots]
     labels = len(asked.prompts.words)
-    return Loss(
+    return DataIssue(
         count=sum(labels - len({word for _, word in one.shots}) for one in few),
         of=labels * len(few),
         note="labels without an example in a few-shot prompt, over all draws",
@@ -92,16 +92,16 @@ def nearest(
     return [_shots(asked, train, places) for places in found]
 
 
-def issues(prompted: Sequence[Prompted]) -> dict[str, Loss]:
+def issues(prompted: Sequence[Prompted]) -> dict[str, DataIssue]:
     """What prompts lost: examples that did not fit, and tokens that answers change."""
     few = [one for one in prompted if one.shots]
     return {
-        "dropped_shots": Loss(
+        "dropped_shots": DataIssue(
             count=sum(one.dropped_shots for one in few),
             of=sum(one.shots for one in few),
             note="examples left out because the prompt would not fit the model",
         ),
-        "merged_prompts": Loss(
+        "merged_prompts": DataIssue(
             count=sum(one.merged for one in prompted),
             of=sum(one.asked for one in prompted),
             note="prompts whose last token an answer changes; scored from that token on",

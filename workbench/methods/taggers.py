@@ -28,11 +28,11 @@ class Settings:
     epochs: int = 2
     learning_rate: float = 4e-4
     """Highest learning rate of AdamW, reached after warm-up."""
-    warmup_share: float = 0.1
+    warmup_fraction: float = 0.1
     weight_decay: float = 0.01
-    batch_pieces: int = 640
-    """Most tokens in a training batch, padding counted."""
-    window_pieces: int = 96
+    batch_tokens: int = 640
+    """Maximum number of tokens in a training batch, padding counted."""
+    window_tokens: int = 96
     """Tokens of a document's neighbouring sentences read together."""
     extras: str = ""
     """Additions to the recipe, comma-separated names of `extras.TAGGER`."""
@@ -76,7 +76,7 @@ def scored(
         tagger,
         list(rows["tokens"]),
         list(rows["document"]),
-        window_pieces=settings.window_pieces,
+        window_tokens=settings.window_tokens,
         dtype=dtype(settings, tagger.encoder),
         extras=names(settings.extras),
         progress=f"scoring {split} of {data.source.name}",
@@ -94,7 +94,7 @@ def tags_alone(tagger: TokenClassifier, data: NerData, split: str, settings: Set
         tagger,
         sentences,
         range(len(sentences)),
-        window_pieces=settings.window_pieces,
+        window_tokens=settings.window_tokens,
         dtype=dtype(settings, tagger.encoder),
         progress=f"scoring {split} of {data.source.name}, each sentence alone",
     )
@@ -117,44 +117,44 @@ def train(
 ) -> tuple[Fit, Prediction]:
     """Fit on the training split; return also the best epoch's view of the validation split."""
     gold = list(data.splits["validation"]["ner_tags"])
-    lessons = _Lessons(settings, tagger, data)
+    batches = _TrainingBatches(settings, tagger, data)
     validated: dict[int, Prediction] = {}
     embeddings = tagger.encoder.network.get_input_embeddings()
-    embeddings.requires_grad_("embeddings" in lessons.extras)
-    if "compiled" in lessons.extras:
+    embeddings.requires_grad_("embeddings" in batches.extras)
+    if "compiled" in batches.extras:
         tagger.encoder.train_compiled()
 
     def validate() -> float:
-        found = validated[lessons.epoch] = predict(tagger, data, "validation", settings)
+        found = validated[batches.epoch] = predict(tagger, data, "validation", settings)
         return EntityScores().compute(predictions=found.tags, references=gold)["f1"]
 
     recipe = Recipe(
         epochs=settings.epochs,
         learning_rate=settings.learning_rate,
-        warmup_share=settings.warmup_share,
+        warmup_fraction=settings.warmup_fraction,
         weight_decay=settings.weight_decay,
-        layer_decay=extras.LAYER_DECAY if "layer_decay" in lessons.extras else 1.0,
-        new_scale=extras.HEAD_SCALE if "fast_head" in lessons.extras else 1.0,
-        averaging=extras.AVERAGING if "averaging" in lessons.extras else 0.0,
-        parts=extras.PARTS if "accumulation" in lessons.extras else 1,
+        layer_decay=extras.LAYER_DECAY if "layer_decay" in batches.extras else 1.0,
+        new_scale=extras.HEAD_SCALE if "head_rate" in batches.extras else 1.0,
+        averaging=extras.AVERAGING if "averaging" in batches.extras else 0.0,
+        parts=extras.PARTS if "accumulation" in batches.extras else 1,
         dtype=dtype(settings, tagger.encoder),
     )
-    done = fit(tagger, lessons.batches, lessons.loss, lessons.weight, validate, recipe, log)
+    done = fit(tagger, batches.batches, batches.loss, batches.weight, validate, recipe, log)
     best = validated.get(done.best_epoch)  # not there where a process before trained that epoch
     return done, best or predict(tagger, data, "validation", settings)
 
 
-class _Lessons:
+class _TrainingBatches:
     """The training split as batches, and the loss of one."""
 
     def __init__(self, settings: Settings, tagger: TokenClassifier, data: NerData) -> None:
         self.extras = names(settings.extras)
-        self.tagger, self.batch_pieces = tagger, settings.batch_pieces
+        self.tagger, self.batch_tokens = tagger, settings.batch_tokens
         rows = data.splits["train"]
         labels = {label: index for index, label in enumerate(tagger.labels)}
         self.targets = [[labels[tag] for tag in tags] for tags in rows["ner_tags"]]
         segments = tagger.encoder.segments(list(rows["tokens"]), list(rows["document"]))
-        self.windows = pack(segments, min(settings.window_pieces, tagger.encoder.capacity))
+        self.windows = pack(segments, min(settings.window_tokens, tagger.encoder.capacity))
         self.seed, self.epoch = settings.seed, 0
 
     def batches(self, epoch: int) -> list[Batch]:
@@ -162,11 +162,11 @@ class _Lessons:
         self.epoch = epoch
         chance = random.Random(f"{self.seed}/{epoch}")
         windows, tokenizer = self.windows, self.tagger.encoder.tokenizer
-        if "masking" in self.extras:
+        if "token_masking" in self.extras:
             mask = tokenizer.mask_token_id
             mask = tokenizer.unk_token_id if mask is None else mask
             windows = masked(windows, extras.MASKED, mask, chance)
-        groups = batches(windows, self.batch_pieces, shuffle=chance)
+        groups = batches(windows, self.batch_tokens, shuffle=chance)
         return [self.tagger.encoder.collate(group) for group in groups]
 
     def weight(self, batch: Batch) -> float:

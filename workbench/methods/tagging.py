@@ -22,25 +22,25 @@ def tag_scores(
     sentences: Sequence[list[str]],
     documents: Sequence[int],
     *,
-    window_pieces: int,
+    window_tokens: int,
     dtype: torch.dtype,
     extras: Collection[str] = (),
     progress: str = "",
 ) -> Scores:
     """Log-probabilities [words, labels] of each sentence, read among its document's neighbours.
 
-    Of the extras, "views" reads in windows of several sizes and takes the mean, and "consistency"
+    Of the extras, "window_averaging" reads in windows of several sizes and takes the mean, and "document_smoothing"
     draws the readings of a word within a document together. Both, and any window of more than one
     sentence, are transductive: a sentence's scores depend on the others given. `progress` names on
     screen what is scored. Raises RuntimeError if any word was left without.
     """
     segments = tagger.encoder.segments(list(sentences), list(documents))
-    thirds = VIEWS if "views" in extras else (3,)
+    thirds = VIEWS if "window_averaging" in extras else (3,)
     limit = tagger.encoder.capacity
-    sizes = dict.fromkeys(max(1, min(window_pieces * third // 3, limit)) for third in thirds)
+    sizes = dict.fromkeys(max(1, min(window_tokens * third // 3, limit)) for third in thirds)
     read = [_read(tagger, segments, sentences, size, dtype, progress) for size in sizes]
     scores = [_normalised(np.mean(views, axis=0)) for views in zip(*read, strict=True)]
-    if "consistency" in extras:
+    if "document_smoothing" in extras:
         scores = agreeing(scores, sentences, documents)
     if progress:
         print("\r".ljust(81) + "\r", end="", flush=True)
@@ -51,16 +51,16 @@ def _read(
     tagger: TokenClassifier,
     segments: Sequence[Segment],
     sentences: Sequence[list[str]],
-    window_pieces: int,
+    window_tokens: int,
     dtype: torch.dtype,
     progress: str,
 ) -> Scores:
     """Log-probabilities under windows of one size."""
-    grouped = batches(pack(segments, window_pieces), EVALUATION_PIECES)
+    grouped = batches(pack(segments, window_tokens), EVALUATION_PIECES)
     scores = [np.full((len(words), len(tagger.labels)), np.nan, np.float32) for words in sentences]
     for number, windows in enumerate(grouped, 1):
         if progress:
-            text = f"\r{progress}, windows of {window_pieces}: {number} of {len(grouped)} batches"
+            text = f"\r{progress}, windows of {window_tokens}: {number} of {len(grouped)} batches"
             print(text.ljust(80), end="", flush=True)
         batch = tagger.encoder.collate(windows)
         with torch.inference_mode(), autocast(dtype, tagger.encoder.device):

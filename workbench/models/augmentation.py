@@ -8,17 +8,17 @@ from workbench.models.windows import Segment, Window
 
 
 def masked(
-    windows: Sequence[Window], share: float, mask: int, chance: random.Random
+    windows: Sequence[Window], fraction: float, mask: int, chance: random.Random
 ) -> list[Window]:
-    """With a share of the words hidden behind as many mask tokens as they have pieces.
+    """With a fraction of the words hidden behind as many mask tokens as they have tokens.
 
     Their letter case stays to be seen, where the encoder is told of it.
     """
 
     def change(segment: Segment) -> Segment:
-        pieces = [
-            [mask] * len(word) if chance.random() < share else word for word in segment.pieces
+        tokens = [
+            [mask] * len(word) if chance.random() < fraction else word for word in segment.tokens
         ]
-        return dataclasses.replace(segment, pieces=pieces)
+        return dataclasses.replace(segment, tokens=tokens)
 
     return [[change(segment) for segment in window] for window in windows]

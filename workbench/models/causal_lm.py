@@ -27,7 +27,7 @@ from workbench.models.loading import (
 )
 
 HEAD_ROWS = 1 << 14
-"""Most rows of a vocabulary head that are turned into float32 at once, where it is held in less."""
+"""Maximum number of rows of a vocabulary head that are turned into float32 at once, where it is held in less."""
 
 
 class CausalLM(nn.Module):
@@ -52,7 +52,7 @@ class CausalLM(nn.Module):
 
     @property
     def capacity(self) -> int:
-        """Most tokens in a row.
+        """Maximum number of tokens in a row.
 
         With LongRoPE (Phi-3.5) up to where all positions change their code, for what was read of a
         row before would not fit what comes after.
@@ -66,7 +66,7 @@ class CausalLM(nn.Module):
 
     @property
     def window(self) -> int | None:
-        """Most tokens that some layer sees at once; None where all see all. GPT-Neo's is local.
+        """Maximum number of tokens that some layer sees at once; None where all see all. GPT-Neo's is local.
 
         1, so that nothing is taken for granted, where layers have configurations of their own.
         """
@@ -78,8 +78,8 @@ class CausalLM(nn.Module):
         return min((size for size in found if size), default=None)
 
     @property
-    def sight(self) -> int:
-        """Most tokens of a row that all its layers see whole."""
+    def attention_window(self) -> int:
+        """Maximum number of tokens of a row that all its layers see whole."""
         return min(self.window or self.capacity, self.capacity)
 
     @property

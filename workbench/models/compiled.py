@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 WIDTHS, ROWS = 32, 8
-"""Steps of the grid: pieces of a row, and rows; on a processor each row costs, so none is added."""
+"""Steps of the grid: tokens of a row, and rows; on a processor each row costs, so none is added."""
 MOST = 8
 """Most shapes that are compiled; a batch of any other runs as it is."""
 
@@ -22,7 +22,7 @@ class Compiled:
     """Reads batches with a network, compiled for the first MOST shapes of the grid."""
 
     def __init__(self, network: nn.Module, longest: int, *, backend: str = "inductor") -> None:
-        """For rows of at most `longest` pieces, which is where positions end.
+        """For rows of at most `longest` tokens, which is where positions end.
 
         Compiling itself comes with the first batch of a shape, and takes seconds to minutes.
         """

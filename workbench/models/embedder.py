@@ -24,9 +24,9 @@ class PairBatch:
     same: Tensor  # [P], 1 for equal labels, 0 for different ones
 
     @property
-    def pieces(self) -> int:
-        """Pieces without padding."""
-        return self.texts.pieces
+    def tokens(self) -> int:
+        """Tokens without padding."""
+        return self.texts.tokens
 
     @property
     def attention_mask(self) -> Tensor:

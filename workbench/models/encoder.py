@@ -1,6 +1,6 @@
 """Pretrained encoders, and a head that gives each word a label.
 
-A word is read at its first piece. An uncased tokenizer hides letter case; an added embedding,
+A word is read at its first token. An uncased tokenizer hides letter case; an added embedding,
 zero at first, gives it back.
 """
 
@@ -33,7 +33,7 @@ from workbench.models.windows import Batch, Segment, Window, collate, split_long
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "longformer")
 """Model types that count positions from the padding token's id plus one."""
 SHORT = 256
-"""Most pieces of a window at which a processor trains faster without torch's fused attention, whose
+"""Maximum number of tokens of a window at which a processor trains faster without torch's fused attention, whose
 backward pass is made for long ones (docs/log.md)."""
 SAMPLE = "a 1996 b."
 """Words that tokenizers read in their own ways, to see that lists of them keep their spaces."""
@@ -58,7 +58,7 @@ def word_shape(word: str) -> int:
 
 
 class Encoder(nn.Module):
-    """A pretrained encoder and its tokenizer: hidden states for the word pieces of windows."""
+    """A pretrained encoder and its tokenizer: hidden states for the subword tokens of windows."""
 
     def __init__(self, source: Source, *, casing: bool = True) -> None:
         """Load tokenizer and safetensors weights from `source.path` onto the run's device.
@@ -91,7 +91,7 @@ class Encoder(nn.Module):
 
     @property
     def capacity(self) -> int:
-        """Most pieces in a window, its two special tokens not counted."""
+        """Maximum number of tokens in a window, its two special tokens not counted."""
         config = self.network.config
         positions = config.max_position_embeddings
         if config.model_type in OFFSET_POSITIONS:
@@ -114,31 +114,31 @@ class Encoder(nn.Module):
             f"{self.source.name}: {self.source.about}\n"
             f"{config.model_type}, {config.num_hidden_layers} layers of {self.width}, "
             f"{weights / 1e6:.1f} M parameters, held in {dtype} on {devices}\n"
-            f"windows up to {self.capacity} pieces{added}"
+            f"windows up to {self.capacity} tokens{added}"
         )
 
     def forward(self, batch: Batch) -> Tensor:
-        """Hidden states [W, H] of each word's first piece."""
+        """Hidden states [W, H] of each word's first token."""
         return self.states(batch).flatten(0, 1)[batch.positions]
 
     def states(self, batch: Batch) -> Tensor:
-        """Hidden states [B, T, H] of all pieces, padding among them."""
+        """Hidden states [B, T, H] of all tokens, padding among them."""
         embedded = self.network.get_input_embeddings()(batch.input_ids)
         if self.shapes is not None:
             embedded = embedded + self.shapes(batch.shapes)
         return self._read(inputs_embeds=embedded, attention_mask=batch.attention_mask)
 
-    def encode(self, texts: Sequence[str], max_pieces: int) -> tuple[list[list[int]], int]:
+    def encode(self, texts: Sequence[str], max_tokens: int) -> tuple[list[list[int]], int]:
         """Token ids of texts with this model's special tokens, and how many texts were cut.
 
-        At most `max_pieces` pieces of a text are read, its two special tokens not counted, and
+        At most `max_tokens` tokens of a text are read, its two special tokens not counted, and
         never more than the model can.
         """
-        limit = min(max_pieces, self.capacity)
+        limit = min(max_tokens, self.capacity)
         encoded = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
         start, end = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
-        rows = [[start, *pieces[:limit], end] for pieces in encoded]
-        return rows, sum(len(pieces) > limit for pieces in encoded)
+        rows = [[start, *tokens[:limit], end] for tokens in encoded]
+        return rows, sum(len(tokens) > limit for tokens in encoded)
 
     def pooled(
         self, input_ids: Tensor, attention_mask: Tensor, attention: nn.Module | None = None
@@ -172,7 +172,7 @@ class Encoder(nn.Module):
         self.compiled = Compiled(self.network, self.capacity + 2)
 
     def segments(self, sentences: list[list[str]], documents: list[int]) -> list[Segment]:
-        """Word pieces of all sentences; only one longer than the model is cut, between words.
+        """Subword tokens of all sentences; only one longer than the model is cut, between words.
 
         A word that the tokenizer reduces to nothing becomes its unknown token.
         """
@@ -180,17 +180,17 @@ class Encoder(nn.Module):
         texts = [[self.space + word for word in words] for words in sentences]
         encoded = self.tokenizer(texts, is_split_into_words=True, add_special_tokens=False)
         for index, words in enumerate(sentences):
-            pieces: list[list[int]] = [[] for _ in words]
-            for piece, word in zip(
+            tokens: list[list[int]] = [[] for _ in words]
+            for token, word in zip(
                 encoded["input_ids"][index], encoded.word_ids(index), strict=True
             ):
-                pieces[word].append(piece)
+                tokens[word].append(token)
             unknown = [self.tokenizer.unk_token_id]
             whole = Segment(
                 sentence=index,
                 document=documents[index],
                 first_word=0,
-                pieces=[word or unknown for word in pieces],
+                tokens=[word or unknown for word in tokens],
                 shapes=[word_shape(word) for word in words],
             )
             found += split_long(whole, self.capacity)

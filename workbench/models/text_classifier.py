@@ -1,4 +1,4 @@
-"""An encoder with a head on the mean of a text's pieces: one label for each text."""
+"""An encoder with a head on the mean of a text's tokens: one label for each text."""
 
 import copy
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ LORA_ALPHA = 2.0
 
 @dataclass(frozen=True)
 class TextBatch:
-    """Padded texts: B texts of at most T pieces."""
+    """Padded texts: B texts of at most T tokens."""
 
     input_ids: Tensor  # [B, T]
     attention_mask: Tensor  # [B, T]
     rows: list[int]  # [B], index of each text in the data
-    pieces: int
-    """Pieces without padding."""
+    tokens: int
+    """Tokens without padding."""
 
     @property
     def items(self) -> list[int]:
@@ -100,7 +100,7 @@ def collate(encoder: Encoder, encoded: Sequence[Sequence[int]], rows: Sequence[i
         input_ids=padded.to(encoder.device, non_blocking=True),
         attention_mask=mask.to(encoder.device, non_blocking=True),
         rows=list(rows),
-        pieces=sum(map(len, ids)),
+        tokens=sum(map(len, ids)),
     )
 
 

@@ -22,15 +22,15 @@ class Segment:
     sentence: int
     document: int
     first_word: int
-    pieces: list[list[int]]
+    tokens: list[list[int]]
     """Token ids of each word."""
     shapes: list[int]
     """Letter-case class of each word (see `encoder.word_shape`)."""
 
     @property
     def length(self) -> int:
-        """Number of pieces."""
-        return sum(map(len, self.pieces))
+        """Number of tokens."""
+        return sum(map(len, self.tokens))
 
 
 Window = list[Segment]
@@ -38,16 +38,16 @@ Window = list[Segment]
 
 @dataclass(frozen=True)
 class Batch:
-    """Padded windows. B windows, T pieces, W words in all of them."""
+    """Padded windows. B windows, T tokens, W words in all of them."""
 
     input_ids: Tensor  # [B, T]
     attention_mask: Tensor  # [B, T]
     shapes: Tensor  # [B, T]
-    positions: Tensor  # [W], each word's first piece as an index into the flattened B * T
+    positions: Tensor  # [W], each word's first token as an index into the flattened B * T
     sentences: list[int]  # [W]
     words: list[int]  # [W], index of the word in its sentence
-    pieces: int
-    """Pieces without padding."""
+    tokens: int
+    """Tokens without padding."""
 
     @property
     def items(self) -> list[int]:
@@ -75,39 +75,39 @@ class Batch:
             positions=rows[kept] // count * width + columns[kept],
             sentences=[self.sentences[place] for place in places],
             words=[self.words[place] for place in places],
-            pieces=int(mask.sum()),
+            tokens=int(mask.sum()),
         )
 
 
 def split_long(segment: Segment, capacity: int) -> list[Segment]:
-    """Cut a segment of more than `capacity` pieces between words.
+    """Cut a segment of more than `capacity` tokens between words.
 
-    Of a single word longer than `capacity` the first pieces are kept, so it is still predicted.
+    Of a single word longer than `capacity` the first tokens are kept, so it is still predicted.
     """
     if segment.length <= capacity:
         return [segment]
-    segment = dataclasses.replace(segment, pieces=[word[:capacity] for word in segment.pieces])
+    segment = dataclasses.replace(segment, tokens=[word[:capacity] for word in segment.tokens])
     parts: list[Segment] = []
     start, room = 0, capacity
-    for index, word in enumerate(segment.pieces):
+    for index, word in enumerate(segment.tokens):
         if len(word) > room:
             parts.append(_part(segment, start, index))
             start, room = index, capacity
         room -= len(word)
-    return [*parts, _part(segment, start, len(segment.pieces))]
+    return [*parts, _part(segment, start, len(segment.tokens))]
 
 
 def _part(segment: Segment, start: int, end: int) -> Segment:
     return dataclasses.replace(
         segment,
         first_word=segment.first_word + start,
-        pieces=segment.pieces[start:end],
+        tokens=segment.tokens[start:end],
         shapes=segment.shapes[start:end],
     )
 
 
 def pack(segments: Sequence[Segment], capacity: int) -> list[Window]:
-    """Fill windows of about `capacity` pieces with consecutive segments of one document.
+    """Fill windows of about `capacity` tokens with consecutive segments of one document.
 
     A document is spread evenly over the fewest windows that hold it; a segment longer than
     `capacity` gets a window of its own.
@@ -115,10 +115,10 @@ def pack(segments: Sequence[Segment], capacity: int) -> list[Window]:
     windows: list[Window] = []
     for document in _by_document(segments):
         total = sum(segment.length for segment in document)
-        share = total / math.ceil(total / capacity)
+        fraction = total / math.ceil(total / capacity)
         filled = capacity + 1
         for segment in document:
-            if filled + segment.length > capacity or filled + segment.length / 2 > share:
+            if filled + segment.length > capacity or filled + segment.length / 2 > fraction:
                 windows.append([])
                 filled = 0
             windows[-1].append(segment)
@@ -137,23 +137,23 @@ def _by_document(segments: Sequence[Segment]) -> list[list[Segment]]:
 
 
 def batches(
-    windows: Sequence[Window], max_pieces: int, *, shuffle: random.Random | None = None
+    windows: Sequence[Window], max_tokens: int, *, shuffle: random.Random | None = None
 ) -> list[list[Window]]:
-    """Group windows of like length so that a padded batch holds at most `max_pieces` pieces.
+    """Group windows of like length so that a padded batch holds at most `max_tokens` tokens.
 
     With `shuffle`, windows of equal length change places and the batches come in random order.
     """
     lengths = [sum(segment.length for segment in window) for window in windows]
-    groups = group_by_length(lengths, max_pieces, shuffle=shuffle)
+    groups = group_by_length(lengths, max_tokens, shuffle=shuffle)
     return [[windows[index] for index in group] for group in groups]
 
 
 def group_by_length(
-    lengths: Sequence[int], max_pieces: int, *, shuffle: random.Random | None = None
+    lengths: Sequence[int], max_tokens: int, *, shuffle: random.Random | None = None
 ) -> list[list[int]]:
-    """Indices of rows of like length, so that a padded group holds at most `max_pieces` pieces.
+    """Indices of rows of like length, so that a padded group holds at most `max_tokens` tokens.
 
-    Longest first, or with `shuffle` in random order. A row longer than `max_pieces` is alone.
+    Longest first, or with `shuffle` in random order. A row longer than `max_tokens` is alone.
 
     >>> group_by_length([2, 9, 3], 6)
     [[1], [2, 0]]
@@ -165,7 +165,7 @@ def group_by_length(
     grouped: list[list[int]] = []
     for index in order:
         # Longest first: a group's first row sets its padded length.
-        if grouped and (len(grouped[-1]) + 1) * lengths[grouped[-1][0]] <= max_pieces:
+        if grouped and (len(grouped[-1]) + 1) * lengths[grouped[-1][0]] <= max_tokens:
             grouped[-1].append(index)
         else:
             grouped.append([index])
@@ -181,14 +181,14 @@ def collate(windows: Sequence[Window], *, start: int, end: int, padding: int) ->
     for row, window in enumerate(windows):
         ids, row_shapes = [start], [NO_SHAPE]
         for segment in window:
-            for index, (pieces, shape) in enumerate(
-                zip(segment.pieces, segment.shapes, strict=True)
+            for index, (tokens, shape) in enumerate(
+                zip(segment.tokens, segment.shapes, strict=True)
             ):
                 positions.append(row * width + len(ids))
                 sentences.append(segment.sentence)
                 words.append(segment.first_word + index)
-                ids += pieces
-                row_shapes += [shape] * len(pieces)
+                ids += tokens
+                row_shapes += [shape] * len(tokens)
         rows.append([*ids, end])
         shapes.append([*row_shapes, NO_SHAPE])
     return Batch(
@@ -198,7 +198,7 @@ def collate(windows: Sequence[Window], *, start: int, end: int, padding: int) ->
         positions=torch.tensor(positions),
         sentences=sentences,
         words=words,
-        pieces=sum(map(len, rows)),
+        tokens=sum(map(len, rows)),
     )
 
 

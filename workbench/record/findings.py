@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.record.metric import Metric
-from workbench.record.result import Loss, Result
+from workbench.record.result import DataIssue, Result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class Findings:
     method: str = ""
     baselines: Mapping[str, Mapping[str, Metric]] = field(default_factory=dict)
     comparisons: Mapping[str, Mapping[str, Metric]] = field(default_factory=dict)
-    losses: Mapping[str, Loss] = field(default_factory=dict)
+    data_issues: Mapping[str, DataIssue] = field(default_factory=dict)
     """Besides those of the data as it was loaded."""
     tables: Mapping[str, Any] = field(default_factory=dict)
     history: Sequence[Mapping[str, Any]] = ()
@@ -33,6 +33,6 @@ class Findings:
     """The torch.nn.Module whose weights' dtype and device the record names; None: it names `dtype`
     and `device`."""
     train_seconds: float = 0.0
-    trained_pieces: int = 0
+    trained_tokens: int = 0
     keep: Callable[[Result], Result] = lambda result: result
     """Called with the record last: it writes what else belongs to the run, such as its model."""

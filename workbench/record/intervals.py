@@ -8,18 +8,18 @@ FEW = 10
 """Under so many right or wrong items a percentile interval is of too few to be trusted."""
 
 
-def wilson(share: float, n: float) -> tuple[float, float]:
-    """Wilson's 95 % score interval of a share of n independent items (Wilson 1927).
+def wilson(fraction: float, n: float) -> tuple[float, float]:
+    """Wilson's 95 % score interval of a fraction of n independent items (Wilson 1927).
 
     >>> "{:.3f} {:.3f}".format(*wilson(0.0, 200)), "{:.3f} {:.3f}".format(*wilson(1.0, 10))
     ('0.000 0.019', '0.722 1.000')
     """
     squared = NORMAL_95**2 / n
-    centre = (share + squared / 2) / (1 + squared)
-    half = NORMAL_95 * math.sqrt(share * (1 - share) / n + squared / (4 * n)) / (1 + squared)
+    centre = (fraction + squared / 2) / (1 + squared)
+    half = NORMAL_95 * math.sqrt(fraction * (1 - fraction) / n + squared / (4 * n)) / (1 + squared)
     # Rounding may leave the ends of 0 and of 1 a hair inside.
-    low = 0.0 if share == 0 else max(0.0, centre - half)
-    return low, 1.0 if share == 1 else min(1.0, centre + half)
+    low = 0.0 if fraction == 0 else max(0.0, centre - half)
+    return low, 1.0 if fraction == 1 else min(1.0, centre + half)
 
 
 def few_apart(value: float, variance: float, clusters: float) -> tuple[float, float, float]:
@@ -42,12 +42,12 @@ def few_apart(value: float, variance: float, clusters: float) -> tuple[float, fl
     return max(-1.0, centre - half), min(1.0, centre + half), p
 
 
-def few_on_one_side(share: float, variance: float, clusters: float) -> float | None:
+def few_on_one_side(fraction: float, variance: float, clusters: float) -> float | None:
     """The effective number of items where under 10 of them are right, or wrong; else None.
 
     So many independent items would give the share the same variance (Kish 1965, "Survey Sampling",
     section 8.2), but no more than there are clusters: of so few errors, none may show that those of
     a cluster come together. Where all clusters agree, the variance is 0 and each counts as one.
     """
-    size = share * (1 - share) / variance if variance > 0 else clusters
-    return min(size, clusters) if size * min(share, 1 - share) < FEW else None
+    size = fraction * (1 - fraction) / variance if variance > 0 else clusters
+    return min(size, clusters) if size * min(fraction, 1 - fraction) < FEW else None

@@ -11,7 +11,11 @@ from workbench.record.statistics import difference, measure
 
 
 def mean(
-    values: Sequence[float], clusters: Sequence[Any] | None = None, *, of: str, unit: str = "share"
+    values: Sequence[float],
+    clusters: Sequence[Any] | None = None,
+    *,
+    of: str,
+    unit: str = "fraction",
 ) -> Metric | None:
     """Mean of values [N], NaN left out, with its interval over clusters [N], or over items.
 
@@ -31,7 +35,7 @@ def mean_difference(
     clusters: Sequence[Any] | None = None,
     *,
     of: str,
-    unit: str = "share",
+    unit: str = "fraction",
 ) -> Metric | None:
     """Mean of our values minus that of theirs on the same items [N], paired; as `mean`."""
     counts, n = _sums_by_cluster([ours, theirs], clusters)

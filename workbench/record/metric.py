@@ -21,7 +21,7 @@ class Metric(BaseModel):
     high: float | None = None
     n: int
     """Items it is over."""
-    unit: str = "share"
+    unit: str = "fraction"
     how: str
     """How the interval was made, or why there is none."""
     p: float | None = None

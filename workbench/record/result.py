@@ -63,7 +63,7 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-class Loss(_Record):
+class DataIssue(_Record):
     """Something that was changed, dropped or is doubtful: `count` of `of` items."""
 
     count: int
@@ -71,13 +71,13 @@ class Loss(_Record):
     note: str
 
     def describe(self) -> str:
-        """One line with the share.
+        """One line with the fraction.
 
-        >>> Loss(count=1, of=8, note="rows dropped").describe()
+        >>> DataIssue(count=1, of=8, note="rows dropped").describe()
         'rows dropped: 1 of 8 (12.50%)'
         """
-        share = f" ({self.count / self.of:.2%})" if self.of else ""
-        return f"{self.note}: {self.count:,} of {self.of:,}{share}"
+        fraction = f" ({self.count / self.of:.2%})" if self.of else ""
+        return f"{self.note}: {self.count:,} of {self.of:,}{fraction}"
 
 
 class Cost(_Record):
@@ -87,7 +87,7 @@ class Cost(_Record):
     train_seconds: float = 0.0
     memory_mb: dict[str, float]
     """Peak, by kind: `resident`, and `gpu` where there is one."""
-    trained_pieces: int = 0
+    trained_tokens: int = 0
     device: str
     precision: str
     processes: int = 1
@@ -122,7 +122,7 @@ class Result(_Record):
     """What the run's own method is compared with -> metric name as in `metrics` -> number."""
     comparisons: dict[str, dict[str, Metric]] = {}
     """Baseline -> metric name -> paired difference on the same items, this run's minus its."""
-    losses: dict[str, Loss] = {}
+    data_issues: dict[str, DataIssue] = {}
     cost: Cost
     environment: dict[str, Any]
     tables: dict[str, Any] = {}

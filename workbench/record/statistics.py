@@ -24,7 +24,7 @@ def measure(
     *,
     n: int,
     clusters: str,
-    unit: str = "share",
+    unit: str = "fraction",
     samples: Counts | None = None,
     biased: bool = False,
     size: float | None = None,
@@ -33,7 +33,7 @@ def measure(
 
     `clusters` says in words what is drawn, such as "documents". Clusters in which the statistic is
     not defined, such as documents without an entity of a type, don't count; under 10 others there
-    is no interval, and the metric says so. Of a share, which lies between 0 and 1, the interval is
+    is no interval, and the metric says so. Of a fraction, which lies between 0 and 1, the interval is
     Wilson's where the bootstrap would be of few items on one side (`wilson`); `size` is
     how many independent items tell as much as all, as many as clusters where it is not given. A
     statistic that is the same in all resamples has none otherwise. `biased` statistics lie lower in
@@ -49,7 +49,7 @@ def measure(
     with np.errstate(invalid="ignore", divide="ignore"):
         found = statistic(resample(counts) if samples is None else samples)
     spread = _variance(found)
-    few = few_on_one_side(value, spread, size or defined) if unit == "share" else None
+    few = few_on_one_side(value, spread, size or defined) if unit == "fraction" else None
     if few is not None:
         low, high = wilson(value, few)
         how = f"Wilson interval, as of {few:,.0f} independent {clusters}"
@@ -58,7 +58,7 @@ def measure(
         how = f"no interval: the same in every resample of {defined:,} {clusters}"
         return Metric(value=value, n=n, unit=unit, how=how)
     low, high, _ = debiased(value, found) if biased else interval(found)
-    if unit == "share":
+    if unit == "fraction":
         low, high = max(0.0, low), min(1.0, high)
     how = bootstrapped(defined, clusters, biased=biased)
     return Metric(value=value, low=low, high=high, n=n, unit=unit, how=how)
@@ -70,7 +70,7 @@ def difference(
     *,
     n: int,
     clusters: str,
-    unit: str = "share",
+    unit: str = "fraction",
     samples: Counts | None = None,
     biased: bool = False,
     size: float | None = None,
@@ -98,7 +98,7 @@ def difference(
         low, high, p = debiased(value, found) if biased else interval(found)
         how = bootstrapped(defined, clusters, biased=biased)
         return Metric(**facts, low=low, high=high, how=how, p=p)
-    if unit != "share":
+    if unit != "fraction":
         how = f"no interval: the two differ in {apart} of {defined:,} {clusters}"
         return Metric(**facts, how=how)
     low, high, p = few_apart(value, spread, size or defined)

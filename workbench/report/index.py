@@ -13,7 +13,7 @@ from workbench.core.files import write_text
 from workbench.record import state
 from workbench.record.result import NOTEBOOK, RESULT, duration
 from workbench.report import page, pairs, planned, rows
-from workbench.report.leaderboard import boards
+from workbench.report.leaderboard import leaderboards
 from workbench.report.rows import Row
 
 INDEX = "index.html"
@@ -32,7 +32,7 @@ def write(reports: Path) -> Path:
         rows=found,
         runs=begun,
         open=[row for row in found if row.status not in rows.GOOD],
-        boards=boards(begun),
+        leaderboards=leaderboards(begun),
         counts=_counts(found),
         plans=[_progress(plan, found) for plan in plans],
         ahead=_ahead(plans, found),

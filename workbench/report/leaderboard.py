@@ -55,7 +55,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Column:
-    """A headline metric of a board, and the axis on which all its strips are drawn."""
+    """A headline metric of a leaderboard, and the axis on which all its strips are drawn."""
 
     name: str
     low: float
@@ -64,13 +64,13 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Board:
+class Leaderboard:
     """All settings on one test, the best by the first metric on top."""
 
     task: str
     data: str
     test: dict[str, Any] | None
-    """The test's parameters that differ from those of other boards of the task and data; None
+    """The test's parameters that differ from those of other leaderboards of the task and data; None
     where records don't say what the test is."""
     facts: list[str]
     """Names of the facts in which settings differ."""
@@ -78,8 +78,8 @@ class Board:
     settings: list[Setting]
 
 
-def boards(rows: Iterable[Row]) -> list[Board]:
-    """A board for each test, by task, data set and parameters."""
+def leaderboards(rows: Iterable[Row]) -> list[Leaderboard]:
+    """A leaderboard for each test, by task, data set and parameters."""
     found: dict[tuple[str, tuple[tuple[str, str], ...], str], list[Row]] = {}
     rows = list(rows)
     lost = Counter(_apart_from_seed(row) for row in rows if row.status in FAILED)
@@ -88,13 +88,16 @@ def boards(rows: Iterable[Row]) -> list[Board]:
             test = json.dumps(row.test, sort_keys=True, default=str)
             found.setdefault((row.task, _data(row), test), []).append(row)
     names = Counter((task, _named(data)) for task, data in {key[:2] for key in found})
-    boards = []
+    leaderboards = []
     for (task, data, _), runs in found.items():
         # One name for different content: the content's hash tells them apart.
         name = _named(data, content=names[task, _named(data)] > 1)
         others = [each[0].test for key, each in found.items() if key[:2] == (task, data)]
-        boards.append(_board(task, name, _told_apart(runs[0].test, others), runs, lost))
-    return sorted(boards, key=lambda board: (board.task, board.data, repr(board.test)))
+        leaderboards.append(_leaderboard(task, name, _told_apart(runs[0].test, others), runs, lost))
+    return sorted(
+        leaderboards,
+        key=lambda leaderboard: (leaderboard.task, leaderboard.data, repr(leaderboard.test)),
+    )
 
 
 def _told_apart(
@@ -123,13 +126,13 @@ def _apart_from_seed(row: Row) -> str:
     return json.dumps([row.notebook, found], sort_keys=True, default=str)
 
 
-def _board(
+def _leaderboard(
     task: str,
     data: str,
     test: dict[str, Any] | None,
     runs: Sequence[Row],
     lost: Mapping[str, int],
-) -> Board:
+) -> Leaderboard:
     facts = [_facts(row) for row in runs]
     grouped: dict[str, list[Row]] = {}
     for row, own in zip(runs, facts, strict=True):
@@ -147,7 +150,7 @@ def _board(
         return score is None, sign * score.mean if score else 0.0
 
     settings.sort(key=place)
-    return Board(task, data, test, _told(facts), columns, settings)
+    return Leaderboard(task, data, test, _told(facts), columns, settings)
 
 
 def _facts(row: Row) -> dict[str, Any]:

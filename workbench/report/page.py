@@ -88,7 +88,7 @@ def _from_record(record: Result) -> dict[str, Any]:
     cost = record.cost
     spent = {"wall time": duration(cost.seconds), "training": duration(cost.train_seconds)}
     spent |= {f"peak memory, {kind}": f"{mb:,.0f} MiB" for kind, mb in cost.memory_mb.items()}
-    spent |= {"trained pieces": f"{cost.trained_pieces:,}"}
+    spent |= {"trained tokens": f"{cost.trained_tokens:,}"}
     spent |= {"device": cost.device, "precision": cost.precision}
     packages = record.environment.get("packages", {})
     machine = {key: value for key, value in record.environment.items() if key != "packages"}
@@ -98,9 +98,9 @@ def _from_record(record: Result) -> dict[str, Any]:
         "headline": {n: record.metrics[n] for n in record.headline if n in record.metrics},
         "cost": spent,
         "memory": f"peak {max(cost.memory_mb.values(), default=0):,.0f} MiB",
-        "losses": {
+        "data_issues": {
             loss.note: f"{loss.count:,} of {loss.of:,} ({loss.count / max(loss.of, 1):.2%})"
-            for loss in record.losses.values()
+            for loss in record.data_issues.values()
         },
         "sources": {
             f"{kind} {source.get('name', '')}": ". ".join(

@@ -12,7 +12,7 @@ import numpy as np
 
 from workbench.core.errors import WorkbenchError
 from workbench.record import comparison
-from workbench.record.comparison import marks
+from workbench.record.comparison import correctness
 from workbench.record.comparison.ratios import KINDS
 from workbench.record.result import Result
 from workbench.report.rows import Row
@@ -31,16 +31,18 @@ def embedded(reports: Path, rows: Sequence[Row], budget: int = MAX_BYTES) -> dic
 
     `left_out` says of every other run why it is not there.
     """
-    members = Counter(row.marks.items for row in rows if row.marks)
+    members = Counter(row.correctness.items for row in rows if row.correctness)
     groups: dict[str, dict[str, Any]] = {}
     runs: dict[str, list[Any]] = {}
     left_out: dict[str, str] = {}
     spent, full = 0, False
     for row in rows:
-        own = row.marks
+        own = row.correctness
         if own is None or members[own.items] == 1:
             left_out[row.run_id] = (
-                "no other run here has the same items, groups and labels" if own else row.no_marks
+                "no other run here has the same items, groups and labels"
+                if own
+                else row.no_correctness
             )
             continue
         name = own.items[:ID]
@@ -58,7 +60,7 @@ def embedded(reports: Path, rows: Sequence[Row], budget: int = MAX_BYTES) -> dic
             continue
         spent += cost
         groups[name], runs[row.run_id] = group, entry
-    rules = {**marks.rules(), "examples": comparison.EXAMPLES}
+    rules = {**correctness.rules(), "examples": comparison.EXAMPLES}
     kinds = {
         name: {"unit": kind.unit, "less": kind.less_is_better, "right": kind.has_right}
         for name, kind in KINDS.items()
@@ -69,7 +71,7 @@ def embedded(reports: Path, rows: Sequence[Row], budget: int = MAX_BYTES) -> dic
 def _group(directory: Path) -> dict[str, Any] | None:
     """The items of a run, as all runs of its group have them; None where it went meanwhile."""
     with contextlib.suppress(OSError, WorkbenchError):
-        items = marks.read_items(directory, Result.read_record(directory), EXAMPLES)
+        items = correctness.read_items(directory, Result.read_record(directory), EXAMPLES)
         clusters = int(np.max(items.clusters)) + 1
         places = items.clusters.astype("<u2" if clusters <= 1 << 16 else "<u4")
         return {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.record import state
-from workbench.record.comparison.marks import Marks
+from workbench.record.comparison.correctness import Correctness
 from workbench.record.result import PAGE, Metric
 from workbench.report import page
 from workbench.report.planned import Plan, Planned
@@ -24,7 +24,7 @@ CODE = ("notebook's code", "package", "lock file, torch")
 """What a number comes from besides parameters, model and data."""
 MAX_MESSAGE = 600
 """Characters shown of a message; the run's page has the rest."""
-NO_MARKS = "it has not ended well"
+NO_CORRECTNESS = "it has not ended well"
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class Row:
     """What makes an item right, in words."""
     test: dict[str, Any] | None = None
     """Parameters that make the test what it is; None where the record does not say."""
-    marks: Marks | None = None
-    no_marks: str = NO_MARKS
-    """Why it has no marks."""
+    correctness: Correctness | None = None
+    no_correctness: str = NO_CORRECTNESS
+    """Why it has no correctness."""
 
 
 def read(reports: Path, plans: Sequence[Plan]) -> list[Row]:
@@ -135,8 +135,8 @@ def _row(directory: Path, record: Verified | None) -> Row:
         page=f"runs/{directory.name}/{PAGE}" if (directory / PAGE).exists() else "",
         right=found.right if found else "",
         test=found.test if found else None,
-        marks=whole.marks if whole else None,
-        no_marks=whole.no_marks if whole else NO_MARKS,
+        correctness=whole.correctness if whole else None,
+        no_correctness=whole.no_correctness if whole else NO_CORRECTNESS,
     )
 
 
@@ -154,7 +154,7 @@ def _ahead(found: Planned, plan: Plan) -> Row:
         message=_cut(why if impossible else f"in suite {plan.suite}; {why}"),
         begun=False,
         label=found.label.removeprefix(found.notebook).strip(),
-        no_marks="it has not run yet",
+        no_correctness="it has not run yet",
     )
 
 

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from workbench.core import paths
 from workbench.core.errors import DataError, VersionError, WorkbenchError
 from workbench.core.files import write_text
-from workbench.record.comparison.marks import Marks, read_marks
+from workbench.record.comparison.correctness import Correctness, read_correctness
 from workbench.record.result import LOCK, PAGE, RESULT, STATE, Metric, Result, is_whole
 
 KEPT = ".index-cache.json"
@@ -52,8 +52,8 @@ class Verified(BaseModel):
     """Those of the headline, most important first."""
     right: str = ""
     test: dict[str, Any] | None = None
-    marks: Marks | None = None
-    no_marks: str = ""
+    correctness: Correctness | None = None
+    no_correctness: str = ""
     """Why there are none."""
 
 
@@ -109,12 +109,12 @@ def _verify(asked: tuple[Path, str]) -> tuple[str, Verified]:
         status = "unknown" if isinstance(error, VersionError) else "damaged"
         return directory.name, Verified(files=files, whole=False, status=status, why=why)
     whole = is_whole(directory)
-    marks, no_marks = None, "a file of it is not as its record says"
+    correctness, no_correctness = None, "a file of it is not as its record says"
     if whole:
         try:
-            marks, no_marks = read_marks(directory, record), ""
+            correctness, no_correctness = read_correctness(directory, record), ""
         except WorkbenchError as error:
-            no_marks = str(error).partition("\n")[0]
+            no_correctness = str(error).partition("\n")[0]
     return directory.name, Verified(
         files=files,
         whole=whole,
@@ -132,8 +132,8 @@ def _verify(asked: tuple[Path, str]) -> tuple[str, Verified]:
         metrics={name: record.metrics[name] for name in record.headline if name in record.metrics},
         right=record.right,
         test=record.test,
-        marks=marks,
-        no_marks=no_marks,
+        correctness=correctness,
+        no_correctness=no_correctness,
     )
 
 

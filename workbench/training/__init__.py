@@ -30,7 +30,7 @@ class Fit:
     seconds: float
     """Wall time of the steps, evaluations not counted."""
     steps: int
-    pieces: int
+    tokens: int
 
 
 def fit(
@@ -45,7 +45,7 @@ def fit(
     """Train `model` in place and leave it with the weights of its best epoch.
 
     `epoch_batches(epoch)` gives the epoch's batches in order, the same whenever it is asked, each
-    with its number of `pieces` (padding not counted) and its `items`; `loss(batch)` the mean loss
+    with its number of `tokens` (padding not counted) and its `items`; `loss(batch)` the mean loss
     of one and `weight(batch)` what that mean was divided by, `evaluate()` a score to make large;
     without it the last epoch is kept. What is minimised, and reported for an epoch, is the mean
     over all its texts or words: a batch's loss is scaled by its weight over that of the mean batch.
@@ -56,21 +56,21 @@ def fit(
     Where several processes train together each takes its part of every batch (`core.distributed`).
     """
     distributed.join(model)
-    course = _Course(Objective(model, loss, weight, recipe), log)
-    for _ in range(course.progress.epoch, recipe.epochs + 1):
-        course.train(epoch_batches)
-        with course.average.in_place():
-            course.judge(distributed.agreed(evaluate()) if evaluate else None)
-        if course.checkpoints.due:
-            course.keep()
-    course.checkpoints.say_unwritten()
-    if course.best:
-        model.load_state_dict(course.best)
-    done = course.progress
-    return Fit(done.best_epoch, done.best_score, done.seconds, done.steps, done.pieces)
+    state = _TrainerState(Objective(model, loss, weight, recipe), log)
+    for _ in range(state.progress.epoch, recipe.epochs + 1):
+        state.train(epoch_batches)
+        with state.average.in_place():
+            state.judge(distributed.agreed(evaluate()) if evaluate else None)
+        if state.checkpoints.due:
+            state.keep()
+    state.checkpoints.say_unwritten()
+    if state.best:
+        model.load_state_dict(state.best)
+    done = state.progress
+    return Fit(done.best_epoch, done.best_score, done.seconds, done.steps, done.tokens)
 
 
-class _Course:
+class _TrainerState:
     """A training from its beginning, or from its last good checkpoint, epoch by epoch."""
 
     def __init__(self, objective: Objective, log: Log) -> None:
@@ -102,7 +102,7 @@ class _Course:
             batch = meter.batches[index]
             values = self.objective.step(self.optimizer, batch, divisor)
             self.average.add(progress.steps + index - progress.step)
-            meter.add(values, batch.pieces)
+            meter.add(values, batch.tokens)
             if self.checkpoints.due and index + 1 < count:
                 meter.report()
                 self.keep()

@@ -14,12 +14,12 @@ class Average:
     is soon forgotten: the smaller of `share` and (1 + t) / (10 + t) after t steps.
     """
 
-    def __init__(self, model: nn.Module, share: float) -> None:
-        self.share = share
+    def __init__(self, model: nn.Module, fraction: float) -> None:
+        self.fraction = fraction
         self.weights = {
             name: parameter
             for name, parameter in model.named_parameters()
-            if parameter.requires_grad and share
+            if parameter.requires_grad and fraction
         }
         self.means = {name: weight.detach().clone() for name, weight in self.weights.items()}
 
@@ -32,7 +32,7 @@ class Average:
     def add(self, steps: int) -> None:
         """Count the weights in, after `steps` steps before."""
         if self.means:
-            new = 1 - min(self.share, (1 + steps) / (10 + steps))
+            new = 1 - min(self.fraction, (1 + steps) / (10 + steps))
             torch._foreach_lerp_(list(self.means.values()), list(self.weights.values()), new)
 
     @contextlib.contextmanager

@@ -45,7 +45,7 @@ class Progress:
     best_score: float | None = None
     steps: int = 0
     """Steps of all epochs that are done."""
-    pieces: int = 0
+    tokens: int = 0
     seconds: float = 0.0
     """Time they took; that of evaluations is not counted."""
     records: list[dict[str, Any]] = field(default_factory=list)

@@ -31,18 +31,18 @@ def announce(objective: Objective, batches: Sequence[Any]) -> None:
     largest = max(batches, key=lambda batch: batch.attention_mask.numel())
     for _ in range(2):
         began = time.monotonic()
-        with objective.memory_explained(largest.pieces):
+        with objective.memory_explained(largest.tokens):
             float(objective.gradients(largest))
         seconds = time.monotonic() - began
         objective.model.zero_grad()
-    speed = largest.pieces / seconds
-    total = epochs * sum(batch.pieces for batch in batches) / speed
+    speed = largest.tokens / seconds
+    total = epochs * sum(batch.tokens for batch in batches) / speed
     trained = sum(p.numel() for p in objective.model.parameters() if p.requires_grad)
     adam = ADAM_BYTES * trained / (1 << 20)
     peak = peak_memory_mb(objective.device)
     kind, about = ("gpu", "about") if "gpu" in peak else ("resident", "at least")
     print(
-        f"training: {steps:,} steps, {duration(total)} or a little more at {speed:,.0f} pieces/s, "
+        f"training: {steps:,} steps, {duration(total)} or a little more at {speed:,.0f} tokens/s, "
         f"scoring not counted; {about} {peak[kind] + adam:,.0f} MiB {kind} memory",
         flush=True,
     )

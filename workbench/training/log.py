@@ -48,7 +48,7 @@ class Log:
         if record["event"] == "step":
             text = (
                 "epoch {epoch} of {epochs}, step {step} of {steps}: loss {loss:.3f}, "
-                "{pieces_per_s:,.0f} pieces/s, {seconds_left:,.0f} s to go"
+                "{tokens_per_s:,.0f} tokens/s, {seconds_left:,.0f} s to go"
             )
         else:
             text = "epoch {epoch}: training loss {train_loss:.3f}"
@@ -102,10 +102,10 @@ class Meter:
         self.reported = time.monotonic()  # putting batches together takes time as well
         self.batches = epoch_batches(progress.epoch)
 
-    def add(self, value: Tensor, pieces: int) -> None:
+    def add(self, value: Tensor, tokens: int) -> None:
         """Count one step; its loss and gradient norm [2] are not read yet."""
         self.values.append(value)
-        self.progress.pieces += pieces
+        self.progress.tokens += tokens
         # The first process alone looks in between: it is then the one that says what went wrong.
         due = time.monotonic() - self.reported >= REPORT_EVERY_S and distributed.rank() == 0
         if due or self.progress.step + len(self.values) == len(self.batches):
@@ -142,7 +142,7 @@ class Meter:
                 "steps": len(self.batches),
                 "loss": sum(losses) / count,
                 "gradient_norm": sum(norms) / count,
-                "pieces_per_s": progress.pieces / progress.seconds,
+                "tokens_per_s": progress.tokens / progress.seconds,
                 "seconds_left": left * progress.seconds / progress.steps,
             }
         )

@@ -37,7 +37,7 @@ class Objective:
     def mean_weight(self, batches: Sequence[Any]) -> float:
         """What a batch holds on average: each item of an epoch counts alike when divided by it.
 
-        Batches hold about equally many pieces, so one of short texts holds more of them; by the
+        Batches hold about equally many tokens, so one of short texts holds more of them; by the
         mean of its own batch a short text would count less than a long one.
         """
         return sum(map(self.weight, batches)) / len(batches)
@@ -49,7 +49,7 @@ class Objective:
 
         They stay on the device, so that nothing waits for them. `divisor` as for `gradients`.
         """
-        with self.memory_explained(batch.pieces):
+        with self.memory_explained(batch.tokens):
             value = self.gradients(batch, divisor)
             limit = self.recipe.max_grad_norm
             norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
@@ -81,7 +81,7 @@ class Objective:
         return [part for part in parts if part is not None]
 
     @contextlib.contextmanager
-    def memory_explained(self, pieces: int) -> Iterator[None]:
+    def memory_explained(self, tokens: int) -> Iterator[None]:
         """Say of a GPU whose memory is full what was asked of it, and what to do."""
         try:
             yield
@@ -91,15 +91,15 @@ class Objective:
                 free, total = (size / (1 << 20) for size in torch.cuda.mem_get_info(self.device))
                 held = f", {free:,.0f} of {total:,.0f} MiB free"
             raise TrainingError(
-                f"the GPU's memory is full in a batch of {pieces:,} pieces{held}",
-                do="lower batch_pieces, or the length of what is read at once",
+                f"the GPU's memory is full in a batch of {tokens:,} tokens{held}",
+                do="lower batch_tokens, or the length of what is read at once",
             ) from error
 
 
 def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     """Trainable parameters, weight decay on matrices only (not on biases and norms).
 
-    `scale` is their share of the recipe's learning rate.
+    `scale` is their fraction of the recipe's learning rate.
     """
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     depths = {name: _depth(name) for name, _ in trained}

@@ -12,8 +12,8 @@ from workbench.core.errors import ParameterError
 from workbench.record.comparison.measures import measures
 from workbench.record.comparison.pairs import (
     clusters_of,
+    data_issues,
     finite_losses,
-    losses,
     method_of,
     rows_of,
     shared,
@@ -73,7 +73,7 @@ def compare(a: Result, b: Result, *, methods: Sequence[str] = ()) -> Comparison:
             for name, items in outcomes.items()
             if name.startswith("only")
         },
-        losses=losses(whole, rows),
+        data_issues=data_issues(whole, rows),
     )
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from workbench.core.errors import DataError, ParameterError
 from workbench.record.draws import numbered
 from workbench.record.metric import UNPARSED
-from workbench.record.result import Loss, Result
+from workbench.record.result import DataIssue, Result
 
 if TYPE_CHECKING:
     import pandas
@@ -101,22 +101,22 @@ def finite_losses(rows: "Pair") -> NDArray[np.float64]:
     return losses
 
 
-def losses(whole: "Pair", rows: "Pair") -> dict[str, Loss]:
+def data_issues(whole: "Pair", rows: "Pair") -> dict[str, DataIssue]:
     """Items that one side lacks, that were read as other text or have no loss; unparsed answers."""
     n = len(rows[0])
     found = {}
     for side, items, kept in zip("ab", whole, rows, strict=True):
         note = f"items that only {side.upper()} has, left out"
-        found[f"only_{side}"] = Loss(count=len(items) - n, of=len(items), note=note)
+        found[f"only_{side}"] = DataIssue(count=len(items) - n, of=len(items), note=note)
         note = f"answers of {side.upper()} that name no label, counted as wrong"
         count = _count(answer == (UNPARSED,) for answer in kept["predicted"])
-        found[f"unparsed_{side}"] = Loss(count=count, of=n, note=note)
+        found[f"unparsed_{side}"] = DataIssue(count=count, of=n, note=note)
     pairs = zip(rows[0]["input"], rows[1]["input"], strict=True)
     note = "shared items that A and B read as other text"
-    found["inputs"] = Loss(count=_count(a != b for a, b in pairs), of=n, note=note)
+    found["inputs"] = DataIssue(count=_count(a != b for a, b in pairs), of=n, note=note)
     missing = int(np.isnan(finite_losses(rows)[:, 0]).sum())
     note = "shared items without a finite loss of both, left out of the loss"
-    found["loss"] = Loss(count=missing, of=n, note=note)
+    found["loss"] = DataIssue(count=missing, of=n, note=note)
     return found
 
 

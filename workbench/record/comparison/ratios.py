@@ -24,8 +24,8 @@ class Kind:
 
 
 KINDS = {
-    "accuracy": Kind("share"),
-    "entity_f1": Kind("share"),
+    "accuracy": Kind("fraction"),
+    "entity_f1": Kind("fraction"),
     "bits_per_byte": Kind("bits per byte", less_is_better=True, has_right=False),
 }
 

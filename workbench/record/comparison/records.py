@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.record.result import Loss, Metric
+from workbench.record.result import DataIssue, Metric
 
 
 @dataclass(frozen=True)
@@ -66,5 +66,5 @@ class Comparison:
     """Items that `both`, `only_a`, `only_b` or `neither` have right; none without right items."""
     examples: dict[str, list[Example]]
     """The first items of `only_a` and of `only_b`, in A's order."""
-    losses: dict[str, Loss]
+    data_issues: dict[str, DataIssue]
     """What was left out or is doubtful."""

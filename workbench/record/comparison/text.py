@@ -77,7 +77,7 @@ def _items(found: Comparison) -> list[str]:
         f"{found.items:,} shared items of {splits}, in {found.clusters:,} clusters",
         *(
             line
-            for loss in found.losses.values()
+            for loss in found.data_issues.values()
             if loss.count
             for line in _wrapped(f"  {loss.describe()}")
         ),

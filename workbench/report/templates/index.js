@@ -128,8 +128,8 @@ function clustersOf(group) {
 }
 
 /** Quantile of sorted values by linear interpolation, as numpy computes it. */
-function quantile(sorted, share) {
-  const place = (sorted.length - 1) * share;
+function quantile(sorted, fraction) {
+  const place = (sorted.length - 1) * fraction;
   const below = Math.floor(place);
   const [a, b] = [sorted[below], sorted[Math.min(below + 1, sorted.length - 1)]];
   const part = place - below;
@@ -201,7 +201,7 @@ function measured(sums, drawn, unit, what, rules) {
   const samples = drawn.filter((each) => !Number.isNaN(each));
   const spread = variance(samples);
   const effective = spread > 0 ? value * (1 - value) / spread : defined;
-  if (unit === "share" && effective * Math.min(value, 1 - value) < rules.few) {
+  if (unit === "fraction" && effective * Math.min(value, 1 - value) < rules.few) {
     const size = Math.min(effective, defined);
     const squared = rules.normal_95 ** 2 / size;
     const centre = (value + squared / 2) / (1 + squared);
@@ -214,7 +214,7 @@ function measured(sums, drawn, unit, what, rules) {
     return { value, how: `no interval: the same in every resample of ${number(defined)} ${what}` };
   }
   let [low, high] = middle(samples, rules);
-  if (unit === "share") [low, high] = [Math.max(0, low), Math.min(1, high)];
+  if (unit === "fraction") [low, high] = [Math.max(0, low), Math.min(1, high)];
   return { value, low, high, how: bootstrapped(defined, what, rules) };
 }
 
@@ -233,7 +233,7 @@ function minus(b, a, drawn, unit, what, rules) {
     const [low, high] = middle(samples, rules);
     return { value, low, high, how: bootstrapped(defined, what, rules) };
   }
-  if (unit !== "share") {
+  if (unit !== "fraction") {
     return { value, how: `no interval: the two differ in ${apart} of ${number(defined)} ${what}` };
   }
   const more = defined + 2;
@@ -318,7 +318,7 @@ function table(heads, rows) {
     make("thead", {}, line("th", heads)), make("tbody", {}, ...rows.map((row) => line("td", row)))));
 }
 
-const HEADS = { accuracy: "Share of right items", entity_f1: "Entity F1",
+const HEADS = { accuracy: "Fraction of right items", entity_f1: "Entity F1",
   bits_per_byte: "Bits per byte, less is better" };
 
 function showNumbers({ measure, n, ours, theirs, difference, rules }) {
@@ -349,14 +349,14 @@ function showNumbers({ measure, n, ours, theirs, difference, rules }) {
 function showCounts({ group, counts }) {
   const names = { both: "both right", only_a: "only A", only_b: "only B", neither: "both wrong" };
   const rows = Object.entries(names).map(([part, name]) => {
-    const share = counts[part] / group.n;
+    const fraction = counts[part] / group.n;
     const bar = make("svg", { class: "strip", viewBox: "0 0 150 18", "aria-hidden": "true" },
-      make("path", { class: "bar", d: `M0 9H${(150 * share).toFixed(1)}` }));
+      make("path", { class: "bar", d: `M0 9H${(150 * fraction).toFixed(1)}` }));
     return [name, make("td", { class: "number", "data-part": part }, number(counts[part])),
-      make("td", { class: "number" }, `${(100 * share).toFixed(1)} %`), bar];
+      make("td", { class: "number" }, `${(100 * fraction).toFixed(1)} %`), bar];
   });
   return make("div", {}, make("h3", {}, `${number(group.n)} items of ${group.splits.join(", ")}`),
-    table(["", "items", "share", ""], rows));
+    table(["", "items", "fraction", ""], rows));
 }
 
 function showExamples({ group, counts, examples }) {

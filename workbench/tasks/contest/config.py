@@ -88,7 +88,7 @@ class Config(BaseConfig):
     label_column: str = "label"
     """Column of the labels, in a table of your own."""
     items: Annotated[int, Field(ge=1)] = 200
-    """Most test items to answer."""
+    """Maximum number of test items to answer."""
     shots: Annotated[int, Field(ge=0, le=64)] = 4
     """Labelled examples in a prompt; 0 leaves few-shot prompts out."""
     sizes: Annotated[str, AfterValidator(_sizes)] = "8, 32, 128, 512"
@@ -100,7 +100,7 @@ class Config(BaseConfig):
     )
     """What learns, own method first."""
     max_tokens: Annotated[int, Field(ge=4)] = 96
-    """Most tokens read of a text; what is cut is counted."""
+    """Maximum number of tokens read of a text; what is cut is counted."""
 
     @property
     def counts(self) -> list[int]:

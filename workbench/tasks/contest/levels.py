@@ -18,7 +18,7 @@ from workbench.methods.classifiers import Labelled, Probabilities
 from workbench.methods.prompt_scores import BATCH, RAW, Asked, Draw, Prompted
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
-from workbench.record.result import Loss
+from workbench.record.result import DataIssue
 from workbench.tasks.contest.config import Config
 
 VARIANTS = (RAW, BATCH)
@@ -50,7 +50,7 @@ class Levels:
     costs: Mapping[str, Mapping[str, Any]]
 
 
-def ask(config: Config, models: Models, data: TextData) -> tuple[Asked, Loss]:
+def ask(config: Config, models: Models, data: TextData) -> tuple[Asked, DataIssue]:
     """Prompts and the items to ask about; how many texts of those were cut."""
     return asking.ask(
         models.decoder,
@@ -63,7 +63,7 @@ def ask(config: Config, models: Models, data: TextData) -> tuple[Asked, Loss]:
 
 def prompt(
     config: Config, models: Models, data: TextData, drawn: Sequence[Labelled]
-) -> tuple[Levels, Loss]:
+) -> tuple[Levels, DataIssue]:
     """What prompts answer, without examples and with those of each draw; the test texts cut."""
     asked, cut = ask(config, models, data)
     few = examples(config, asked, drawn) if config.shots else []

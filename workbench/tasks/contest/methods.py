@@ -140,7 +140,7 @@ def _setting(
 
 
 def epochs(lengths: Iterable[int]) -> int:
-    """Passes over texts of so many pieces.
+    """Passes over texts of so many tokens.
 
     >>> epochs([30] * 8), epochs([30] * 512)
     (40, 3)

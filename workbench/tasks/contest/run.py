@@ -13,7 +13,7 @@ from workbench.methods.classifiers import Labelled, Reading
 from workbench.models.encoder import Encoder
 from workbench.models.text_classifier import biases
 from workbench.record.findings import Findings
-from workbench.record.result import Loss
+from workbench.record.result import DataIssue
 from workbench.tasks.contest import levels as contest_levels
 from workbench.tasks.contest import methods as contest_methods
 from workbench.tasks.contest import scores as contest_scores
@@ -64,12 +64,12 @@ def run(config: Config, model: Models, data: TextData) -> Findings:
         },
         **compared.record(),
         headline=("test/accuracy", "test/macro_f1"),
-        losses={"cut_prompts": cut, **_losses(config, model, levels, points, rows)},
+        data_issues={"cut_prompts": cut, **_data_issues(config, model, levels, points, rows)},
         device=model.decoder.device,
         dtype=contest_methods.dtype(model.decoder),
         network=model.decoder,
         train_seconds=sum(point.answer.seconds for point in points),
-        trained_pieces=sum(point.answer.pieces for point in points),
+        trained_tokens=sum(point.answer.tokens for point in points),
         tables=_tables(config, levels, points, answered),
         items=compared.items,
         history=log.records,
@@ -92,19 +92,19 @@ def _announce(config: Config, model: Models, pool: Labelled, texts: list[str]) -
     )
 
 
-def _losses(
+def _data_issues(
     config: Config, model: Models, levels: Levels, points: list[Point], rows: dict[str, Any]
-) -> dict[str, Loss]:
+) -> dict[str, DataIssue]:
     """What prompts and the encoder lost, counted."""
     texts = list(dict.fromkeys([*(t for point in points for t in point.texts), *rows["text"]]))
     _, cut = model.encoder.encode(texts, config.max_tokens)
     limit = min(config.max_tokens, model.encoder.capacity)
     return {
         **prompt_shots.issues(levels.prompted),
-        "cut_encoder": Loss(
+        "cut_encoder": DataIssue(
             count=cut,
             of=len(texts),
-            note=f"texts of more than {limit} pieces, cut for the encoder",
+            note=f"texts of more than {limit} tokens, cut for the encoder",
         ),
     }
 

@@ -37,10 +37,10 @@ def crossing(sizes: Sequence[int], curves: Values, levels: Values) -> Values:
     last = np.maximum(above.argmax(-1), 1)[..., None]  # of the two sizes that it lies between
     low, high = (np.take_along_axis(curves, last - back, -1)[..., 0] for back in (1, 0))
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = (levels - low) / (high - low)
+        fraction = (levels - low) / (high - low)
     grid = np.log(np.asarray(sizes, float))
     start, end = grid[last[..., 0] - 1], grid[last[..., 0]]
-    between = np.exp(start + np.clip(np.nan_to_num(share), 0, 1) * (end - start))
+    between = np.exp(start + np.clip(np.nan_to_num(fraction), 0, 1) * (end - start))
     return np.select([above[..., 0], above.any(-1)], [ALREADY, between], NEVER)
 
 
@@ -153,14 +153,18 @@ class Answered:
         at = float(crossing(self.sizes, mean[method], mean[level]))
         found = {"method": method, "level": level, "at": named(at), "how": self.how}
         if self.samples is None:
-            return found | {"low": None, "high": None, "shares": {}}
+            return found | {"low": None, "high": None, "fractions": {}}
         points = crossing(self.sizes, self.samples[method], self.samples[level])
         # No interpolation: between an infinite and a finite point there is nothing.
         ends = (1 - LEVEL) / 2, (1 + LEVEL) / 2
         low, high = np.quantile(points, ends, method="inverted_cdf")
-        shares = {word: float((points == value).mean()) for value, word in OUTCOMES.items()}
-        shares[PASSES] = float(np.isfinite(points).mean())
-        return found | {"low": named(float(low)), "high": named(float(high)), "shares": shares}
+        fractions = {word: float((points == value).mean()) for value, word in OUTCOMES.items()}
+        fractions[PASSES] = float(np.isfinite(points).mean())
+        return found | {
+            "low": named(float(low)),
+            "high": named(float(high)),
+            "fractions": fractions,
+        }
 
 
 def _accuracy(sums: Values) -> Values:
@@ -295,5 +299,5 @@ def tell(
 
 def _ahead(found: Mapping[str, Any]) -> str:
     """In what proportion of the resamples a curve is above the level at its smallest size."""
-    shares = found.get("shares")
-    return f" (in {shares[OUTCOMES[ALREADY]]:.0%} of the resamples)" if shares else ""
+    fractions = found.get("fractions")
+    return f" (in {fractions[OUTCOMES[ALREADY]]:.0%} of the resamples)" if fractions else ""

@@ -49,14 +49,14 @@ def contest(result: Result) -> Html:
 
 
 def crossings(result: Result) -> Html:
-    """Where each method overtakes each prompt, with interval and the shares of the outcomes."""
+    """Where each method overtakes each prompt, with interval and the fractions of the outcomes."""
     found = result.tables["crossings"]
-    shares = {"already": "ahead at once", "passes": "in between", "not reached": "not reached"}
-    heads = ["method", "overtakes", "at examples", "95 % interval", *shares.values()]
+    fractions = {"already": "ahead at once", "passes": "in between", "not reached": "not reached"}
+    heads = ["method", "overtakes", "at examples", "95 % interval", *fractions.values()]
     rows = []
     for row in found:
         at = row["at"] if isinstance(row["at"], str) else f"{row['at']:,.0f}"
-        given = [f"{row['shares'][key]:.1%}" if row["shares"] else "" for key in shares]
+        given = [f"{row['fractions'][key]:.1%}" if row["fractions"] else "" for key in fractions]
         rows.append([row["method"], row["level"], at, row["span"], *given])
     own = found[0]["level"]
     said = " ".join(row["said"] for row in found if row["level"] == own)

@@ -95,9 +95,9 @@ def folds(result: Result) -> Figure:
     return Figure(canvas, "Accuracy by fold in time", caption)
 
 
-def _span(shares: list[float]) -> str:
+def _span(fractions: list[float]) -> str:
     """Least and most in words."""
-    low, high = f"{min(shares):.0%}", f"{max(shares):.0%}"
+    low, high = f"{min(fractions):.0%}", f"{max(fractions):.0%}"
     return low if low == high else f"{low} to {high}"
 
 
@@ -131,7 +131,7 @@ def last_words(result: Result) -> Figure:
         range(len(found)), [f"{word['word']}  (n = {word['rose']['n']:,})" for word in found]
     )
     shown = [Metric(**word["rose"]) for word in found]
-    axes.set(xlabel=f"share of next days{with_intervals(shown)}")
+    axes.set(xlabel=f"fraction of next days{with_intervals(shown)}")
     axes.invert_yaxis()
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     axes.set_title("What followed a day that ...")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from workbench.core import paths
 from workbench.core.errors import DataError
 from workbench.data.market import Market
-from workbench.record.result import Loss
+from workbench.record.result import DataIssue
 from workbench.tasks.finance.walk_forward import DOWN, UP, Examples, Inputs
 
 TEMPLATE = paths.PACKAGE / "tasks" / "finance" / "market_words.yaml"
@@ -131,7 +131,7 @@ def examples(markets: Mapping[str, Market], said: Mapping[str, Inputs]) -> Examp
     )
 
 
-def left_out(markets: Mapping[str, Market], said: Mapping[str, Inputs]) -> dict[str, Loss]:
+def left_out(markets: Mapping[str, Market], said: Mapping[str, Inputs]) -> dict[str, DataIssue]:
     """Days that are no example, and why."""
     days = sum(len(market.days) for market in markets.values())
     told = {name: np.array([bool(text) for text in said[name].texts]) for name in markets}
@@ -144,7 +144,9 @@ def left_out(markets: Mapping[str, Market], said: Mapping[str, Inputs]) -> dict[
         "last_days": (len(markets), "last days, whose next move is not known"),
         "unmoved_days": (unmoved, "days with an unchanged next price, which has no direction"),
     }
-    return {name: Loss(count=count, of=days, note=note) for name, (count, note) in notes.items()}
+    return {
+        name: DataIssue(count=count, of=days, note=note) for name, (count, note) in notes.items()
+    }
 
 
 def _with_direction(market: Market, said: Inputs) -> NDArray[np.int64]:

@@ -43,7 +43,7 @@ class Answer:
     trainable: int
     """Weights that one fold learns."""
     seconds: float
-    pieces: int = 0
+    tokens: int = 0
     trainings: dict[int, Said] = field(default_factory=dict)
     """Seed -> what the training with it says alone, where `said` is their mean."""
 
@@ -54,7 +54,7 @@ class Answer:
 
 
 def majority(seen: Inputs, labels: Sequence[str]) -> Predict:
-    """The shares of both directions in training."""
+    """The fractions of both directions in training."""
     known = Labelled(seen.texts, labels)
     return lambda asked: classifiers.majority(known, LABELS, len(asked))
 
@@ -86,7 +86,7 @@ class FineTuned:
     ) -> None:
         self.encoder, self.recipe, self.reading = encoder, recipe, reading
         self.seed, self.log, self.name = seed, log, name
-        self.folds = self.pieces = self.trainable = 0
+        self.folds = self.tokens = self.trainable = 0
         self.seconds = 0.0
 
     def __call__(self, seen: Inputs, labels: Sequence[str]) -> Predict:
@@ -102,10 +102,10 @@ class FineTuned:
             self.recipe,
             self.reading,
             self.log,
-            batch_pieces=BATCH_PIECES,
+            batch_tokens=BATCH_PIECES,
             seed=self.seed,
         )
-        self.pieces, self.seconds = self.pieces + fit.pieces, self.seconds + fit.seconds
+        self.tokens, self.seconds = self.tokens + fit.tokens, self.seconds + fit.seconds
         self.trainable = model.trainable
         return lambda asked: classifiers.predict(model, asked.texts, self.reading)
 
@@ -141,10 +141,10 @@ def answer(
         walk_forward.average(said, [1] * len(said)),
         learners[0].trainable,
         sum(learner.seconds for learner in learners),
-        sum(learner.pieces for learner in learners),
+        sum(learner.tokens for learner in learners),
         trainings=dict(zip(seeds, said, strict=True)),
     )
     shuffled = tuned(name=PLACEBO, seed=seeds[0])
     said_shuffled = walk(shuffled, placebo=seeds[0])
-    found[PLACEBO] = Answer(said_shuffled, shuffled.trainable, shuffled.seconds, shuffled.pieces)
+    found[PLACEBO] = Answer(said_shuffled, shuffled.trainable, shuffled.seconds, shuffled.tokens)
     return found

@@ -18,7 +18,7 @@ from workbench.data.market import Market
 from workbench.methods.classifiers import Reading
 from workbench.models.encoder import Encoder
 from workbench.record.findings import Findings
-from workbench.record.result import Loss
+from workbench.record.result import DataIssue
 from workbench.tasks.finance import market_words, walk_forward
 from workbench.tasks.finance import methods as finance_methods
 from workbench.tasks.finance import scores as finance_scores
@@ -39,7 +39,7 @@ class MarketDays:
     examples: Examples
     audited: int
     """Days after which the future was replaced, and nothing said before it changed."""
-    losses: dict[str, Loss] = field(default_factory=dict)
+    data_issues: dict[str, DataIssue] = field(default_factory=dict)
 
     def describe(self) -> str:
         """Each market, the examples with the last one's text, and what was left out."""
@@ -54,7 +54,7 @@ class MarketDays:
             f"no look-ahead: with the prices after {self.audited} days replaced, all that is said"
             " up to those days stays as it is"
         )
-        return "\n".join([*lines, *(loss.describe() for loss in self.losses.values())])
+        return "\n".join([*lines, *(issue.describe() for issue in self.data_issues.values())])
 
 
 def load_data(config: Config) -> MarketDays:
@@ -73,16 +73,16 @@ def load_data(config: Config) -> MarketDays:
         market_words.audit(speaker, found.prices, seed=config.seed) for found in markets.values()
     )
     said = {name: speaker(found.prices) for name, found in markets.items()}
-    losses = {
-        f"{name}_{key}": loss.model_copy(update={"note": f"{name}: {loss.note}"})
+    data_issues = {
+        f"{name}_{key}": issue.model_copy(update={"note": f"{name}: {issue.note}"})
         for name, found in markets.items()
-        for key, loss in found.losses.items()
+        for key, issue in found.data_issues.items()
     }
     return MarketDays(
         markets=markets,
         examples=market_words.examples(markets, said),
         audited=audited,
-        losses=losses | market_words.left_out(markets, said),
+        data_issues=data_issues | market_words.left_out(markets, said),
     )
 
 
@@ -119,11 +119,11 @@ def run(config: Config, model: Encoder, data: MarketDays) -> Findings:
         | {f"dataset {number}": market.source for number, market in markets},
         **scored.record(),
         headline=("test/mcc", "test/accuracy"),
-        losses={"cut_texts": _cut(model, examples)},
+        data_issues={"cut_texts": _cut(model, examples)},
         device=model.device,
         dtype=_dtype(config, model),
         train_seconds=sum(answer.seconds for answer in answers.values()),
-        trained_pieces=sum(answer.pieces for answer in answers.values()),
+        trained_tokens=sum(answer.tokens for answer in answers.values()),
         tables=finance_scores.tables(examples, cuts, answers, scored),
         items=scored.items,
         history=log.records,
@@ -153,8 +153,8 @@ def _dtype(config: Config, model: Encoder) -> torch.dtype:
     return machine.precision(config.precision, model.device)
 
 
-def _cut(model: Encoder, examples: Examples) -> Loss:
+def _cut(model: Encoder, examples: Examples) -> DataIssue:
     """Texts longer than the model can read."""
     texts = examples.inputs.texts
     _, count = model.encode(texts, MAX_PIECES)
-    return Loss(count=count, of=len(texts), note="texts longer than the model reads, cut")
+    return DataIssue(count=count, of=len(texts), note="texts longer than the model reads, cut")

@@ -131,15 +131,15 @@ def by_last_word(examples: Examples, rows: Days, guess: Sequence[str]) -> list[d
         counts = np.stack(
             [np.bincount(block, weights=rose[kept]), np.bincount(block).astype(np.float64)], axis=1
         )
-        share = measure(counts, _share, n=int(kept.sum()), clusters=OF)
-        assert share is not None
+        fraction = measure(counts, _fraction, n=int(kept.sum()), clusters=OF)
+        assert fraction is not None
         found.append(
-            {"word": word, "rose": share.model_dump(), "said_up": float(said[kept].mean())}
+            {"word": word, "rose": fraction.model_dump(), "said_up": float(said[kept].mean())}
         )
     return found
 
 
-def _share(counts: Counts) -> Counts:
+def _fraction(counts: Counts) -> Counts:
     return counts[..., 0] / counts[..., 1]
 
 

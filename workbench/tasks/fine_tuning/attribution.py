@@ -54,7 +54,7 @@ def attribute(
 ) -> tuple[list[str], list[float], float]:
     """The words read of a text, what each adds to a label's logit, and the gap of their sum."""
     encoder = model.encoder
-    (row,), _ = encoder.encode([text], reading.max_pieces)
+    (row,), _ = encoder.encode([text], reading.max_tokens)
     ids = torch.tensor([row], device=encoder.device)
     table = encoder.network.get_input_embeddings()
     blank = torch.full_like(ids, encoder.tokenizer.pad_token_id)
@@ -68,10 +68,10 @@ def attribute(
         points = (start + part * (end - start)).requires_grad_()
         (found,) = torch.autograd.grad(_logits(model, points)[:, label].sum(), points)
         slopes += found.sum(dim=0) / STEPS
-    pieces = ((end - start)[0] * slopes).sum(-1)
+    tokens = ((end - start)[0] * slopes).sum(-1)
     with torch.no_grad():
         before, after = _logits(model, torch.cat([start, end]))[:, label].tolist()
-    words, scores = _by_word(encoder.tokenizer, text, pieces[1:-1].tolist())
+    words, scores = _by_word(encoder.tokenizer, text, tokens[1:-1].tolist())
     return words, scores, abs(sum(scores) - (after - before))
 
 
@@ -86,15 +86,15 @@ def _logits(model: TextClassifier, embedded: Tensor) -> Tensor:
         handle.remove()
 
 
-def _by_word(tokenizer: Any, text: str, pieces: Sequence[float]) -> tuple[list[str], list[float]]:
-    """Sums over the pieces of each word between spaces; words not read are left out."""
+def _by_word(tokenizer: Any, text: str, tokens: Sequence[float]) -> tuple[list[str], list[float]]:
+    """Sums over the tokens of each word between spaces; words not read are left out."""
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    places = encoded["offset_mapping"][: len(pieces)]
+    places = encoded["offset_mapping"][: len(tokens)]
     words, scores = [], []
     for match in re.finditer(r"\S+", text):
         inside = [
             score
-            for (start, end), score in zip(places, pieces, strict=True)
+            for (start, end), score in zip(places, tokens, strict=True)
             if start < match.end() and end > match.start()
         ]
         if inside:

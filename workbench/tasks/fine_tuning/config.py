@@ -12,7 +12,7 @@ SMOKE: dict[str, object] = {
     "train_texts": 64,
     "test_texts": 0,
     "epochs": 1,
-    "max_pieces": 24,
+    "max_tokens": 24,
 }
 """Overrides for tests: the real encoder on the project's own few reviews."""
 
@@ -39,7 +39,7 @@ class Config(BaseConfig):
     train_texts: Annotated[int, Field(ge=16)] = 2000
     """Most labelled texts to learn from; validation takes up to 500 more."""
     test_texts: Annotated[int, Field(ge=0)] = 1500
-    """Most test texts to score; 0 takes all."""
+    """Maximum number of test texts to score; 0 takes all."""
     epochs: Annotated[int, Field(ge=1, le=100)] = 2
     """Passes over the training texts."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
@@ -50,7 +50,7 @@ class Config(BaseConfig):
     """Additions to head and recipe of what is fine-tuned, by name."""
     slices: str = "apple, google"
     """Columns or phrases whose texts' errors are compared; "" for none."""
-    max_pieces: Annotated[int, Field(ge=4)] = 128
-    """Most word pieces read of a text; what is cut is counted."""
+    max_tokens: Annotated[int, Field(ge=4)] = 128
+    """Maximum number of subword tokens read of a text; what is cut is counted."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products; auto: bfloat16 where the hardware has it."""

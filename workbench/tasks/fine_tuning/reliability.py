@@ -99,7 +99,7 @@ def _divided(probabilities: Probabilities, temperature: float) -> Probabilities:
     return raised / raised.sum(axis=1, keepdims=True)
 
 
-def mean_gap(gaps: NDArray[np.float64], unit: str = "share") -> Metric:
+def mean_gap(gaps: NDArray[np.float64], unit: str = "fraction") -> Metric:
     """Mean of a difference, with a normal interval over independent texts."""
     mean, n = float(gaps.mean()), len(gaps)
     if n < MIN_TEXTS:

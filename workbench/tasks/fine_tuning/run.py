@@ -14,7 +14,7 @@ from workbench.methods.classifiers import Labelled, Probabilities, Reading, labe
 from workbench.methods.label_scores import Compared
 from workbench.models.encoder import Encoder
 from workbench.record.findings import Findings
-from workbench.record.result import Loss, Metric
+from workbench.record.result import DataIssue, Metric
 from workbench.tasks.fine_tuning import attribution, label_noise, reliability, risk
 from workbench.tasks.fine_tuning import slices as by_slice
 from workbench.tasks.fine_tuning.config import Config
@@ -58,11 +58,11 @@ def run(config: Config, model: Encoder, data: TextData) -> Findings:
         sources={"model": model.source, "dataset": data.source},
         **record,
         headline=("test/accuracy", "test/macro_f1"),
-        losses={"cut_texts": _cut(config, model, train, test)},
+        data_issues={"cut_texts": _cut(config, model, train, test)},
         device=model.device,
         dtype=setting.reading.dtype,
         train_seconds=sum(answer.seconds for answer in learned),
-        trained_pieces=sum(answer.pieces for answer in learned),
+        trained_tokens=sum(answer.tokens for answer in learned),
         tables={
             "methods": {method: answer.cost for method, answer in answers.items()},
             "curve": curve,
@@ -72,7 +72,7 @@ def run(config: Config, model: Encoder, data: TextData) -> Findings:
         items=compared.items,
         history=setting.log.records,
         keep=lambda result: export.keep(
-            answers[FULL].model, result, config.directory, max_pieces=config.max_pieces
+            answers[FULL].model, result, config.directory, max_tokens=config.max_tokens
         ),
     )
 
@@ -125,7 +125,7 @@ def _setting(config: Config, model: Encoder, data: TextData) -> Setting:
         encoder=model,
         labels=data.labels,
         validation=labelled(data, "validation").first(VALIDATION_TEXTS),
-        reading=Reading(config.max_pieces, dtype),
+        reading=Reading(config.max_tokens, dtype),
         recipe=Recipe(epochs=config.epochs, learning_rate=config.learning_rate, dtype=dtype),
         lora_rank=config.lora_rank,
         seed=config.seed,
@@ -190,9 +190,9 @@ def _curve(
     return points, fewer
 
 
-def _cut(config: Config, model: Encoder, *parts: "Labelled") -> Loss:
+def _cut(config: Config, model: Encoder, *parts: "Labelled") -> DataIssue:
     texts = [text for part in parts for text in part.texts]
-    _, cut = model.encode(texts, config.max_pieces)
-    limit = min(config.max_pieces, model.capacity)
-    note = f"texts of more than {limit} pieces, of which only the first {limit} are read"
-    return Loss(count=cut, of=len(texts), note=note)
+    _, cut = model.encode(texts, config.max_tokens)
+    limit = min(config.max_tokens, model.capacity)
+    note = f"texts of more than {limit} tokens, of which only the first {limit} are read"
+    return DataIssue(count=cut, of=len(texts), note=note)

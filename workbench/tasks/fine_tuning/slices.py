@@ -56,7 +56,7 @@ def find(names: Sequence[str], rows: Mapping[str, Sequence[str]]) -> list[Slice]
 def error_rates(
     slices: Sequence[Slice], gold: Sequence[str], given: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Share of wrong answers in each slice, and that less the share in all other texts.
+    """Fraction of wrong answers in each slice, and that less the fraction in all other texts.
 
     With Wilson's interval, and Newcombe's of the difference (1998, "Interval estimation for the
     difference between independent proportions", method 10), which hold where no text or each is
@@ -68,7 +68,7 @@ def error_rates(
     for part in slices:
         row: dict[str, Any] = {"slice": part.name, "n": int(part.inside.sum())}
         if min(row["n"], len(wrong) - row["n"]) >= MIN_TEXTS:
-            inside, outside = _share(wrong[part.inside]), _share(wrong[~part.inside])
+            inside, outside = _fraction(wrong[part.inside]), _fraction(wrong[~part.inside])
             row["error"] = inside.model_dump(mode="json")
             row["difference"] = _difference(inside, outside).model_dump(mode="json")
             row["leaning"], row["excess"] = _leaning(part.inside, gold, given)
@@ -99,7 +99,7 @@ def swaps(
         if len(places) >= MIN_TEXTS:
             after = predict([swapped(texts[place], one.phrase, other.phrase) for place in places])
             before = given[places]
-            changed = _share(before.argmax(axis=1) != after.argmax(axis=1))
+            changed = _fraction(before.argmax(axis=1) != after.argmax(axis=1))
             label = int(np.abs((after - before).mean(axis=0)).argmax())
             moved = mean_gap((after - before)[:, label])
             row["changed"] = changed.model_dump(mode="json")
@@ -144,7 +144,7 @@ def _pattern(phrase: str) -> re.Pattern[str]:
 
 
 def _leaning(inside: Mask, gold: Sequence[str], given: Sequence[str]) -> tuple[str, float]:
-    """The label given most too often within a slice, and by what share of its texts."""
+    """The label given most too often within a slice, and by what fraction of its texts."""
     kept = [(a, b) for a, b, here in zip(gold, given, inside, strict=True) if here]
     excess = Counter(b for _, b in kept)
     excess.subtract(a for a, _ in kept)
@@ -152,8 +152,8 @@ def _leaning(inside: Mask, gold: Sequence[str], given: Sequence[str]) -> tuple[s
     return (label, count / len(kept)) if count > 0 else ("", 0.0)
 
 
-def _share(hits: Mask) -> Metric:
-    """Share of True, with Wilson's interval over texts."""
+def _fraction(hits: Mask) -> Metric:
+    """Fraction of True, with Wilson's interval over texts."""
     count, n = int(hits.sum()), len(hits)
     interval = binomtest(count, n).proportion_ci(LEVEL, method="wilson")
     how = f"Wilson interval over {n:,} texts"

@@ -36,7 +36,7 @@ class Config(BaseConfig):
     categories: str = "trivia"
     """Categories of `dialogs`, comma-separated; other data has none."""
     items: Annotated[int, Field(ge=1)] = 1000
-    """Most test questions to answer."""
+    """Maximum number of test questions to answer."""
     choices: Annotated[int, Field(ge=2, le=20)] = 4
     """Choices of a question, where the data gives none."""
     distractors: Literal["random", "near"] = "random"
@@ -44,6 +44,6 @@ class Config(BaseConfig):
     shots: Annotated[int, Field(ge=0, le=64)] = 4
     """Answered questions in a prompt; 0 leaves few-shot prompts out."""
     max_tokens: Annotated[int, Field(ge=4)] = 128
-    """Most tokens read of a question or a choice; what is cut is counted."""
+    """Maximum number of tokens read of a question or a choice; what is cut is counted."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products; auto: bfloat16 where the hardware has it."""

@@ -8,7 +8,7 @@ from workbench.methods import shots as prompt_shots
 from workbench.methods.asking import Models, load_models
 from workbench.methods.prompt_scores import condition, method
 from workbench.record.findings import Findings
-from workbench.record.result import Loss
+from workbench.record.result import DataIssue
 from workbench.tasks.multiple_choice import items as choice_items
 from workbench.tasks.multiple_choice import methods as choice_methods
 from workbench.tasks.multiple_choice import scores as choice_scores
@@ -48,7 +48,7 @@ def run(config: Config, model: Models, data: QuestionData) -> Findings:
         },
         **compared.record(),
         headline=("test/accuracy",),
-        losses=_losses(config, asked, read),
+        data_issues=_data_issues(config, asked, read),
         device=model.decoder.device,
         dtype=asked.dtype,
         network=model.decoder,
@@ -63,22 +63,22 @@ def run(config: Config, model: Models, data: QuestionData) -> Findings:
     )
 
 
-def _losses(config: Config, asked: Asked, read: list[Read]) -> dict[str, Loss]:
+def _data_issues(config: Config, asked: Asked, read: list[Read]) -> dict[str, DataIssue]:
     """What prompts lost, counted."""
     few = [one for one in read if one.condition != read[0].condition]
     count = len(asked.items)
     return {
-        "cut": Loss(
+        "cut": DataIssue(
             count=asked.cut,
             of=count * (1 + len(asked.items[0].choices)),
             note=f"questions and choices of more than {config.max_tokens} tokens, cut in prompts",
         ),
-        "dropped_shots": Loss(
+        "dropped_shots": DataIssue(
             count=sum(one.dropped_shots for one in few),
             of=config.shots * len(few),
             note="examples left out because the prompt would not fit the model",
         ),
-        "merged_prompts": Loss(
+        "merged_prompts": DataIssue(
             count=sum(one.found.merged for one in read),
             of=count * len(read),
             note="prompts whose last token an answer changes; scored from that token on",

@@ -90,14 +90,14 @@ def part(item: Item) -> str:
 
 
 def accuracy(right: Sequence[float], questions: Sequence[str]) -> Metric:
-    """Share of right picks, of `right` [N] of 0 and 1, with its interval over questions [N]."""
+    """Fraction of right picks, of `right` [N] of 0 and 1, with its interval over questions [N]."""
     found = means.mean(right, questions, of=QUESTIONS)
     assert found is not None, "an accuracy is defined wherever there is an item"
     return found
 
 
 def difference(ours: Sequence[float], theirs: Sequence[float], questions: Sequence[str]) -> Metric:
-    """Our share of right picks minus theirs on the same items [N], paired by question."""
+    """Our fraction of right picks minus theirs on the same items [N], paired by question."""
     found = means.mean_difference(ours, theirs, questions, of=QUESTIONS)
     assert found is not None, "a difference is defined wherever there is an item"
     return found

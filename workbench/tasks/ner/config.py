@@ -35,16 +35,16 @@ class Config(BaseConfig):
     """Passes over the training split."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 4e-4
     """Highest learning rate of AdamW, reached after warm-up."""
-    warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of steps with a rising learning rate; it falls linearly after."""
+    warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Fraction of steps with a rising learning rate; it falls linearly after."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Weight decay of AdamW, on matrices only."""
-    batch_pieces: Annotated[int, Field(ge=16)] = 640
-    """Most word pieces in a training batch, padding counted."""
-    window_pieces: Annotated[int, Field(ge=8)] = 96
-    """Word pieces of a document's neighbouring sentences read together."""
+    batch_tokens: Annotated[int, Field(ge=16)] = 640
+    """Maximum number of subword tokens in a training batch, padding counted."""
+    window_tokens: Annotated[int, Field(ge=8)] = 96
+    """Subword tokens of a document's neighbouring sentences read together."""
     extras: Annotated[str, AfterValidator(of_tagger)] = (
-        "casing, consistency, views, masking, fast_head"
+        "casing, document_smoothing, window_averaging, token_masking, head_rate"
     )
     """Additions to the recipe, by name."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -10,7 +10,7 @@ from workbench.methods import export, tag_errors, tag_scores, taggers
 from workbench.methods.taggers import Settings
 from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.record.findings import Findings
-from workbench.record.result import Loss
+from workbench.record.result import DataIssue
 from workbench.tasks.ner import transfer as ner_transfer
 from workbench.tasks.ner.config import Config
 from workbench.training import Log
@@ -60,11 +60,11 @@ def run(config: Config, model: Encoder, data: NerData) -> Findings:
             "majority": tag_scores.majority(data),
             "lexicon": tag_scores.lexicon(data),
         },
-        losses={**_tokenization_losses(model, data), **transferred.losses},
+        data_issues={**_tokenization_issues(model, data), **transferred.data_issues},
         device=model.device,
         dtype=taggers.dtype(settings, model),
         train_seconds=fit.seconds,
-        trained_pieces=fit.pieces,
+        trained_tokens=fit.tokens,
         tables=tables,
         items=tag_scores.items(data, "test", tested.tags, tested.losses),
         history=log.records,
@@ -72,7 +72,7 @@ def run(config: Config, model: Encoder, data: NerData) -> Findings:
             tagger,
             result,
             config.directory,
-            window_pieces=config.window_pieces,
+            window_tokens=config.window_tokens,
             extras=config.extras,
         ),
     )
@@ -83,20 +83,20 @@ def _settings(config: Config) -> Settings:
     return Settings(**{each.name: getattr(config, each.name) for each in fields(Settings)})
 
 
-def _tokenization_losses(model: Encoder, data: NerData) -> dict[str, Loss]:
+def _tokenization_issues(model: Encoder, data: NerData) -> dict[str, DataIssue]:
     """Test sentences that had to be cut, and words the tokenizer does not know at all."""
     rows = data.splits["test"]
     segments = model.segments(list(rows["tokens"]), list(rows["document"]))
     unknown = [model.tokenizer.unk_token_id]
-    words = [pieces for segment in segments for pieces in segment.pieces]
+    words = [tokens for segment in segments for tokens in segment.tokens]
     return {
-        "cut_sentences": Loss(
+        "cut_sentences": DataIssue(
             count=len({segment.sentence for segment in segments if segment.first_word > 0}),
             of=len(rows),
             note="test sentences longer than the model, read in parts (every word is predicted)",
         ),
-        "unknown_words": Loss(
-            count=sum(pieces == unknown for pieces in words),
+        "unknown_words": DataIssue(
+            count=sum(tokens == unknown for tokens in words),
             of=len(words),
             note="test words that the tokenizer doesn't know",
         ),

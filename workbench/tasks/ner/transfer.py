@@ -16,7 +16,7 @@ from workbench.record import metrics as m
 from workbench.record.draws import Counts
 from workbench.record.iob import Span, spans
 from workbench.record.metrics import Tags
-from workbench.record.result import Loss, Metric
+from workbench.record.result import DataIssue, Metric
 from workbench.record.statistics import difference, measure
 from workbench.tasks.ner.config import Config
 
@@ -33,7 +33,7 @@ class Transferred:
     """Scores in the common types on both, their difference, and what was left out."""
 
     metrics: dict[str, Metric] = field(default_factory=dict)
-    losses: dict[str, Loss] = field(default_factory=dict)
+    data_issues: dict[str, DataIssue] = field(default_factory=dict)
 
 
 def load(config: Config, data: NerData) -> NerData | None:
@@ -93,7 +93,7 @@ def scores(
         {name: metric for name, metric in metrics.items() if metric},
         {
             "transfer_omitted": omitted,
-            "transfer_known": Loss(
+            "transfer_known": DataIssue(
                 count=sum(sentence in known for sentence in sentences),
                 of=len(sentences),
                 note="sentences of the transfer data that also stand in the training split (kept)",
@@ -153,7 +153,7 @@ class _Counted:
 
 def _counted(
     data: NerData, splits: Sequence[str], predicted: Sequence[Tags], shared: Sequence[str]
-) -> tuple[_Counted, Loss]:
+) -> tuple[_Counted, DataIssue]:
     """Counts in the shared types, and the predicted entities left out."""
     counts: dict[tuple[str, int], list[int]] = {}
     units, omitted, given = [], 0, 0
@@ -173,7 +173,7 @@ def _counted(
             for place, entities in enumerate((wanted & kept, kept, wanted)):
                 row[place] += len(entities)
     note = "predicted entities left out, as they overlap a gold one of a type without counterpart"
-    loss = Loss(count=omitted, of=given, note=f"{data.source.name}: {note}")
+    loss = DataIssue(count=omitted, of=given, note=f"{data.source.name}: {note}")
     return _Counted(np.array(list(counts.values()), float), units[0]), loss
 
 

@@ -1,4 +1,4 @@
-"""Scores of running text: bits per byte, right next tokens, pieces per word, and baselines."""
+"""Scores of running text: bits per byte, right next tokens, tokens per word, and baselines."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from workbench.data.corpus import Corpus
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
 from workbench.record.draws import Counts
-from workbench.record.result import ITEM_COLUMNS, Loss, Metric
+from workbench.record.result import ITEM_COLUMNS, DataIssue, Metric
 from workbench.record.statistics import Statistic, measure
 from workbench.tasks.pretraining import surprisal
 from workbench.tasks.pretraining.compressors import Ngrams, lzma_bits
@@ -35,8 +35,8 @@ class Domain:
     corpus: Corpus
     documents: list[Document]
     scored: list[Scored]
-    pieces: list[list[int]]
-    """Ids of the encoder's pieces of the same text."""
+    encoder_ids: list[list[int]]
+    """Ids of the encoder's tokens of the same text."""
     used: int
     """Documents that the passages come from, at the beginning of the corpus."""
 
@@ -106,13 +106,13 @@ def metrics(domain: Domain) -> dict[str, Metric]:
     name = domain.name
     return {
         f"{name}/bits_per_byte": _measure([bits, domain.bytes], "bits per byte"),
-        f"{name}/next_token_accuracy": _measure([right, domain.tokens], "share"),
-        f"{name}/pieces_per_word": _measure([domain.tokens, _words(domain)], "pieces per word"),
+        f"{name}/next_token_accuracy": _measure([right, domain.tokens], "fraction"),
+        f"{name}/tokens_per_word": _measure([domain.tokens, _words(domain)], "tokens per word"),
     }
 
 
 def baselines(domain: Domain, vocabulary: int, encoder: str) -> dict[str, dict[str, Metric]]:
-    """Bits per byte of guessing evenly, lzma and n-grams; the encoder's pieces per word."""
+    """Bits per byte of guessing evenly, lzma and n-grams; the encoder's tokens per word."""
     bits = f"{domain.name}/bits_per_byte"
     even = domain.tokens * math.log2(vocabulary)
     joined = SEPARATOR.join(document.text for document in domain.documents).encode()
@@ -123,22 +123,22 @@ def baselines(domain: Domain, vocabulary: int, encoder: str) -> dict[str, dict[s
         how="no interval: one compressed stream of all the text",
     )
     ngrams = _measure([domain.ngram_nats / math.log(2), domain.bytes], "bits per byte")
-    counts = [_pieces(domain), _words(domain)]
+    counts = [_encoder_tokens(domain), _words(domain)]
     return {
         UNIFORM: {bits: _measure([even, domain.bytes], "bits per byte")},
         LZMA: {bits: compressed},
         NGRAM: {bits: ngrams},
-        encoder: {f"{domain.name}/pieces_per_word": _measure(counts, "pieces per word")},
+        encoder: {f"{domain.name}/tokens_per_word": _measure(counts, "tokens per word")},
     }
 
 
 def comparisons(domain: Domain, encoder: str) -> dict[str, dict[str, Metric]]:
-    """The decoder minus the n-gram model in bits, minus the encoder in pieces, on the same text."""
+    """The decoder minus the n-gram model in bits, minus the encoder in tokens, on the same text."""
     bits = [_nats(domain) / math.log(2), domain.ngram_nats / math.log(2), domain.bytes]
-    pieces = [domain.tokens, _pieces(domain), _words(domain)]
+    tokens = [domain.tokens, _encoder_tokens(domain), _words(domain)]
     return {
         NGRAM: {f"{domain.name}/bits_per_byte": _measure(bits, "bits per byte", _excess)},
-        encoder: {f"{domain.name}/pieces_per_word": _measure(pieces, "pieces per word", _excess)},
+        encoder: {f"{domain.name}/tokens_per_word": _measure(tokens, "tokens per word", _excess)},
     }
 
 
@@ -152,42 +152,42 @@ def _words(domain: Domain) -> Counts:
     return np.array([len(document.text.split()) or 1 for document in domain.documents], np.float64)
 
 
-def _pieces(domain: Domain) -> Counts:
-    return np.array([len(pieces) for pieces in domain.pieces], np.float64)
+def _encoder_tokens(domain: Domain) -> Counts:
+    return np.array([len(tokens) for tokens in domain.encoder_ids], np.float64)
 
 
-def losses(domain: Domain, model: CausalLM, encoder: Encoder) -> dict[str, Loss]:
+def data_issues(domain: Domain, model: CausalLM, encoder: Encoder) -> dict[str, DataIssue]:
     """What of the corpus was not scored, and what the tokenizers could not keep."""
     name, documents = domain.name, domain.documents
     whole = len(domain.corpus.documents)
     read = sum(len(text.encode()) for text in domain.corpus.documents[: domain.used])
-    unknown = sum(ids.count(encoder.tokenizer.unk_token_id) for ids in domain.pieces)
+    unknown = sum(ids.count(encoder.tokenizer.unk_token_id) for ids in domain.encoder_ids)
     found = {
-        "unread": Loss(
+        "unread": DataIssue(
             count=whole - domain.used,
             of=whole,
             note="documents not scored; lzma and the n-gram model are given the first "
             f"{GIVEN_BYTES >> 20} MiB of them",
         ),
-        "cut": Loss(
+        "cut": DataIssue(
             count=max(0, read - int(domain.bytes.sum())),
             of=read,
             note="bytes of the other documents that stand behind their passage, not scored",
         ),
-        "inexact": Loss(
+        "inexact": DataIssue(
             count=sum(not surprisal.is_exact(model, document) for document in documents),
             of=len(documents),
             note="passages whose tokens don't decode to their text, so bits per byte are too few",
         ),
-        "unknown": Loss(
+        "unknown": DataIssue(
             count=unknown,
-            of=int(_pieces(domain).sum()),
-            note=f"pieces that {encoder.source.name}'s tokenizer doesn't know",
+            of=int(_encoder_tokens(domain).sum()),
+            note=f"tokens that {encoder.source.name}'s tokenizer doesn't know",
         ),
     }
     return {
-        f"{name}/{key}": loss.model_copy(update={"note": f"{name}: {loss.note}"})
-        for key, loss in (domain.corpus.losses | found).items()
+        f"{name}/{key}": issue.model_copy(update={"note": f"{name}: {issue.note}"})
+        for key, issue in (domain.corpus.data_issues | found).items()
     }
 
 

@@ -26,7 +26,7 @@ def lens(result: Result) -> Figure:
     nats, agreement = (by_layer(result.metrics, f"lens/{name}") for name in ("nats", "agreement"))
     for panel, rows, label in (
         (axes[0], nats, "nats per token, log scale"),
-        (axes[1], agreement, "share of tokens"),
+        (axes[1], agreement, "fraction of tokens"),
     ):
         line(panel, rows, ACCENT)
         panel.set(ylabel=label)

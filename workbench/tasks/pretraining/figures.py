@@ -111,11 +111,11 @@ def _apart(low: Metric, high: Metric) -> str:
 
 @styled
 def fertility(result: Result) -> Figure:
-    """Pieces that each tokenizer makes of a word, by domain."""
+    """Tokens that each tokenizer makes of a word, by domain."""
     encoder = str(result.sources["encoder"]["name"])
     both = {
-        str(result.sources["model"]["name"]): _by_domain(result.metrics, "pieces_per_word"),
-        encoder: _by_domain(result.baselines[encoder], "pieces_per_word"),
+        str(result.sources["model"]["name"]): _by_domain(result.metrics, "tokens_per_word"),
+        encoder: _by_domain(result.baselines[encoder], "tokens_per_word"),
     }
     domains = list(both[encoder])
     canvas = Canvas(figsize=(5.8, 0.6 * len(domains) + 1.4))
@@ -134,24 +134,24 @@ def fertility(result: Result) -> Figure:
     counts = [f"{name}  (n = {both[encoder][name].n:,})" for name in domains]
     axes.set_yticks(range(len(domains)), counts)
     axes.set_ylim(len(domains) - 0.5, -0.5)
-    axes.set(xlabel=f"pieces per word{with_intervals(both[encoder].values())}")
+    axes.set(xlabel=f"tokens per word{with_intervals(both[encoder].values())}")
     axes.margins(x=0.15)
     axes.set_title("How finely are words cut?")
     canvas.legend(loc="outside lower center", ncols=2)
-    return Figure(canvas, "Pieces per word by domain and tokenizer", _finer(result, encoder))
+    return Figure(canvas, "Tokens per word by domain and tokenizer", _finer(result, encoder))
 
 
 def _finer(result: Result, encoder: str) -> str:
     """The paired difference between the tokenizers in each domain."""
     own = result.sources["model"]["name"]
     parts = []
-    for name, metric in _by_domain(result.comparisons[encoder], "pieces_per_word").items():
+    for name, metric in _by_domain(result.comparisons[encoder], "tokens_per_word").items():
         if metric.low is None:
             what = "there is no interval to judge by"
         elif metric.verdict == "cannot tell":
             what = "no clear difference"
         else:
-            what = f"{own} makes {'more' if metric.value > 0 else 'fewer'} pieces"
+            what = f"{own} makes {'more' if metric.value > 0 else 'fewer'} tokens"
         parts.append(f"{name}: {what} ({metric.value:+.3f})")
     return f"On the same text, {'; '.join(parts)}. In brackets: the paired difference per word."
 

@@ -21,13 +21,13 @@ DOCUMENTS, TOKENS = 10, 24
 """Passages of each corpus that the lens reads, and the first tokens of each."""
 BATCH = 10
 SENTENCE_TOKENS = 16
-"""Most tokens of the sentence that is drawn."""
+"""Maximum number of tokens of the sentence that is drawn."""
 DIFFERENCE = "lens/last_layer_difference"
 NATS, AGREEMENT, SEEN = range(3)
 
 
 def metrics(model: CausalLM, documents: Sequence[Document]) -> dict[str, Metric]:
-    """Nats a token and share of the final layer's choices, by layer; and the lens's self-check.
+    """Nats a token and fraction of the final layer's choices, by layer; and the lens's self-check.
 
     In float32, whatever the run's precision. Raises ParameterError where the check fails.
     """
@@ -44,7 +44,7 @@ def metrics(model: CausalLM, documents: Sequence[Document]) -> dict[str, Metric]
     for layer in range(counts.shape[1]):
         for name, column, unit in (
             ("nats", NATS, "nats per token"),
-            ("agreement", AGREEMENT, "share"),
+            ("agreement", AGREEMENT, "fraction"),
         ):
             columns = counts[:, layer, [column, SEEN]]
             metric = measure(columns, ratio, n=seen, clusters="passages", unit=unit)

@@ -14,7 +14,7 @@ from workbench.data.ner import NerData
 from workbench.models.encoder import Encoder
 from workbench.record.draws import Counts
 from workbench.record.metrics import macro_f1, macro_f1_difference, measure_macro_f1, recall
-from workbench.record.result import ITEM_COLUMNS, Loss, Metric
+from workbench.record.result import ITEM_COLUMNS, DataIssue, Metric
 from workbench.record.statistics import MIN_CLUSTERS, Statistic, difference, measure
 from workbench.tasks.pretraining import probes
 from workbench.tasks.pretraining.probes import COLUMNS, SPLITS, Answers, Probes, Sample
@@ -24,7 +24,7 @@ ENDING, FREQUENT, MAJORITY = "word, ending and shape", "most frequent tag", "maj
 
 
 def accuracy(counts: Counts) -> Counts:
-    """Share of right tags, of counts [..., K, (correct, predicted, gold)]."""
+    """Fraction of right tags, of counts [..., K, (correct, predicted, gold)]."""
     return recall(counts.sum(axis=-2))
 
 
@@ -43,7 +43,7 @@ class Report:
     metrics: dict[str, Metric] = field(default_factory=dict)
     baselines: dict[str, dict[str, Metric]] = field(default_factory=dict)
     comparisons: dict[str, dict[str, Metric]] = field(default_factory=dict)
-    losses: dict[str, Loss] = field(default_factory=dict)
+    data_issues: dict[str, DataIssue] = field(default_factory=dict)
     best_layers: dict[str, int] = field(default_factory=dict)
     selective_layers: dict[str, int] = field(default_factory=dict)
     """Tag set -> the layer of the highest selectivity on validation."""
@@ -154,7 +154,7 @@ def run(data: NerData, encoder: Encoder, *, most: int, seed: int, dtype: torch.d
     ours = _probed("probes", Probes(known | controls), encoder, parts, dtype)
     fresh = _probed(UNTRAINED, Probes(known), probes.untrained(encoder, seed), parts, dtype)
     report = Report(
-        losses=_losses(data, read),
+        data_issues=_data_issues(data, read),
         best_layers={kind: ours.best(kind) for kind in known},
         selective_layers={kind: ours.most_selective(kind) for kind in known},
     )
@@ -237,18 +237,18 @@ def _items(scorer: Scorer, method: str, answers: Answers) -> pandas.DataFrame:
     return frame.astype({"loss": float})
 
 
-def _losses(data: NerData, parts: Sequence[Sample]) -> dict[str, Loss]:
+def _data_issues(data: NerData, parts: Sequence[Sample]) -> dict[str, DataIssue]:
     """Sentences that no probe read, and tag sets that the data set lacks."""
     whole = sum(len(data.splits[split]) for split in SPLITS)
     read = sum(len(part.words) for part in parts)
     lacking = [kind for kind in COLUMNS if kind not in parts[0].tags]
     found = {
-        "probes/unread": Loss(count=whole - read, of=whole, note="tagged sentences not read"),
-        "probes/lacking": Loss(
+        "probes/unread": DataIssue(count=whole - read, of=whole, note="tagged sentences not read"),
+        "probes/lacking": DataIssue(
             count=len(lacking),
             of=len(COLUMNS),
             note=f"kinds of tags that {data.source.name} lacks"
             + (f" ({', '.join(lacking)})" if lacking else ""),
         ),
     }
-    return data.losses | found
+    return data.data_issues | found

@@ -22,7 +22,7 @@ from workbench.models.encoder import Encoder
 from workbench.models.windows import batches, pack
 
 SHRINKAGE = 0.001
-"""Share of the mean variance added to each; from 0.0001 to 0.01 scores move by under 0.002."""
+"""Fraction of the mean variance added to each; from 0.0001 to 0.01 scores move by under 0.002."""
 WINDOW_PIECES = 96
 BATCH_PIECES = 4096
 COLUMNS = {"pos": "pos_tags", "chunk": "chunk_tags", "ner": "ner_tags"}
@@ -95,9 +95,9 @@ def with_controls(parts: Sequence[Sample], seed: int) -> list[Sample]:
     for number, (kind, tags) in enumerate(parts[0].tags.items()):
         counts = Counter(tag for row in tags for tag in row)
         labels = sorted(counts)
-        shares = np.array([counts[label] for label in labels]) / counts.total()
+        fractions = np.array([counts[label] for label in labels]) / counts.total()
         chance = np.random.default_rng([seed, number])
-        places = chance.choice(len(labels), size=len(types), p=shares)
+        places = chance.choice(len(labels), size=len(types), p=fractions)
         drawn[kind + CONTROL] = dict(
             zip(types, [labels[place] for place in places.tolist()], strict=True)
         )
@@ -199,7 +199,7 @@ def hidden(
 ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
     """Places of some words in the sample, and their hidden states [L + 1, words, H] in float64.
 
-    A word is read at its first piece, beside its neighbouring sentences; layer 0 is the embedding.
+    A word is read at its first token, beside its neighbouring sentences; layer 0 is the embedding.
     """
     segments = encoder.segments(read.words, read.documents)
     grouped = batches(pack(segments, min(WINDOW_PIECES, encoder.capacity)), BATCH_PIECES)

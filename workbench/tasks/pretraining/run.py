@@ -22,7 +22,7 @@ from workbench.models import anatomy
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
 from workbench.record.findings import Findings
-from workbench.record.result import Loss
+from workbench.record.result import DataIssue
 from workbench.tasks.pretraining import (
     corpus_scores,
     lens_scores,
@@ -43,7 +43,7 @@ class Texts:
     tagged: NerData
 
     @property
-    def losses(self) -> dict[str, Loss]:
+    def data_issues(self) -> dict[str, DataIssue]:
         """None here: `run` counts, of each corpus, what its passages left out."""
         return {}
 
@@ -110,7 +110,7 @@ def run(config: Config, model: Models, data: Texts) -> Findings:
     dtype = machine.precision(config.precision, decoder.device)
     sentence = lens_scores.sentence(decoder, config.sentence, config.attention_layer)
     domains = _domains(config, model, data.corpora, dtype)
-    metrics, baselines, comparisons, losses = _text_scores(domains, model)
+    metrics, baselines, comparisons, data_issues = _text_scores(domains, model)
     few = [document for domain in domains for document in domain.documents[: lens_scores.DOCUMENTS]]
     metrics |= lens_scores.metrics(decoder, few)
     probed = probe_scores.run(
@@ -124,7 +124,7 @@ def run(config: Config, model: Models, data: Texts) -> Findings:
         headline=tuple(name for name in (*bits, "pos/accuracy", "ner/macro_f1") if name in metrics),
         baselines=baselines | probed.baselines,
         comparisons=comparisons | probed.comparisons,
-        losses=losses | probed.losses,
+        data_issues=data_issues | probed.data_issues,
         device=decoder.device,
         dtype=dtype,
         network=decoder,
@@ -157,19 +157,19 @@ def _domains(
         if not documents:
             raise DataError(f"{name} holds no text that {config.model!r} can read")
         scored = surprisal.score(model.decoder, documents, dtype, name=name)
-        pieces = model.encoder.tokenizer(
+        tokens = model.encoder.tokenizer(
             [document.text for document in documents], add_special_tokens=False, verbose=False
         )["input_ids"]
-        domains.append(Domain(name, corpora[name], documents, scored, pieces, found.used))
+        domains.append(Domain(name, corpora[name], documents, scored, tokens, found.used))
     return domains
 
 
 def _text_scores(domains: list[Domain], model: Models) -> tuple[dict[str, Any], ...]:
-    """Metrics, baselines, comparisons and losses of all domains together."""
+    """Metrics, baselines, comparisons and data_issues of all domains together."""
     metrics: dict[str, Any] = {}
     baselines: dict[str, Any] = {}
     comparisons: dict[str, Any] = {}
-    losses: dict[str, Any] = {}
+    data_issues: dict[str, Any] = {}
     encoder, vocabulary = model.encoder.source.name, model.decoder.network.config.vocab_size
     for domain in domains:
         metrics |= corpus_scores.metrics(domain)
@@ -177,8 +177,8 @@ def _text_scores(domains: list[Domain], model: Models) -> tuple[dict[str, Any], 
             baselines.setdefault(method, {}).update(found)
         for method, found in corpus_scores.comparisons(domain, encoder).items():
             comparisons.setdefault(method, {}).update(found)
-        losses |= corpus_scores.losses(domain, model.decoder, model.encoder)
-    return metrics, baselines, comparisons, losses
+        data_issues |= corpus_scores.data_issues(domain, model.decoder, model.encoder)
+    return metrics, baselines, comparisons, data_issues
 
 
 def _items(domains: list[Domain], decoder: CausalLM, probed: list[Any]) -> Any:

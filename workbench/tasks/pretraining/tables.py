@@ -18,18 +18,18 @@ def parts(result: Result, model: str) -> Html:
     }
     rows = []
     for name, part in (*found["parts"].items(), ("total", total)):
-        shares = [_share(part[key], total[key]) for key in ("parameters", "flops")]
+        fractions = [_fraction(part[key], total[key]) for key in ("parameters", "flops")]
         rows.append(
             [
                 name,
                 f"{part['parameters']:,}",
-                shares[0],
+                fractions[0],
                 f"{part['bytes'] / MIB:,.1f}",
                 f"{part['flops'] / 1e6:,.1f}",
-                shares[1],
+                fractions[1],
             ]
         )
-    heads = ["part", "parameters", "share", "MiB", "MFLOP a token", "share"]
+    heads = ["part", "parameters", "fraction", "MiB", "MFLOP a token", "fraction"]
     seen = "itself and those before it" if found["causal"] else "all of them"
     text = (
         f"Exact counts, so no intervals. MFLOP: millions of operations of a forward pass, two for "
@@ -43,7 +43,7 @@ def parts(result: Result, model: str) -> Html:
     return Html(table(heads, rows, rule_before="total") + note(text))
 
 
-def _share(part: float, whole: float) -> str:
+def _fraction(part: float, whole: float) -> str:
     return f"{part / whole:.1%}" if whole else ""
 
 

@@ -54,7 +54,7 @@ class Mention:
 
 
 @dataclass(frozen=True)
-class Fate:
+class MatchOutcome:
     """What became of a written entity: a key of PLACED or DROPPED."""
 
     written: Mention
@@ -171,13 +171,13 @@ def _marked(text: str, words: Sequence[str], types: Words) -> list[Mention] | No
     return found if plain + _solid(text[end:]) == _solid("".join(words)) else None
 
 
-def place(words: Sequence[str], written: Sequence[Mention]) -> list[Fate]:
+def place(words: Sequence[str], written: Sequence[Mention]) -> list[MatchOutcome]:
     """What becomes of each written entity of a sentence.
 
-    >>> [fate.span for fate in place(["Oslo", "-", "Oslo"], [Mention("LOC", "Oslo")] * 3)]
+    >>> [match.span for match in place(["Oslo", "-", "Oslo"], [Mention("LOC", "Oslo")] * 3)]
     [('LOC', 0, 1), ('LOC', 2, 3), None]
     """
-    text, taken, fates = sentence(words), dict[range, str](), list[Fate]()
+    text, taken, outcomes = sentence(words), dict[range, str](), list[MatchOutcome]()
     to_come = Counter(each.text for each in written)
     for each in written:
         to_come[each.text] -= 1
@@ -188,18 +188,18 @@ def place(words: Sequence[str], written: Sequence[Mention]) -> list[Fate]:
                 words, text, each.text, taken, to_come[each.text]
             )
         if place is None:
-            fates.append(Fate(each, outcome if outcome in DROPPED else "boundary"))
+            outcomes.append(MatchOutcome(each, outcome if outcome in DROPPED else "boundary"))
             continue
         taken[place] = each.text.casefold()
         span = (each.kind, place.start, place.stop)
-        fates.append(Fate(each, outcome, span, ambiguous))
-    return fates
+        outcomes.append(MatchOutcome(each, outcome, span, ambiguous))
+    return outcomes
 
 
-def tags_of(fates: Sequence[Fate], length: int) -> list[str]:
+def tags_of(outcomes: Sequence[MatchOutcome], length: int) -> list[str]:
     """IOB2 tags of a sentence of `length` words, from what was placed."""
     tags = ["O"] * length
-    for kind, start, end in (fate.span for fate in fates if fate.span):
+    for kind, start, end in (match.span for match in outcomes if match.span):
         tags[start:end] = [f"B-{kind}", *[f"I-{kind}"] * (end - start - 1)]
     return tags
 

@@ -29,7 +29,7 @@ class Config(BaseConfig):
     dataset: str = "conll2003"
     """Tagged sentences: catalogue name, path or hf:<id>."""
     items: Annotated[int, Field(ge=1)] = 150
-    """Most test sentences to ask about."""
+    """Maximum number of test sentences to ask about."""
     shots: Annotated[int, Field(ge=0, le=64)] = 8
     """Training sentences with their entities in a prompt."""
     shot_choice: Literal["random", "balanced", "nearest"] = "nearest"
@@ -39,6 +39,6 @@ class Config(BaseConfig):
     answer_format: Literal["lines", "json", "marked"] = "lines"
     """One line for each type, a JSON object, or the sentence with marks in it."""
     max_tokens: Annotated[int, Field(ge=4, le=1024)] = 48
-    """Most tokens of an answer; one that needs more is unparsed."""
+    """Maximum number of tokens of an answer; one that needs more is unparsed."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products; auto: bfloat16 where the hardware has it."""

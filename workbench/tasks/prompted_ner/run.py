@@ -64,7 +64,7 @@ def run(config: Config, model: Models, data: NerData) -> Findings:
     prompted_ner_scores.keep(config.directory, names, asked, read)
     tags, unplaced = [each.tags for each in read], [each.unplaced for each in read]
     scored = prompted_ner_scores.scores(sample, asked, read)
-    lost = prompted_ner_scores.losses(config, model.decoder, data, sample, asked, read)
+    lost = prompted_ner_scores.data_issues(config, model.decoder, data, sample, asked, read)
     sources = {"model": model.decoder.source, "dataset": data.source}
     sources |= {"encoder": model.encoder.source} if model.encoder else {}
     return Findings(
@@ -74,7 +74,7 @@ def run(config: Config, model: Models, data: NerData) -> Findings:
         headline=("test/entity_f1", "test/entity_f1_placed_only", "test/unparsed"),
         baselines=scored.baselines,
         comparisons=scored.comparisons,
-        losses=lost,
+        data_issues=lost,
         device=model.decoder.device,
         dtype=machine.precision(config.precision, model.decoder.device),
         network=model.decoder,

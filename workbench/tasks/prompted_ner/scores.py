@@ -22,15 +22,15 @@ from workbench.record.draws import Counts
 from workbench.record.iob import spans
 from workbench.record.metric import UNPARSED
 from workbench.record.metrics import Tags
-from workbench.record.result import Loss, Metric
+from workbench.record.result import DataIssue, Metric
 from workbench.record.statistics import difference, measure
 from workbench.tasks.prompted_ner import answers as ner_answers
-from workbench.tasks.prompted_ner.answers import DROPPED, PLACED, STOPS, Fate
+from workbench.tasks.prompted_ner.answers import DROPPED, PLACED, STOPS, MatchOutcome
 from workbench.tasks.prompted_ner.config import Config
 from workbench.tasks.prompted_ner.prompts import Asked
 
 BATCH_TOKENS = 16384
-"""Most tokens of a batch: about 32 prompts, as a step costs little more for many rows than one."""
+"""Maximum number of tokens of a batch: about 32 prompts, as a step costs little more for many rows than one."""
 ANY = "ANY"
 """The type of every entity where types are left aside."""
 EXAMPLES = 4
@@ -47,19 +47,19 @@ class Read:
     """What was written, up to what ends it."""
     problem: str
     """UNPARSED, CUT for an answer that was not at its end, or nothing."""
-    fates: list[Fate]
+    outcomes: list[MatchOutcome]
     tokens: int
     """Of all that was written."""
 
     @property
     def unplaced(self) -> list[str]:
         """Types of the written entities that have no place in the sentence."""
-        return [fate.written.kind for fate in self.fates if fate.span is None]
+        return [match.written.kind for match in self.outcomes if match.span is None]
 
     @property
     def tags(self) -> list[str]:
         """IOB2 tags of the sentence."""
-        return ner_answers.tags_of(self.fates, len(self.words))
+        return ner_answers.tags_of(self.outcomes, len(self.words))
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def read(model: CausalLM, asked: Asked, answers: Sequence[Written], data: NerDat
         whole, text = answer.ended, answer.text
         named = ner_answers.parse(text, words, asked.form, asked.kinds) if whole else None
         problem = "" if named is not None else UNPARSED if whole else CUT
-        fates = ner_answers.place(words, named or [])
-        found.append(Read(words, text, problem, fates, len(model.encode(text))))
+        outcomes = ner_answers.place(words, named or [])
+        found.append(Read(words, text, problem, outcomes, len(model.encode(text))))
     return found
 
 
@@ -159,14 +159,14 @@ def _untyped(tags: Tags) -> list[list[str]]:
     return [[tag if tag == "O" else f"{tag[:2]}{ANY}" for tag in row] for row in tags]
 
 
-def losses(
+def data_issues(
     config: Config,
     model: CausalLM,
     data: NerData,
     sample: NerData,
     asked: Asked,
     read: Sequence[Read],
-) -> dict[str, Loss]:
+) -> dict[str, DataIssue]:
     """What was not asked, not parsed or not placed, and what no answer could have said."""
     rows, train = sample.splits["test"], list(sample.splits["train"]["tokens"])
     gold = [
@@ -184,7 +184,7 @@ def losses(
         "not_asked": (whole - n, whole, "test sentences that were not asked about (items)"),
         "unparsed": (problems.count(UNPARSED), n, "answers that don't follow the grammar"),
         "cut": (problems.count(CUT), n, "answers not at their end after max_tokens, unparsed"),
-        **_of_strings([fate for each in read for fate in each.fates]),
+        **_of_strings([match for each in read for match in each.outcomes]),
         "long_gold": (sum(long), n, "sentences whose right answer needs more than max_tokens"),
         "format": (_unsaid(gold, sample, asked), wanted, "entities lost by a right answer"),
         "own_shots": (sum(own), n, "sentences that stand among their own shots (kept)"),
@@ -194,17 +194,17 @@ def losses(
             "shots left out because the prompt would not fit the model",
         ),
     }
-    return {name: Loss(count=c, of=of, note=note) for name, (c, of, note) in counts.items()}
+    return {name: DataIssue(count=c, of=of, note=note) for name, (c, of, note) in counts.items()}
 
 
-def _of_strings(fates: Sequence[Fate]) -> dict[str, tuple[int, int, str]]:
+def _of_strings(outcomes: Sequence[MatchOutcome]) -> dict[str, tuple[int, int, str]]:
     """What became of the written strings: count, of how many, and a note."""
     counts = {
-        name: (sum(fate.outcome == name for fate in fates), len(fates), note)
+        name: (sum(match.outcome == name for match in outcomes), len(outcomes), note)
         for name, note in (PLACED | DROPPED).items()
         if name != "exact"
     }
-    placed = [fate.ambiguous for fate in fates if fate.span]
+    placed = [match.ambiguous for match in outcomes if match.span]
     note = "strings with more places left than times written; the first was taken"
     return counts | {"ambiguous": (sum(placed), len(placed), note)}
 
@@ -214,8 +214,8 @@ def _unsaid(answers: Sequence[str], data: NerData, asked: Asked) -> int:
     lost = 0
     for answer, row in zip(answers, data.splits["test"], strict=True):
         named = ner_answers.parse(answer, row["tokens"], asked.form, asked.kinds) or []
-        fates = ner_answers.place(row["tokens"], named)
-        lost += len(spans(row["ner_tags"]) - {fate.span for fate in fates if fate.span})
+        outcomes = ner_answers.place(row["tokens"], named)
+        lost += len(spans(row["ner_tags"]) - {match.span for match in outcomes if match.span})
     return lost
 
 
@@ -226,10 +226,10 @@ def tables(names: Sequence[str], asked: Asked, read: Sequence[Read]) -> dict[str
         row = {"sentence": ner_answers.sentence(each.words), "answer": each.answer, "text": ""}
         if each.problem:
             wrong[each.problem].append(row)
-        for fate in each.fates:
-            kinds = [fate.outcome, *(["ambiguous"] if fate.ambiguous else [])]
+        for match in each.outcomes:
+            kinds = [match.outcome, *(["ambiguous"] if match.ambiguous else [])]
             for kind in kinds:
-                wrong[kind].append(row | {"text": fate.written.text})
+                wrong[kind].append(row | {"text": match.written.text})
     first = {"item": names[0], "prompt": asked.prompts[0], "answer": read[0].answer}
     outcomes = {
         name: {"count": len(found), "examples": found[:EXAMPLES] if name != "exact" else []}
@@ -262,13 +262,13 @@ def keep(directory: Path | None, names: Sequence[str], asked: Asked, read: Seque
     for name, shots, prompt, each in zip(names, asked.shots, asked.prompts, read, strict=True):
         strings = [
             {
-                "type": fate.written.kind,
-                "text": fate.written.text,
-                "outcome": fate.outcome,
-                "ambiguous": fate.ambiguous,
-                "words": list(fate.span[1:]) if fate.span else None,
+                "type": match.written.kind,
+                "text": match.written.text,
+                "outcome": match.outcome,
+                "ambiguous": match.ambiguous,
+                "words": list(match.span[1:]) if match.span else None,
             }
-            for fate in each.fates
+            for match in each.outcomes
         ]
         line = {"item": name, "shots": shots, "prompt": prompt, "answer": each.answer}
         lines.append(json.dumps(line | {"problem": each.problem, "strings": strings}) + "\n")

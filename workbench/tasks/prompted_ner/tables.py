@@ -34,8 +34,8 @@ def written_names(result: Result) -> Html:
     for name, said in OUTCOMES.items():
         of, what = (answers, "answers") if name in {"unparsed", "cut"} else (strings, "strings")
         count = (found[name] or {"count": 0})["count"]
-        share = f" ({count / of:.1%})" if of else ""
-        rows.append([said, f"{count:,} of {of:,} {what}{share}"])
+        fraction = f" ({count / of:.1%})" if of else ""
+        rows.append([said, f"{count:,} of {of:,} {what}{fraction}"])
     examples = [
         f"<li>{escape(OUTCOMES[name])}"
         + (f": <b>{escape(each['text'])}</b>" if each["text"] else "")

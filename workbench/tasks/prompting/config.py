@@ -69,7 +69,7 @@ class Config(BaseConfig):
     label_column: str = "label"
     """Column of the labels, in a table of your own."""
     items: Annotated[int, Field(ge=1)] = 200
-    """Most test items to answer."""
+    """Maximum number of test items to answer."""
     prompts: Annotated[str, AfterValidator(_file)] = ""
     """Your own wordings, a YAML file; else those for the data set."""
     shots: Annotated[
@@ -83,7 +83,7 @@ class Config(BaseConfig):
     train_texts: Annotated[int, Field(ge=16)] = 1000
     """Most labelled texts to learn from; validation takes up to 200 more."""
     max_tokens: Annotated[int, Field(ge=4)] = 96
-    """Most tokens read of a text; what is cut is counted."""
+    """Maximum number of tokens read of a text; what is cut is counted."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products; auto: bfloat16 where the hardware has it."""
 

@@ -166,8 +166,8 @@ def _by_kind(prompts: Prompts, kinds: Sequence[str], told: Sequence[str]) -> str
 
 
 @styled
-def label_shares(result: Result) -> Figure:
-    """Shares of the labels that a method gives, before and after calibration, beside the gold."""
+def label_fractions(result: Result) -> Figure:
+    """Fractions of the labels that a method gives, before and after calibration, beside the gold."""
     raw = _condition(result)
     known = {result.method, *result.baselines}
     methods = [name for name in (raw, f"{raw} + contextual") if name in known] + [result.method]
@@ -180,30 +180,30 @@ def label_shares(result: Result) -> Figure:
     canvas = Canvas(figsize=(5.8, 3.1))
     axes = canvas.subplots()
     start = np.zeros(len(given))
-    for (label, share), colour in zip(
-        _shares(given, total).items(), [*COLOURS, GREY], strict=False
+    for (label, fraction), colour in zip(
+        _fractions(given, total).items(), [*COLOURS, GREY], strict=False
     ):
-        bars = axes.barh(list(given), share, left=start, color=colour, label=label, height=0.65)
-        texts = [f"{part:.0%}" if part > 0.07 else "" for part in share]
+        bars = axes.barh(list(given), fraction, left=start, color=colour, label=label, height=0.65)
+        texts = [f"{part:.0%}" if part > 0.07 else "" for part in fraction]
         axes.bar_label(bars, texts, label_type="center", color="white")
-        start += share
-    axes.set(xlabel="share of the test items", xlim=(0, 1))
+        start += fraction
+    axes.set(xlabel="fraction of the test items", xlim=(0, 1))
     axes.invert_yaxis()
     axes.grid(visible=False)
     axes.set_title(f"Which labels are given, n = {total:,}")
     canvas.legend(loc="outside lower center", ncols=3)
-    return Figure(canvas, "Shares of the labels given", _lean(given, methods, total))
+    return Figure(canvas, "Fractions of the labels given", _lean(given, methods, total))
 
 
-def _shares(given: dict[str, Counter[str]], total: int) -> dict[str, NDArray[np.float64]]:
-    """Label -> its share of each method's `total` labels; beyond the colours, of all others."""
+def _fractions(given: dict[str, Counter[str]], total: int) -> dict[str, NDArray[np.float64]]:
+    """Label -> its fraction of each method's `total` labels; beyond the colours, of all others."""
     labels = [label for label, _ in sum(given.values(), Counter()).most_common(MOST_LABELS)]
-    shares = {
+    fractions = {
         label: np.array([counts[label] / total for counts in given.values()])
         for label in sorted(labels)
     }
-    others = 1 - np.sum(list(shares.values()), axis=0)
-    return shares | ({"all others": others} if others.max() > 1e-9 else {})
+    others = 1 - np.sum(list(fractions.values()), axis=0)
+    return fractions | ({"all others": others} if others.max() > 1e-9 else {})
 
 
 def _lean(given: dict[str, Counter[str]], methods: list[str], total: int) -> str:
@@ -218,14 +218,14 @@ def _lean(given: dict[str, Counter[str]], methods: list[str], total: int) -> str
     distances = ", ".join(f"{method} {distance:.0%}" for method, distance in moved.items())
     return (
         f"As scored, {label} is given for {raw[label] / total:.0%} of the items; it is right for "
-        f"{gold[label] / total:.0%}. Share of items whose label would have to change for the gold "
+        f"{gold[label] / total:.0%}. Fraction of items whose label would have to change for the gold "
         f"shares: {distances}. Right shares do not make right answers."
     )
 
 
 @styled
 def shot_attention(result: Result) -> Figure:
-    """Share of the last token's attention that goes to each part of the prompt, by layer."""
+    """Fraction of the last token's attention that goes to each part of the prompt, by layer."""
     found = result.tables["attention"]
     weights = np.array(found["weights"])
     canvas = Canvas(figsize=(5.8, 3.6))
@@ -238,7 +238,7 @@ def shot_attention(result: Result) -> Figure:
     axes.set_yticks(layers, [str(layer + 1) for layer in layers])
     axes.set(ylabel="layer, from 1")
     axes.grid(visible=False)
-    canvas.colorbar(image, label="share of attention", extend="max")
+    canvas.colorbar(image, label="fraction of attention", extend="max")
     axes.set_title(f"Where the answer looks, mean of {found['items']} items")
     return Figure(canvas, "Attention to the parts of the prompt", _looks(found, weights))
 

@@ -17,7 +17,7 @@ from workbench.methods.label_scores import Compared
 from workbench.methods.prompt_scores import Asked, Draw, Prompted
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
-from workbench.record.result import Loss
+from workbench.record.result import DataIssue
 from workbench.tasks.prompting import answers, parsing, shot_attention
 from workbench.tasks.prompting.config import Config
 from workbench.training import Log, Recipe
@@ -31,7 +31,7 @@ ENCODER = "fine-tuned encoder"
 
 def ask(
     config: Config, model: CausalLM, data: TextData, *, templates: int = prompts.TEMPLATES
-) -> tuple[Asked, Loss]:
+) -> tuple[Asked, DataIssue]:
     """Prompts and the items to ask about; how many texts of those were cut."""
     return asking.ask(
         model,

@@ -13,7 +13,7 @@ from workbench.methods.classifiers import Labelled, labelled
 from workbench.methods.prompt_scores import Asked, Prompted
 from workbench.record.findings import Findings
 from workbench.record.metric import UNPARSED
-from workbench.record.result import Loss
+from workbench.record.result import DataIssue
 from workbench.tasks.prompting import methods as prompt_methods
 from workbench.tasks.prompting import parsing, traps
 from workbench.tasks.prompting.config import Config
@@ -51,16 +51,16 @@ def run(config: Config, model: Models, data: TextData) -> Findings:
         sources=_sources(config, model, data),
         **compared.record(),
         headline=("test/accuracy", "test/macro_f1"),
-        losses={
+        data_issues={
             "cut_prompts": cut,
             "labels_not_shown": prompt_shots.labels_not_shown(asked, drawn),
-            **_losses(config, model, prompted, written.read, train, rows["text"]),
+            **_data_issues(config, model, prompted, written.read, train, rows["text"]),
         },
         device=model.decoder.device,
         dtype=asked.dtype,
         network=model.decoder,
         train_seconds=sum(answer.seconds for answer in learned.values()),
-        trained_pieces=sum(answer.pieces for answer in learned.values()),
+        trained_tokens=sum(answer.tokens for answer in learned.values()),
         tables={
             "methods": costs | written.costs | learning_costs,
             "prompts": prompt_scores.by_prompt(prompted, rows, data.labels, data.unit),
@@ -114,26 +114,26 @@ def _check(train: Labelled) -> None:
         )
 
 
-def _losses(
+def _data_issues(
     config: Config,
     model: Models,
     prompted: list[Prompted],
     read: dict[str, list[str]],
     train: Labelled,
     texts: list[str],
-) -> dict[str, Loss]:
+) -> dict[str, DataIssue]:
     """What prompts, answers and the encoder lost, counted."""
     found = [answer for answers in read.values() for answer in answers]
     _, cut = model.encoder.encode([*train.texts, *texts], config.max_tokens)
     limit = min(config.max_tokens, model.encoder.capacity)
     return {
         **prompt_shots.issues(prompted),
-        "unparsed_answers": Loss(
+        "unparsed_answers": DataIssue(
             count=found.count(UNPARSED), of=len(found), note="written answers that name no label"
         ),
-        "cut_encoder": Loss(
+        "cut_encoder": DataIssue(
             count=cut,
             of=len(train.texts) + len(texts),
-            note=f"texts of more than {limit} pieces, cut for the encoder",
+            note=f"texts of more than {limit} tokens, cut for the encoder",
         ),
     }

@@ -34,7 +34,7 @@ def look(
     items: Sequence[Fields],
     answers: Sequence[str],
 ) -> dict[str, Any]:
-    """Mean share of the last token's attention that goes to each part, by layer.
+    """Mean fraction of the last token's attention that goes to each part, by layer.
 
     `answers` are the words that the model finds likeliest for the items. The result holds the
     names of the parts, `weights` [layers, parts] (mean over heads and items; rows sum to one), the
@@ -46,10 +46,10 @@ def look(
     same: list[NDArray[np.float64]] = []
     other: list[NDArray[np.float64]] = []
     for fields, answer in zip(items, answers, strict=True):
-        names, shares = _shares(model, _parts(template, shots, fields))
-        rows.append(shares)
+        names, fractions = _fractions(model, _parts(template, shots, fields))
+        rows.append(fractions)
         for number, word in enumerate(words, 1):
-            to_word = shares[:, names.index(f"label {number}")]
+            to_word = fractions[:, names.index(f"label {number}")]
             (same if word == answer else other).append(to_word)
     return {
         "template": template.name,
@@ -83,7 +83,7 @@ def _parts(template: Template, shots: Shots, fields: Fields) -> list[_Part]:
     return [part for part in parts if part.text or part.name != SEPARATOR]
 
 
-def _shares(model: CausalLM, parts: Sequence[_Part]) -> tuple[list[str], NDArray[np.float64]]:
+def _fractions(model: CausalLM, parts: Sequence[_Part]) -> tuple[list[str], NDArray[np.float64]]:
     """Names of the parts, and the attention [layers, parts] of the last token to each."""
     prompt = "".join(part.text for part in parts)
     encoded = model.tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)

@@ -29,17 +29,17 @@ def else_default(answers: Answers, gold: Answers, words: Words, default: str) ->
     """
     order = [label for label in [*words][::-1] if label != default]
     read = [_first_in(answer, order, words) or default for answer in answers]
-    return _share(read, [_first_in(words[label], order, words) or default for label in gold])
+    return _fraction(read, [_first_in(words[label], order, words) or default for label in gold])
 
 
 def dropped(answers: Answers, gold: Answers, words: Words, default: str) -> float | None:
-    """What can't be read is left out, and the share of the rest that is right is the accuracy.
+    """What can't be read is left out, and the fraction of the rest that is right is the accuracy.
 
     FinGPT-Forecaster's evaluation does so (utils.py, `if answer_dict and gt_dict`).
     """
     read = [(parse(answer, words), label) for answer, label in zip(answers, gold, strict=True)]
     kept = [pair for pair in read if pair[0] != UNPARSED]
-    return _share(*zip(*kept, strict=True)) if kept else None
+    return _fraction(*zip(*kept, strict=True)) if kept else None
 
 
 def first_match(answers: Answers, gold: Answers, words: Words, default: str) -> float | None:
@@ -48,7 +48,7 @@ def first_match(answers: Answers, gold: Answers, words: Words, default: str) -> 
     PIXIU's stock movement tasks do so (flare.py); they count what is missing after the default has
     taken its place, so that the count is always 0.
     """
-    return _share([_first_in(answer, words, words) or default for answer in answers], gold)
+    return _fraction([_first_in(answer, words, words) or default for answer in answers], gold)
 
 
 def wrong_unseen(answers: Answers, gold: Answers, words: Words, default: str) -> float | None:
@@ -56,7 +56,7 @@ def wrong_unseen(answers: Answers, gold: Answers, words: Words, default: str) ->
 
     Most generative tasks of lm-evaluation-harness do so, with the mark `[invalid]`.
     """
-    return _share([parse(answer, words) for answer in answers], gold)
+    return _fraction([parse(answer, words) for answer in answers], gold)
 
 
 RULES: dict[str, Rule] = {
@@ -68,7 +68,7 @@ RULES: dict[str, Rule] = {
 
 
 def compare(gold: Sequence[str], written: Sequence[str], words: Words) -> dict[str, Any]:
-    """Accuracy of the same answers by each of RULES, and our band with the share unparsed.
+    """Accuracy of the same answers by each of RULES, and our band with the fraction unparsed.
 
     The answers are nothing, a refusal, the right word denied, the right word for every other item,
     and what the model has `written`. The default label is `neutral` where there is that, else the
@@ -92,7 +92,7 @@ def compare(gold: Sequence[str], written: Sequence[str], words: Words) -> dict[s
             {
                 "outputs": name,
                 "scores": {rule: RULES[rule](answers, gold, words, default) for rule in RULES},
-                "low": _share(read, gold),
+                "low": _fraction(read, gold),
                 "high": dropped(answers, gold, words, default),
                 "unparsed": read.count(UNPARSED) / len(read),
             }
@@ -105,6 +105,6 @@ def _first_in(answer: str, labels: Sequence[str] | Words, words: Words) -> str |
     return next((label for label in labels if words[label].casefold() in text), None)
 
 
-def _share(found: Sequence[str], gold: Sequence[str]) -> float:
+def _fraction(found: Sequence[str], gold: Sequence[str]) -> float:
     right = sum(one == label for one, label in zip(found, gold, strict=True))
     return right / len(gold)

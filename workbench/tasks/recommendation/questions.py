@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import DataError
 from workbench.data.interactions import Interactions
-from workbench.record.result import Loss
+from workbench.record.result import DataIssue
 from workbench.tasks.recommendation.rankers import RECENT_FRACTION, Past, Rank, without_taken
 
 REVEALED = 5
@@ -35,7 +35,7 @@ class Questions:
     """Whether nothing was known of the user before the split [Q]."""
     new_items: frozenset[int]
     """Items without an event before the split."""
-    losses: dict[str, Loss]
+    data_issues: dict[str, DataIssue]
 
 
 def split(data: Interactions, test_fraction: float) -> Questions:
@@ -80,7 +80,7 @@ def split(data: Interactions, test_fraction: float) -> Questions:
         targets=targets,
         new_user=np.array([not known[place] for place in user]),
         new_items=frozenset(range(len(data.items))) - set(data.item[before].tolist()),
-        losses={"few_events": Loss(count=few, of=few + len(user), note=note)},
+        data_issues={"few_events": DataIssue(count=few, of=few + len(user), note=note)},
     )
 
 

@@ -183,7 +183,7 @@ def fine_tune(
     the tokens trained on as well.
     """
     model = Embedder(encoder)
-    encoded, _ = model.encoder.encode(texts, reading.max_pieces)
+    encoded, _ = model.encoder.encode(texts, reading.max_tokens)
     # Items with one text are one: they can't be told from each other.
     first = {text: place for place, text in reversed(list(enumerate(texts)))}
     pairs = [(first[texts[a]], first[texts[b]]) for a, b in pairs if texts[a] != texts[b]]
@@ -211,4 +211,4 @@ def fine_tune(
     weight = lambda batch: float(len(batch.left))  # noqa: E731
     done = fit(model, epoch_batches, loss, weight, None, recipe, log)
     model.eval()
-    return model, done.pieces
+    return model, done.tokens

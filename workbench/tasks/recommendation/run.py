@@ -18,7 +18,7 @@ from workbench.methods.classifiers import Reading
 from workbench.models.encoder import Encoder
 from workbench.record.findings import Findings
 from workbench.record.means import mean, mean_difference
-from workbench.record.result import Loss, Metric
+from workbench.record.result import DataIssue, Metric
 from workbench.tasks.recommendation import questions, rankers
 from workbench.tasks.recommendation.config import Config
 from workbench.tasks.recommendation.questions import TOP, Places, Questions
@@ -65,11 +65,11 @@ def run(config: Config, model: Encoder, data: Interactions) -> Findings:
         headline=("test/ndcg_at_10", "test/hit_rate_at_10"),
         baselines={name: _metrics(scored[name]) for name in others},
         comparisons={name: _metrics(scored[COMBINED], scored[name]) for name in others},
-        losses=asked.losses | {"cut_texts": _cut(model, data)},
+        data_issues=asked.data_issues | {"cut_texts": _cut(model, data)},
         device=model.device,
         dtype=reading.dtype,
         train_seconds=sum(cost["seconds"] for name, cost in fitted.costs.items() if name in others),
-        trained_pieces=fitted.pieces,
+        trained_tokens=fitted.tokens,
         items=pandas.concat(
             [_items(name, found, data, asked) for name, found in top.items()], ignore_index=True
         ),
@@ -94,7 +94,7 @@ class _Fitted:
 
     ranks: dict[str, Rank]
     costs: dict[str, dict[str, Any]]
-    pieces: int
+    tokens: int
 
 
 def _behaviour(config: Config) -> dict[str, Callable[[Past], Rank]]:
@@ -116,12 +116,12 @@ def _fit(
     """Fit everything on what came before the split, with the time that each took."""
     pairs = rankers.followed(past.histories, config.pairs, config.seed)
     trained: dict[str, int] = {FACTORS: config.factors * (past.items + len(past.histories))}
-    pieces = 0
+    tokens = 0
 
     def tuned(_: Past) -> Rank:
-        nonlocal pieces
+        nonlocal tokens
         log.method = TUNED
-        embedder, pieces = rankers.fine_tune(model, data.texts, pairs, reading, log)
+        embedder, tokens = rankers.fine_tune(model, data.texts, pairs, reading, log)
         trained[TUNED] = embedder.trainable
         return rankers.by_text(rankers.embed(embedder.encoder, data.texts, reading))
 
@@ -138,7 +138,7 @@ def _fit(
         costs[name] = {"trainable": trained.get(name, 0), "seconds": time.monotonic() - began}
     ranks[COMBINED] = rankers.combined([ranks[FACTORS], ranks[TUNED]])
     costs[COMBINED] = {key: costs[FACTORS][key] + costs[TUNED][key] for key in costs[TUNED]}
-    return _Fitted(ranks, costs, pieces)
+    return _Fitted(ranks, costs, tokens)
 
 
 def _scores(top: Places, asked: Questions) -> dict[str, Values]:
@@ -187,7 +187,7 @@ def _items(name: str, top: Places, data: Interactions, asked: Questions) -> pand
     return label_scores.items(users, name, shown, ["taken"] * len(users), said, clusters=users)
 
 
-def _cut(model: Encoder, data: Interactions) -> Loss:
+def _cut(model: Encoder, data: Interactions) -> DataIssue:
     _, count = model.encode(data.texts, MAX_TOKENS)
     note = f"item texts of more than {MAX_TOKENS} tokens, cut"
-    return Loss(count=count, of=len(data.texts), note=note)
+    return DataIssue(count=count, of=len(data.texts), note=note)

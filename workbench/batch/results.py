@@ -5,11 +5,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench.batch import standing
-from workbench.batch.board import Board
+from workbench.batch import plan_status
 from workbench.batch.execute import Outcome
 from workbench.batch.plan import Run
-from workbench.batch.standing import Standing
+from workbench.batch.plan_status import RunStatus
+from workbench.batch.progress import ProgressDisplay
 from workbench.core import paths
 from workbench.core.errors import InterruptedRunError, printable
 from workbench.record import state
@@ -31,12 +31,12 @@ class Line:
     note: str
 
 
-class Tally:
+class SuiteResults:
     """The lines of a plan; those of runs that are done or can't be are there from the start."""
 
-    def __init__(self, plan: Sequence[Standing]) -> None:
+    def __init__(self, plan: Sequence[RunStatus]) -> None:
         self.plan = plan
-        self.board = Board(len(plan))
+        self.display = ProgressDisplay(len(plan))
         self.lines: dict[int, Line] = {}
         self.begun = 0
         self.index_due = 0.0
@@ -47,10 +47,10 @@ class Tally:
         for number, found in enumerate(plan):
             if found.run is None:
                 self._add(number, "failed", found.exit_code, 0.0, found.why)
-                self.board.ended["failed"] += 1
-            elif found.status == standing.DONE:
+                self.display.ended["failed"] += 1
+            elif found.status == plan_status.DONE:
                 self._add(number, DONE_BEFORE, 0, 0.0, f"{found.why}; {_headline(found.run)}")
-                self.board.ended[DONE_BEFORE] += 1
+                self.display.ended[DONE_BEFORE] += 1
             else:
                 self.to_do.append((number, found.run))
 
@@ -59,7 +59,7 @@ class Tally:
         found = self.plan[number]
         assert found.run is not None
         self.begun += 1
-        self.board.begin(number, found.job.label, found.run.directory, found.seconds)
+        self.display.begin(number, found.job.label, found.run.directory, found.seconds)
 
     def end(self, number: int, outcome: Outcome, attempts: int = 1, note: str = "") -> None:
         """Take and say how a run ended, and how often it was begun where that was not once.
@@ -71,7 +71,7 @@ class Tally:
         if outcome.status == "running":
             self.begun -= 1
             self.elsewhere.append((number, run))
-            self.board.wait(number, self.plan[number].job.label, outcome.message)
+            self.display.wait(number, self.plan[number].job.label, outcome.message)
             return
         succeeded = outcome.status == "succeeded"
         note = (_headline(run) if succeeded else outcome.message.replace("\n", "; ")) + note
@@ -79,7 +79,7 @@ class Tally:
             note += f"; {attempts} attempts"
         self._add(number, outcome.status, outcome.exit_code, outcome.seconds, note)
         text = f"{outcome.status} after {duration(outcome.seconds)}; {note}"
-        self.board.end(number, self.plan[number].job.label, outcome.status, text)
+        self.display.end(number, self.plan[number].job.label, outcome.status, text)
         self._write_index()
 
     def take_from_others(self) -> bool:
@@ -119,7 +119,7 @@ class Tally:
 
     def say(self, number: int, text: str) -> None:
         """Tell of one run."""
-        self.board.say(number, self.plan[number].job.label, text)
+        self.display.say(number, self.plan[number].job.label, text)
 
     def close(self) -> int:
         """Print the table and write the index; return the worst exit code."""

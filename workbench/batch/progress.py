@@ -29,7 +29,7 @@ class _Going:
     expected: float | None
 
 
-class Board:
+class ProgressDisplay:
     """Lines of what begins and ends; below them, in a terminal, the runs that are on their way."""
 
     def __init__(self, total: int, stream: TextIO | None = None) -> None:

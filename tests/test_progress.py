@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from workbench.batch.board import Board
+from workbench.batch.progress import ProgressDisplay
 
 
 class Terminal(io.StringIO):
@@ -23,7 +23,7 @@ def directory(tmp_path):
 
 def test_file_gets_a_line_when_a_run_begins_and_one_when_it_ends(directory):
     stream = io.StringIO()
-    with Board(2, stream) as board:
+    with ProgressDisplay(2, stream) as board:
         board.begin(0, "50_ner seed=1", directory, expected=60.0)
         board.end(0, "50_ner seed=1", "failed", "failed after 3 s; ValueError: \x1b]0;x\x07")
     begun, ended = stream.getvalue().splitlines()
@@ -35,7 +35,7 @@ def test_terminal_gets_a_table_of_the_runs_that_go_on(directory, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     stream = Terminal()
-    with Board(3, stream) as board:
+    with ProgressDisplay(3, stream) as board:
         board.ended["done before"] += 1
         board.begin(1, "50_ner seed=1", directory, expected=60.0)
         deadline = time.monotonic() + 20

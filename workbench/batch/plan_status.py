@@ -30,7 +30,7 @@ ESTIMATED = "~: estimated from another machine's time and a short test of this o
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunStatus:
     """One run of a plan."""
 
     job: Job
@@ -71,7 +71,7 @@ class _Earlier:
     seconds: float | None
 
 
-def judge(jobs: Sequence[Job]) -> list[Standing]:
+def judge(jobs: Sequence[Job]) -> list[RunStatus]:
     """How each job stands, in order; models and data that are missing are fetched for it.
 
     A run that is not done is stale where an earlier run of its notebook and seed, no longer in the
@@ -81,11 +81,11 @@ def judge(jobs: Sequence[Job]) -> list[Standing]:
     wanted = {found.run_id for found in planned if isinstance(found, Run)}
     earlier = _earlier()
     left = [found for found in earlier if found.run_id not in wanted]
-    standings = []
+    statuses = []
     for job, found in zip(jobs, planned, strict=True):
         if isinstance(found, WorkbenchError):
             why = str(found).replace("\n", "; ")
-            standings.append(Standing(job, IMPOSSIBLE, why, exit_code=found.exit_code))
+            statuses.append(RunStatus(job, IMPOSSIBLE, why, exit_code=found.exit_code))
             continue
         status, why, seconds = _own(found)
         if status == NEW and (nearest := _nearest(found, left)):
@@ -95,8 +95,8 @@ def judge(jobs: Sequence[Job]) -> list[Standing]:
             seconds = _usual(found, earlier)
         estimate = speed.expected(job) if seconds is None else None
         run, seconds = _limited(found, earlier), seconds or estimate
-        standings.append(Standing(job, status, why, seconds, run, estimated=estimate is not None))
-    return standings
+        statuses.append(RunStatus(job, status, why, seconds, run, estimated=estimate is not None))
+    return statuses
 
 
 def limited(run: Run) -> Run:
@@ -224,7 +224,7 @@ def _literal(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def table(standings: Sequence[Standing]) -> str:
+def table(statuses: Sequence[RunStatus]) -> str:
     """The plan as text: a line a run, and the counts with the time it will take."""
     rows = [
         (
@@ -233,26 +233,26 @@ def table(standings: Sequence[Standing]) -> str:
             found.job.label,
             found.why,
         )
-        for found in standings
+        for found in statuses
     ]
     heads = ("status", "time", "run", "why")
     widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(3)]
     lines = ["  ".join([*map(str.ljust, row, widths), row[3]]) for row in [heads, *rows]]
-    counts = Counter(found.status for found in standings)
-    ahead = [found for found in standings if found.status != DONE]
+    counts = Counter(found.status for found in statuses)
+    ahead = [found for found in statuses if found.status != DONE]
     known = [found.seconds for found in ahead if found.seconds is not None]
     time = f", about {duration(sum(known))} one after another" if known else ""
     if unknown := len(ahead) - len(known):
         time += f", {unknown} of unknown time"
     summary = ", ".join(f"{count} {status}" for status, count in counts.most_common())
-    runs = "run" if len(standings) == 1 else "runs"
-    lines.append(f"{len(standings)} {runs}: {summary}{time}")
+    runs = "run" if len(statuses) == 1 else "runs"
+    lines.append(f"{len(statuses)} {runs}: {summary}{time}")
     if any(found.estimated for found in ahead):
         lines.append(ESTIMATED)
     return "\n".join(lines)
 
 
-def _time(found: Standing) -> str:
+def _time(found: RunStatus) -> str:
     if found.seconds is None or found.status == DONE:
         return ""
     return ("~" if found.estimated else "") + duration(found.seconds)

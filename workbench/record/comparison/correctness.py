@@ -29,7 +29,7 @@ COLUMNS = ("split", "item", "cluster", "gold", "predicted", "loss")
 
 
 @dataclass(frozen=True)
-class Marks:
+class Correctness:
     """Which items of a run's own method are right."""
 
     method: str
@@ -61,19 +61,19 @@ class Items:
     """Name, text and gold labels of the first items, shortened."""
 
 
-def read_marks(directory: Path, record: Result) -> Marks:
-    """The marks of a run whose files are verified.
+def read_correctness(directory: Path, record: Result) -> Correctness:
+    """The correctness of a run whose files are verified.
 
     Raises DataError or ParameterError where `compare` would refuse it.
     """
     try:
-        return _marks(*_own_items(directory, record, COLUMNS), directory, record)
+        return _correctness(*_own_items(directory, record, COLUMNS), directory, record)
     # Arrow raises NotImplementedError for a column of a type that it can't compare.
     except (OSError, ValueError, TypeError, KeyError, NotImplementedError) as error:
         raise DataError(f"its items can't be read: {error}") from None
 
 
-def _marks(method: str, table: Any, directory: Path, record: Result) -> Marks:
+def _correctness(method: str, table: Any, directory: Path, record: Result) -> Correctness:
     if _distinct(table["split"], table["item"]) < len(table):
         raise DataError("an item is there more than once")
     digest = hashlib.sha256()
@@ -83,7 +83,7 @@ def _marks(method: str, table: Any, directory: Path, record: Result) -> Marks:
     right, unparsed = _right(table["gold"], table["predicted"])
     measure = known(record.main_measure, table["loss"].to_numpy())
     sums, n = _sums(measure, table, lambda: _own_items(directory, record, ("input",))[1])
-    return Marks(
+    return Correctness(
         method=method,
         items=digest.hexdigest(),
         unparsed=unparsed,
