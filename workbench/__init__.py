@@ -11,6 +11,7 @@ from __future__ import annotations  # set-up starts here with whatever Python th
 import importlib
 import os
 import sys
+import warnings
 from typing import Any
 
 # Before torch is loaded, which reads it once: threads that wait asleep, not by spinning, which
@@ -21,6 +22,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Before nbformat is loaded, whose jsonschema would build a grammar for checking IRIs: more than
 # half of the time that any command takes to start, and no notebook is checked for one.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
+# tqdm asks for widgets that this project has no use for.
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 __version__ = "0.1.0"
 _HOME = {

@@ -3,7 +3,6 @@
 import difflib
 import os
 import time
-import warnings
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -44,7 +43,7 @@ def start(task: str, namespace: Mapping[str, Any]) -> Config:
 
 
 def load_data(config: Config) -> Any:
-    """Load the data and print its counts and what was lost on the way, with fractions."""
+    """Load the data and print its counts and its data issues, with fractions."""
     data = tasks.load(config.task).load_data(config)
     print(data.describe())
     return data
@@ -112,8 +111,6 @@ def _run_directory(task: str) -> Path:
 def _prepare(config: Config) -> None:
     from workbench.core import machine
 
-    # tqdm asks for widgets that this project has no use for; said once, that is once too often.
-    warnings.filterwarnings("ignore", message="IProgress not found")
     machine.seed(config.seed)
     facts = machine.environment()
     place = facts["gpu"] or f"{facts['processor']}, {facts['threads']} threads"

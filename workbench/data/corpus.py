@@ -29,7 +29,7 @@ class Corpus:
     data_issues: dict[str, DataIssue] = field(default_factory=dict)
 
     def describe(self) -> str:
-        """Number of documents and bytes, licence, and what was lost, with fractions."""
+        """Number of documents and bytes, licence, and data issues, with fractions."""
         size = sum(len(document.encode()) for document in self.documents)
         lines = [self.source.describe(), f"{len(self.documents):,} documents, {size:,} bytes"]
         return "\n".join([*lines, *(issue.describe() for issue in self.data_issues.values())])

@@ -41,7 +41,7 @@ DATA_ISSUES = {
 
 @dataclass(frozen=True)
 class QuestionData:
-    """Splits of questions, and what was lost on the way."""
+    """Splits of questions, and the data issues."""
 
     source: Source
     splits: DatasetDict
@@ -52,7 +52,7 @@ class QuestionData:
     """How the choices of a table of one's own were read, and its answers."""
 
     def describe(self) -> str:
-        """Counts of each split, licence, and what was lost, with fractions."""
+        """Counts of each split, licence, and data issues, with fractions."""
         lines = [self.source.describe(), *([self.layout] if self.layout else [])]
         for name, split in self.splits.items():
             answers = len({answer_form(answer) for answer in split["answer"]})

@@ -50,7 +50,7 @@ class NerData:
         return ["O", *(f"{prefix}-{kind}" for kind in self.types for prefix in "BI")]
 
     def describe(self) -> str:
-        """Counts of each split, licence, and what was lost or is doubtful, with fractions."""
+        """Counts of each split, licence, and data issues, with fractions."""
         lines = [self.source.describe()]
         heads = ["documents", "sentences", "tokens", "entities", *self.types]
         width = max(10, *(len(head) + 2 for head in heads))
@@ -71,7 +71,7 @@ def load(name: str) -> NerData:
     A file is CoNLL columns (see `conll`), or a table of words and tags, of spans of characters, or
     of a word a row (see `tagged_rows`). A folder holds `train`, `test` and mostly `validation`,
     which names of files may have as a part of theirs (see `split_files`). Without `validation` a
-    tenth of the training documents becomes it, by the hash of their words, and `data_issues` says so;
+    tenth of the training documents becomes it, by the hash of their words, as `data_issues` says;
     the test split stays as it is. A single file, and a folder's only one, is split by the same
     hash into 80, 10 and 10 per cent, so that more data moves none across, unless its rows name
     their `split`; so are training files alone. Tags of BIOES, BILOU and IO become IOB2, counted.

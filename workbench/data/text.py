@@ -31,7 +31,7 @@ HELD_OUT = "validation is the tenth of the training texts that the hash of each 
 
 @dataclass(frozen=True)
 class TextData:
-    """Three splits, the labels in order, and what was lost on the way."""
+    """Three splits, the labels in order, and the data issues."""
 
     source: Source
     splits: DatasetDict
@@ -43,7 +43,7 @@ class TextData:
     """How the files were read, where that is no matter of course."""
 
     def describe(self) -> str:
-        """Counts of each split and label, licence, and what was lost, with fractions.
+        """Counts of each split and label, licence, and data issues, with fractions.
 
         Of more than 12 labels the most frequent and the rarest are named.
         """

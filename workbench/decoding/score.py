@@ -22,11 +22,11 @@ from workbench.models.causal_lm import CausalLM
 from workbench.models.windows import group_by_length
 
 BATCH_TOKENS = 4096
-"""Maximum number of tokens of a padded batch; of the prefix too, where each row has a copy of it."""
+"""Maximum number of tokens of a padded batch, those of the prefix too where each row copies it."""
 HEAD_STATES = 256
 """States that the vocabulary head reads at once: their logits are what takes most memory."""
 WORTH = 0.9
-"""Maximum number of tokens of a tree, as a fraction of those of its rows, that make up for its mask."""
+"""Tokens of a tree as a fraction of those of its rows, up to which the tree pays for its mask."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Rows of tokens with what several of them share read once: prefixes with continuations.
 
-A tree is one row with several continuations after its prefix: each continuation sees the prefix and itself, at the
+A tree is one row with several continuations after its prefix; each sees prefix and itself, at the
 positions that it would have after the prefix alone, so that a question is read once however many
 answers are scored after it.
 """
@@ -41,7 +41,7 @@ class Tree:
         ]
 
     def spots(self, row: Ids) -> list[int]:
-        """Where each token of a row lies that is the prefix with a continuation, or begins such a one.
+        """Where each token of a row lies that is the prefix with a continuation, or begins one.
 
         >>> Tree((5, 6), ((7,), (8, 9))).spots((5, 6, 8))
         [0, 1, 3]

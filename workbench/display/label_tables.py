@@ -100,7 +100,7 @@ def slices(result: Result) -> Html:
     rows = [_slice(row) for row in result.tables["slices"]]
     text = (
         "In brackets 95 % intervals over texts. Of many slices one in twenty differs by chance. "
-        "Leans to: the label given more often than it is right, and by what fraction of the slice. No "
+        "Leans to: the label given more often than it is right, and by what part of the slice. No "
         "numbers where a slice, or what is left without it, has under 20 texts."
     )
     return Html(_filled(heads, rows) + note(text if rows else "No slices were named."))

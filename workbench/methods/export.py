@@ -9,6 +9,7 @@ import copy
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,11 @@ FOLDER = "model"
 """In the run directory."""
 CARD_FILE = "README.md"
 SETTINGS = "workbench.json"
+RENAMED = {
+    "window_pieces": "window_tokens", "max_pieces": "max_tokens",
+    "consistency": "document_smoothing", "views": "window_averaging",
+}  # fmt: skip
+"""Names in the settings of models kept by earlier versions -> what they are called."""
 """In it: what its labels are of, and how text is cut up for it."""
 NEAR = 1e-3
 """Most that a logit of the written model may differ, as products are added up in another order."""
@@ -79,7 +85,10 @@ def load(folder: Path, files: dict[str, str]) -> tuple[Classifier, dict[str, Any
             f"{folder / wrong[0]} is missing or not as the run's record says",
             do="run it again",
         )
-    settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    text = (folder / SETTINGS).read_text(encoding="utf-8")
+    for name, now in RENAMED.items():
+        text = re.sub(rf"\b{name}\b", now, text)
+    settings = json.loads(text)
     fingerprint = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     source = Source(str(folder), folder, fingerprint, "a model of a run")
     encoder = Encoder(source, casing=settings["casing"])
@@ -145,8 +154,8 @@ case, where `casing` in `workbench.json` is true: 0 no letters and special token
 `workbench predict` does both, cuts raw text into words as `workbench/data/words.py` says, takes
 words as they are from a `.conll` file or a column `tokens`, and gives the best valid tag sequence;
 with `window_averaging` among the
-`extras` of that file it reads windows of three sizes, with `document_smoothing` it lets a word's readings
-within a document agree more.""",
+`extras` of that file it averages over windows of three sizes, with `document_smoothing` over a
+word's occurrences in a document.""",
     "texts": """A text's logits are the mean of its tokens' logits, special tokens among them:
 
 ```python

@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from workbench.core.config import names
 
 BOTH = {
-    "accumulation": "read each batch in four parts, to hold less of it at once",
+    "accumulation": "gradient accumulation over four parts of each batch, for less memory",
     "compiled": "compile the network, for a GPU that waits for its kernels' starts",
 }
 TAGGER = {
     "casing": "tell an uncased encoder each word's letter case",
-    "document_smoothing": "let the readings of a word within a document agree more (transductive)",
-    "window_averaging": "read sentences in windows of three sizes, and take the mean (transductive)",
-    "token_masking": "hide some training words, so that those around them have to tell",
-    "head_rate": "let what was not pretrained learn five times as fast",
-    "layer_decay": "let lower layers learn more slowly",
-    "averaging": "keep the running mean of the weights",
+    "document_smoothing": "average a word's predictions in a document, weight .3 (transductive)",
+    "window_averaging": "average over windows of three sizes (transductive)",
+    "token_masking": "mask a tenth of the training words (word dropout)",
+    "head_rate": "learning rate of the head five times that of the encoder",
+    "layer_decay": "learning rate falling from layer to layer downwards",
+    "averaging": "keep the exponential moving average (EMA) of the weights",
     "embeddings": "train the word embeddings too",
     **BOTH,
 }
@@ -27,7 +27,7 @@ CLASSIFIER = {
     **BOTH,
 }
 AGREEMENT = 0.3
-"""How far a word's scores move towards the mean of its document's readings of it."""
+"""How far a word's scores move towards the mean over its occurrences in the document."""
 VIEWS = (2, 3, 4)
 """Sizes of windows, in thirds of the one trained with."""
 MASKED = 0.1
@@ -41,7 +41,7 @@ def of_tagger(text: str) -> str:
     """The names in a text, each once and in their order above; ValueError for an unknown one.
 
     >>> of_tagger("window_averaging,casing, window_averaging")
-    'casing, views'
+    'casing, window_averaging'
     """
     return _known(text, TAGGER)
 

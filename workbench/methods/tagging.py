@@ -29,10 +29,11 @@ def tag_scores(
 ) -> Scores:
     """Log-probabilities [words, labels] of each sentence, read among its document's neighbours.
 
-    Of the extras, "window_averaging" reads in windows of several sizes and takes the mean, and "document_smoothing"
-    draws the readings of a word within a document together. Both, and any window of more than one
-    sentence, are transductive: a sentence's scores depend on the others given. `progress` names on
-    screen what is scored. Raises RuntimeError if any word was left without.
+    Of the extras, "window_averaging" takes the mean over windows of several sizes, and
+    "document_smoothing" averages the predictions of the same word in a document with weight .3.
+    Both, and any window of more than one sentence, are transductive: a sentence's scores depend on
+    the others given. `progress` names on screen what is scored. Raises RuntimeError if any word was
+    left without.
     """
     segments = tagger.encoder.segments(list(sentences), list(documents))
     thirds = VIEWS if "window_averaging" in extras else (3,)
@@ -74,7 +75,7 @@ def _read(
 
 
 def agreeing(scores: Scores, sentences: Sequence[list[str]], documents: Sequence[int]) -> Scores:
-    """Each word's scores moved towards their mean over the document's readings of that word.
+    """Each word's scores moved towards their mean over the document's occurrences of that word.
 
     A name is mostly of one type throughout a document: the label consistency of Krishnan and
     Manning 2006, "An Effective Two-Stage Model for Exploiting Non-Local Dependencies in Named

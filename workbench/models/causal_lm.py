@@ -27,7 +27,7 @@ from workbench.models.loading import (
 )
 
 HEAD_ROWS = 1 << 14
-"""Maximum number of rows of a vocabulary head that are turned into float32 at once, where it is held in less."""
+"""Rows of a vocabulary head that are turned into float32 at once, where it is held in less."""
 
 
 class CausalLM(nn.Module):
@@ -66,7 +66,7 @@ class CausalLM(nn.Module):
 
     @property
     def window(self) -> int | None:
-        """Maximum number of tokens that some layer sees at once; None where all see all. GPT-Neo's is local.
+        """Tokens that some layer sees at most; None where all layers see all. GPT-Neo's is local.
 
         1, so that nothing is taken for granted, where layers have configurations of their own.
         """

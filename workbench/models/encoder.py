@@ -33,7 +33,7 @@ from workbench.models.windows import Batch, Segment, Window, collate, split_long
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "longformer")
 """Model types that count positions from the padding token's id plus one."""
 SHORT = 256
-"""Maximum number of tokens of a window at which a processor trains faster without torch's fused attention, whose
+"""Tokens of a window up to which a processor trains faster without torch's fused attention, whose
 backward pass is made for long ones (docs/log.md)."""
 SAMPLE = "a 1996 b."
 """Words that tokenizers read in their own ways, to see that lists of them keep their spaces."""

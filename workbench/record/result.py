@@ -1,4 +1,4 @@
-"""The record a run leaves: numbers with intervals, baselines, losses, cost, per-item predictions.
+"""The record a run leaves: numbers with intervals, baselines, data issues, cost, predictions.
 
 A run directory holds `result.json` (strict JSON, no NaN), `items.parquet` (one row an item, one
 format for all tasks) and `metrics.jsonl` (one line a training report).
@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
 
 from workbench.core.errors import DataError, VersionError
 from workbench.core.files import read_json, replacing, strict_json, write_json, write_text
@@ -27,6 +27,8 @@ CHECKPOINTS = "checkpoints"
 """Where a run in batch keeps what its trainings can go on from, until it is done."""
 DRAFT = "result.draft.json"
 """What a notebook in batch writes, for the supervisor to complete."""
+OLDER_NAMES = {"losses": "data_issues", "trained_pieces": "trained_tokens"}
+"""Fields as they were called before -> as they are called."""
 ITEM_COLUMNS = ("item", "split", "method", "cluster", "input", "gold", "predicted", "loss")
 
 
@@ -129,6 +131,17 @@ class Result(_Record):
     """Larger results of the task, such as a report by class: JSON values only."""
     items_file: str | None = None
     artefacts: dict[str, Artefact] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_older_records(cls, fields: Any) -> Any:
+        """Take a record's fields by the names that earlier versions wrote them with."""
+        if isinstance(fields, dict):
+            fields = {OLDER_NAMES.get(name, name): value for name, value in fields.items()}
+            if isinstance(fields.get("cost"), dict):
+                cost = fields["cost"].items()
+                fields["cost"] = {OLDER_NAMES.get(name, name): value for name, value in cost}
+        return fields
 
     _items: "pandas.DataFrame | None" = PrivateAttr(default=None)
     _history: list[dict[str, Any]] = PrivateAttr(default_factory=list)

@@ -33,7 +33,7 @@ def measure(
 
     `clusters` says in words what is drawn, such as "documents". Clusters in which the statistic is
     not defined, such as documents without an entity of a type, don't count; under 10 others there
-    is no interval, and the metric says so. Of a fraction, which lies between 0 and 1, the interval is
+    is no interval, and the metric says so. Of a fraction, between 0 and 1, the interval is
     Wilson's where the bootstrap would be of few items on one side (`wilson`); `size` is
     how many independent items tell as much as all, as many as clusters where it is not given. A
     statistic that is the same in all resamples has none otherwise. `biased` statistics lie lower in

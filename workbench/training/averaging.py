@@ -1,25 +1,27 @@
-"""The running mean of a model's weights over the steps of its training."""
+"""Exponential moving average (EMA) of a model's weights over the steps of its training."""
 
 import contextlib
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class Average:
-    """Exponential moving average of the trained weights; nothing where `share` is 0.
+    """EMA of the trained weights; nothing where `decay` is 0.
 
-    A step keeps at most `share` of the mean, fewer in the first steps, so that where training began
-    is soon forgotten: the smaller of `share` and (1 + t) / (10 + t) after t steps.
+    The decay is smaller in the first steps, so that where training began is soon forgotten: the
+    smaller of `decay` and (1 + t) / (10 + t) after t steps. Weights that are not trained have no
+    copy, which is why this is not `swa_utils.AveragedModel`.
     """
 
-    def __init__(self, model: nn.Module, fraction: float) -> None:
-        self.fraction = fraction
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
         self.weights = {
             name: parameter
             for name, parameter in model.named_parameters()
-            if parameter.requires_grad and fraction
+            if parameter.requires_grad and decay
         }
         self.means = {name: weight.detach().clone() for name, weight in self.weights.items()}
 
@@ -32,8 +34,9 @@ class Average:
     def add(self, steps: int) -> None:
         """Count the weights in, after `steps` steps before."""
         if self.means:
-            new = 1 - min(self.fraction, (1 + steps) / (10 + steps))
-            torch._foreach_lerp_(list(self.means.values()), list(self.weights.values()), new)
+            decay = min(self.decay, (1 + steps) / (10 + steps))
+            average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+            average(list(self.means.values()), list(self.weights.values()), steps)
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:

@@ -24,7 +24,7 @@ class Recipe:
     new_scale: float = 1.0
     """Learning rate of what was not pretrained, as a multiple of the highest layer's."""
     averaging: float = 0.0
-    """Fraction of the running mean of the weights that a step keeps, 0 for no mean. The mean is what
+    """Decay of the exponential moving average of the weights, 0 for none. The average is what
     is scored and kept (Polyak and Juditsky 1992; decay as in Tan and Le 2019)."""
     parts: int = 1
     """Parts in which a batch is read: the same step, with one part's activations held at once."""

@@ -156,15 +156,12 @@ class Answered:
             return found | {"low": None, "high": None, "fractions": {}}
         points = crossing(self.sizes, self.samples[method], self.samples[level])
         # No interpolation: between an infinite and a finite point there is nothing.
-        ends = (1 - LEVEL) / 2, (1 + LEVEL) / 2
-        low, high = np.quantile(points, ends, method="inverted_cdf")
+        levels = (1 - LEVEL) / 2, (1 + LEVEL) / 2
+        low, high = np.quantile(points, levels, method="inverted_cdf")
         fractions = {word: float((points == value).mean()) for value, word in OUTCOMES.items()}
         fractions[PASSES] = float(np.isfinite(points).mean())
-        return found | {
-            "low": named(float(low)),
-            "high": named(float(high)),
-            "fractions": fractions,
-        }
+        ends = {"low": named(float(low)), "high": named(float(high))}
+        return found | ends | {"fractions": fractions}
 
 
 def _accuracy(sums: Values) -> Values:

@@ -46,6 +46,6 @@ class Config(BaseConfig):
     extras: Annotated[str, AfterValidator(of_tagger)] = (
         "casing, document_smoothing, window_averaging, token_masking, head_rate"
     )
-    """Additions to the recipe, by name."""
+    """Recipe extras."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products; auto: bfloat16 where the hardware has it."""

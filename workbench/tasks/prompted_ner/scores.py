@@ -1,4 +1,4 @@
-"""What a decoder writes about sentences, read as entities: scores, what was lost, and the cost."""
+"""What a decoder writes about sentences, read as entities: scores, data issues and cost."""
 
 import json
 from collections import defaultdict
@@ -30,7 +30,7 @@ from workbench.tasks.prompted_ner.config import Config
 from workbench.tasks.prompted_ner.prompts import Asked
 
 BATCH_TOKENS = 16384
-"""Maximum number of tokens of a batch: about 32 prompts, as a step costs little more for many rows than one."""
+"""Tokens of a batch: about 32 prompts, as a step costs little more for many rows than one."""
 ANY = "ANY"
 """The type of every entity where types are left aside."""
 EXAMPLES = 4

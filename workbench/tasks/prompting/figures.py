@@ -167,7 +167,7 @@ def _by_kind(prompts: Prompts, kinds: Sequence[str], told: Sequence[str]) -> str
 
 @styled
 def label_fractions(result: Result) -> Figure:
-    """Fractions of the labels that a method gives, before and after calibration, beside the gold."""
+    """Fraction of each label that a method gives, before and after calibration, beside the gold."""
     raw = _condition(result)
     known = {result.method, *result.baselines}
     methods = [name for name in (raw, f"{raw} + contextual") if name in known] + [result.method]
@@ -218,7 +218,7 @@ def _lean(given: dict[str, Counter[str]], methods: list[str], total: int) -> str
     distances = ", ".join(f"{method} {distance:.0%}" for method, distance in moved.items())
     return (
         f"As scored, {label} is given for {raw[label] / total:.0%} of the items; it is right for "
-        f"{gold[label] / total:.0%}. Fraction of items whose label would have to change for the gold "
+        f"{gold[label] / total:.0%}. Fraction of items whose label would change to give the gold "
         f"shares: {distances}. Right shares do not make right answers."
     )
 
