@@ -219,10 +219,10 @@ def test_seeds_of_a_setting_are_one_row_with_mean_sd_and_a_dot_each(tmp_path):
     assert single.sd is None
     assert "range" in single.strip
     cells = [
-        " ".join(cell.get_text().split()) for cell in soup(tmp_path).select(".display td.score")
+        " ".join(cell.get_text().split()) for cell in soup(tmp_path).select(".leaderboard td.score")
     ]
     assert cells == ["0.900 [0.800, 1.000]", "0.830 sd 0.036"]
-    table = soup(tmp_path).select_one(".display table")
+    table = soup(tmp_path).select_one(".leaderboard table")
     assert "3 seeds" in table.get_text()
     links = [text for text in table.get_text(" ").split() if text == "seed"]
     assert len(links) == 4, "each run of a row is named"
@@ -246,7 +246,7 @@ def test_less_loss_is_on_top(tmp_path):
         save(tmp_path, name, record(metrics=bits, headline=tuple(bits), parameters={"x": name}))
     found = board(tmp_path)
     assert [setting.facts["x"] for setting in found.settings] == ["b", "a"]
-    assert "less is better" in soup(tmp_path).select_one(".display").get_text()
+    assert "less is better" in soup(tmp_path).select_one(".leaderboard").get_text()
 
 
 def test_of_runs_with_the_same_seed_the_newest_counts_and_that_is_said(tmp_path):
@@ -274,7 +274,7 @@ def test_seeds_that_were_lost_and_versions_that_mix_are_said(tmp_path):
     (lost / "params.json").write_text(json.dumps({"seed": 3, "epochs": 1}))
     found = board(tmp_path).settings[0]
     assert (len(found.runs), found.lost, found.versions) == (3, 1, 2)
-    said = soup(tmp_path).select_one(".display").get_text(" ")
+    said = soup(tmp_path).select_one(".leaderboard").get_text(" ")
     assert "1 did not end well" in said
     assert "of 2 versions of the code" in said
 
@@ -304,7 +304,7 @@ def test_different_tests_are_no_settings_of_one(tmp_path):
     assert [each.test for each in found] == [{"distractors": "near"}, {"distractors": "random"}]
     assert [len(each.settings) for each in found] == [1, 2]
     page = soup(tmp_path)
-    heads = [" ".join(head.get_text().split()) for head in page.select(".display h3")]
+    heads = [" ".join(head.get_text().split()) for head in page.select(".leaderboard h3")]
     assert [head.endswith(f"distractors {each}") for head, each in
             zip(heads, ("near", "random"), strict=True)] == [True, True]  # fmt: skip
     assert "order of their scores on the test items" in page.select_one("#leaderboards").get_text()

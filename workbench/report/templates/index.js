@@ -63,8 +63,8 @@ function textOf(row) {
     const run = runData().runs[row.dataset.run];
     const given = run ? runData().names[run[0]].map((name, place) => `${name}=${run[1][place]}`) : [];
     const links = [...row.querySelectorAll("a")].map((link) => link.getAttribute("href"));
-    const board = row.closest(".board")?.querySelector("h3").textContent ?? "";
-    texts.set(row, [row.textContent, board, ...given, ...links].join(" ").toLowerCase());
+    const leaderboard = row.closest(".leaderboard")?.querySelector("h3").textContent ?? "";
+    texts.set(row, [row.textContent, leaderboard, ...given, ...links].join(" ").toLowerCase());
   }
   return texts.get(row);
 }
@@ -85,7 +85,7 @@ function filter() {
   }
   const shown = [...allRows()].filter((row) => !row.hidden).length;
   at("shown").value = `${number(shown)} of ${number(allRows().length)} runs`;
-  if (at("boards")) at("boards").hidden = !document.querySelector(".board:not([hidden])");
+  if (at("leaderboards")) at("leaderboards").hidden = !document.querySelector(".leaderboard:not([hidden])");
 }
 
 /** The rows of all runs, each once: those that began, and those ahead. */
