@@ -572,15 +572,17 @@ def test_rows_are_sorted_and_filtered_in_the_browser(tmp_path):
     page = index.write(tmp_path)
     assert dom(page).select_one("#shown").get_text() == "5 of 5 runs"
     click = "document.querySelectorAll('#runs th button')[3].click();"
-    by_epochs = "document.querySelector('.display th button').click();"
+    by_epochs = "document.querySelector('.leaderboard th button').click();"
     typed = (("words", "EPOCHS=10"), ("status", "failed"), ("status", "planned"), ("task", "ner"))
     filters = (f"at('{field}').value = '{value}'; filter();" for field, value in typed)
     none = "for (const field of ['words', 'status', 'task']) at(field).value = '';"
-    up, down, board, *found = in_turn(page, click, click, by_epochs, *(none + do for do in filters))
+    up, down, ranked, *found = in_turn(
+        page, click, click, by_epochs, *(none + do for do in filters)
+    )
     assert ids(up, "#runs tbody tr") == ["b", "c", "a", "d"], "no time stays last"
     assert up.select("#runs th")[3]["aria-sort"] == "ascending"
     assert ids(down, "#runs tbody tr") == ["a", "c", "b", "d"]
-    cells = board.select(".display .fact")
+    cells = ranked.select(".leaderboard .fact")
     assert [cell.get_text() for cell in cells] == ["2", "3", "10"], "numbers as numbers"
 
     of_words, failed, ahead, of_task = found

@@ -303,6 +303,30 @@ def test_document_is_read_without_those_beyond_a_blank_line(tagged):
         assert places[0] == places[1]
 
 
+def test_a_run_of_an_earlier_version_is_read_by_its_old_names(tagged, tmp_path):
+    """Its record says `losses` and `trained_pieces`, its model's settings `views` and so on."""
+    run, result = tagged
+    old = shutil.copytree(run, tmp_path / "old")
+    record = json.loads((old / "result.json").read_text())
+    record["losses"] = record.pop("data_issues")
+    record["cost"]["trained_pieces"] = record["cost"].pop("trained_tokens")
+    (old / "result.json").write_text(json.dumps(record))
+    assert Result.read(old).data_issues == result.data_issues
+    assert Result.read(old).cost == result.cost
+    settings = old / export.FOLDER / export.SETTINGS
+    text = settings.read_text()
+    for before, now in export.RENAMED.items():
+        text = text.replace(now, before)
+    assert '"window_pieces"' in text
+    assert "views" in text
+    settings.write_text(text)
+    files = export._hashes(old / export.FOLDER)
+    assert (
+        export.load(old / export.FOLDER, files)[1]
+        == export.load(run / export.FOLDER, result.tables["model_files"])[1]
+    )
+
+
 def test_plain_transformers_tags_the_same(tagged):
     """The model card's recipe: the model, its tokenizer, and letter case as token types."""
     run, result = tagged
