@@ -165,7 +165,7 @@ def test_local_cluster_runs_a_suite_and_goes_with_it(notebook, start, reports):
         assert driver.poll() is None
         time.sleep(0.1)
     said, _ = driver.communicate(timeout=180)
-    assert driver.returncode == 5
+    assert driver.returncode == 5, said
     assert "ZeroDivisionError" in said
     assert "test/entity_f1 0.667" in said
     assert not psutil.wait_procs(nodes, timeout=20)[1]
