@@ -45,7 +45,7 @@ def encoder(config: finance.Config) -> Learner:
     return finance_methods.FineTuned(
         model,
         Recipe(epochs=config.epochs, learning_rate=config.learning_rate, dtype=dtype),
-        Reading(finance_methods.MAX_PIECES, dtype),
+        Reading(finance_methods.MAX_TOKENS, dtype),
         seed=0,
         log=Log(None),
         name="encoder",

@@ -201,8 +201,8 @@ def show(log: str, total: int, seconds: float) -> None:
         step, done = "installing", len(list(VENV.glob(DIST_INFOS)))
     text = f"{done} packages"
     if total:
-        fraction = min(20, 20 * done // total)
-        text = f"[{'#' * fraction}{'.' * (20 - fraction)}] {done} of about {total} packages"
+        filled = min(20, 20 * done // total)
+        text = f"[{'#' * filled}{'.' * (20 - filled)}] {done} of about {total} packages"
     line = f"      {step} {text}, {seconds:.0f} s"
     if sys.stderr.isatty():
         print(f"\r{line:<78.78}", end="", file=sys.stderr, flush=True)

@@ -135,10 +135,9 @@ def _attend(
     other, other_weight = _normalised(
         query.transpose(0, 1)[None], kept_key, kept_value, None, scaling
     )
-    fraction = torch.sigmoid(weight - other_weight[0].mT)[..., None]
-    return torch.lerp(other[0].transpose(0, 1).float(), found.float(), fraction).to(kind)[
-        None
-    ], None
+    own = torch.sigmoid(weight - other_weight[0].mT)[..., None]
+    merged = torch.lerp(other[0].transpose(0, 1).float(), found.float(), own)
+    return merged.to(kind)[None], None
 
 
 AttentionInterface.register(NAME, _attend)

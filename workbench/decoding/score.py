@@ -129,11 +129,8 @@ def log_likelihoods(
     sums, read = np.zeros((len(encoded), len(own[0]))), 0
     # A context longer than some layer sees whole is read in a slower way, but alone.
     for whole in (True, False):
-        part = [
-            n
-            for n, group in enumerate(encoded)
-            if (_longest([group]) <= model.attention_window) is whole
-        ]
+        longest = [_longest([group]) for group in encoded]
+        part = [n for n, each in enumerate(longest) if (each <= model.attention_window) is whole]
         if part:
             way = fastest(model) if sharing and whole else Way.ROWS
             asked = [encoded[n] for n in part]
@@ -209,9 +206,8 @@ def _as_rows(encoded: Encoded) -> Asked:
 def _as_trees(model: CausalLM, encoded: Encoded, way: Way) -> Asked:
     """A tree for each context, or rows where that is little more to read, or all that can be."""
     asked: Asked = {}
-    limit = {Way.PACKED: BATCH_TOKENS, Way.TREES: min(model.attention_window, BATCH_TOKENS)}.get(
-        way, 0
-    )
+    seen = min(model.attention_window, BATCH_TOKENS)
+    limit = {Way.PACKED: BATCH_TOKENS, Way.TREES: seen}.get(way, 0)
     for context, group in enumerate(encoded):
         tree = grow([request.inputs for request in group])
         rows = [Tree(tree.prefix + continuation) for continuation in tree.continuations]

@@ -4,7 +4,7 @@ from workbench.display.html import Html, note, table
 from workbench.record.result import Metric, Result
 
 UNITS = {
-    "fraction": "shares from 0 to 1",
+    "fraction": "fractions from 0 to 1",
     "correlation": "for MCC a correlation from -1 to 1, 0 for guessing",
 }
 """A metric's unit in words."""

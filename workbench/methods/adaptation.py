@@ -18,7 +18,7 @@ from workbench.training import Log, Recipe
 FULL, LORA, BITFIT, HEAD = "full fine-tuning", "LoRA", "BitFit", "head only"
 TFIDF, MAJORITY = "TF-IDF + logistic regression", "majority"
 NEAREST, SETFIT = "nearest neighbours", "SetFit"
-BATCH_PIECES = 640
+BATCH_TOKENS = 640
 LIGHT_RATE = 10
 """Learning rate of LoRA and BitFit as a multiple of full fine-tuning's: few weights change."""
 
@@ -154,7 +154,7 @@ def _tuned(train: Labelled, setting: Setting, rate: float, **kind: Any) -> _Lear
         recipe,
         setting.reading,
         setting.log,
-        batch_tokens=BATCH_PIECES,
+        batch_tokens=BATCH_TOKENS,
         seed=setting.seed,
         extras=setting.extras,
     )

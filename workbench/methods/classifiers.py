@@ -27,7 +27,7 @@ from workbench.models.text_classifier import TextBatch, TextClassifier, collate,
 from workbench.models.windows import group_by_length
 from workbench.training import Fit, Log, Recipe, fit
 
-EVALUATION_PIECES = 4096
+EVALUATION_TOKENS = 4096
 PENALTIES = (0.03, 0.3, 3.0, 30.0)
 """Inverse strengths of logistic regression's L2 penalty that validation chooses from."""
 FOLDS = 4
@@ -105,7 +105,7 @@ def encode(encoder: Encoder, texts: Sequence[str], reading: Reading) -> NDArray[
     """Features [N, H] of texts under a frozen encoder."""
     encoded, _ = encoder.encode(texts, reading.max_tokens)
     found = np.zeros((len(texts), encoder.width), np.float32)
-    for rows in group_by_length([len(row) for row in encoded], EVALUATION_PIECES):
+    for rows in group_by_length([len(row) for row in encoded], EVALUATION_TOKENS):
         with autocast(reading.dtype, encoder.device):
             found[rows] = features(encoder, collate(encoder, encoded, rows)).cpu().numpy()
     return found
@@ -181,7 +181,7 @@ def predict(model: TextClassifier, texts: Sequence[str], reading: Reading) -> Pr
     places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     encoded, _ = model.encoder.encode(list(places), reading.max_tokens)
     found = np.zeros((len(places), len(model.labels)))
-    groups = group_by_length([len(row) for row in encoded], EVALUATION_PIECES)
+    groups = group_by_length([len(row) for row in encoded], EVALUATION_TOKENS)
     model.eval()
     for number, rows in enumerate(groups, 1):
         if len(groups) > 1:

@@ -9,7 +9,6 @@ import copy
 import hashlib
 import json
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForTokenClassification
 
+from workbench.core.config import names
 from workbench.core.errors import IntegrityError, ParameterError
 from workbench.core.files import write_text
 from workbench.core.sources import Source
@@ -85,10 +85,10 @@ def load(folder: Path, files: dict[str, str]) -> tuple[Classifier, dict[str, Any
             f"{folder / wrong[0]} is missing or not as the run's record says",
             do="run it again",
         )
-    text = (folder / SETTINGS).read_text(encoding="utf-8")
-    for name, now in RENAMED.items():
-        text = re.sub(rf"\b{name}\b", now, text)
-    settings = json.loads(text)
+    kept = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    settings = {RENAMED.get(name, name): value for name, value in kept.items()}
+    if extras := settings.get("extras"):
+        settings["extras"] = ", ".join(RENAMED.get(name, name) for name in names(extras))
     fingerprint = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     source = Source(str(folder), folder, fingerprint, "a model of a run")
     encoder = Encoder(source, casing=settings["casing"])

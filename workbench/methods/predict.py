@@ -18,7 +18,7 @@ from workbench.core.errors import ParameterError
 from workbench.core.machine import autocast
 from workbench.data.words import words as cut
 from workbench.methods import export
-from workbench.methods.tagging import EVALUATION_PIECES, tag_scores
+from workbench.methods.tagging import EVALUATION_TOKENS, tag_scores
 from workbench.models.encoder import TokenClassifier
 from workbench.models.text_classifier import TextClassifier
 from workbench.models.windows import group_by_length
@@ -142,19 +142,19 @@ def _labels(
         for first in range(0, len(ids), size):
             windows.append([start, *ids[first : first + size], end])
             owners.append(row)
-    sums, fractions = np.zeros((len(texts), len(model.labels))), np.zeros(len(texts))
+    sums, weights = np.zeros((len(texts), len(model.labels))), np.zeros(len(texts))
     dtype = machine.precision("auto", encoder.device)
     lengths = np.array([len(window) for window in windows], float)
-    for rows in group_by_length(lengths.astype(int).tolist(), EVALUATION_PIECES):
+    for rows in group_by_length(lengths.astype(int).tolist(), EVALUATION_TOKENS):
         with torch.inference_mode(), autocast(dtype, encoder.device):
             logits = model(model.collate(windows, rows)).float().cpu().numpy()
         np.add.at(sums, np.array(owners)[rows], logits * lengths[rows, None])
-        np.add.at(fractions, np.array(owners)[rows], lengths[rows])
+        np.add.at(weights, np.array(owners)[rows], lengths[rows])
     for row, text in enumerate(texts):
-        if not fractions[row]:
+        if not weights[row]:
             yield {"text": text, "label": None, "probabilities": None}
             continue
-        mean = sums[row] / fractions[row]
+        mean = sums[row] / weights[row]
         odds = np.exp(mean - mean.max())
         named = zip(model.labels, (odds / odds.sum()).round(4).tolist(), strict=True)
         yield {

@@ -65,12 +65,10 @@ def example(
 ) -> dict[str, Any]:
     """The first item's prompt by the first template, and the probability of each label's word."""
     one = next(found for found in prompted if found.condition == condition)
-    fractions = np.exp(calibration.normalise(one.items[:1]))[0]
+    odds = np.exp(calibration.normalise(one.items[:1]))[0]
     words = asked.prompts.answers(asked.prompts.templates[0])
     return {
         "item": items[0],
         "prompt": one.contexts[0],
-        "scores": {
-            word: round(float(fraction), 4) for word, fraction in zip(words, fractions, strict=True)
-        },
+        "scores": {word: round(float(value), 4) for word, value in zip(words, odds, strict=True)},
     }

@@ -12,7 +12,7 @@ from workbench.methods.extras import AGREEMENT, VIEWS
 from workbench.models.encoder import TokenClassifier
 from workbench.models.windows import Segment, batches, pack
 
-EVALUATION_PIECES = 4096
+EVALUATION_TOKENS = 4096
 Scores = list[NDArray[np.float32]]
 """Log-probabilities [words, labels] of each sentence."""
 
@@ -57,7 +57,7 @@ def _read(
     progress: str,
 ) -> Scores:
     """Log-probabilities under windows of one size."""
-    grouped = batches(pack(segments, window_tokens), EVALUATION_PIECES)
+    grouped = batches(pack(segments, window_tokens), EVALUATION_TOKENS)
     scores = [np.full((len(words), len(tagger.labels)), np.nan, np.float32) for words in sentences]
     for number, windows in enumerate(grouped, 1):
         if progress:

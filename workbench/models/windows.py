@@ -115,10 +115,10 @@ def pack(segments: Sequence[Segment], capacity: int) -> list[Window]:
     windows: list[Window] = []
     for document in _by_document(segments):
         total = sum(segment.length for segment in document)
-        fraction = total / math.ceil(total / capacity)
+        even = total / math.ceil(total / capacity)
         filled = capacity + 1
         for segment in document:
-            if filled + segment.length > capacity or filled + segment.length / 2 > fraction:
+            if filled + segment.length > capacity or filled + segment.length / 2 > even:
                 windows.append([])
                 filled = 0
             windows[-1].append(segment)

@@ -2,7 +2,7 @@
 
 import math
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 UNPARSED = "unparsed"
 """What an answer that can't be read as a label counts as; so no label may be called that."""
@@ -26,6 +26,11 @@ class Metric(BaseModel):
     """How the interval was made, or why there is none."""
     p: float | None = None
     """Of a difference, the two-sided p-value, not corrected for other comparisons."""
+
+    @field_validator("unit")
+    @classmethod
+    def _of_older_records(cls, unit: str) -> str:
+        return "fraction" if unit == "share" else unit
 
     def __str__(self) -> str:
         """Value and interval.

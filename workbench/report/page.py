@@ -99,8 +99,8 @@ def _from_record(record: Result) -> dict[str, Any]:
         "cost": spent,
         "memory": f"peak {max(cost.memory_mb.values(), default=0):,.0f} MiB",
         "data_issues": {
-            loss.note: f"{loss.count:,} of {loss.of:,} ({loss.count / max(loss.of, 1):.2%})"
-            for loss in record.data_issues.values()
+            issue.note: f"{issue.count:,} of {issue.of:,} ({issue.count / max(issue.of, 1):.2%})"
+            for issue in record.data_issues.values()
         },
         "sources": {
             f"{kind} {source.get('name', '')}": ". ".join(

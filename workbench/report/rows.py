@@ -54,7 +54,7 @@ class Row:
     """Parameters that make the test what it is; None where the record does not say."""
     correctness: Correctness | None = None
     no_correctness: str = NO_CORRECTNESS
-    """Why it has no correctness."""
+    """Why its items can't be compared."""
 
 
 def read(reports: Path, plans: Sequence[Plan]) -> list[Row]:

@@ -77,9 +77,9 @@ def _items(found: Comparison) -> list[str]:
         f"{found.items:,} shared items of {splits}, in {found.clusters:,} clusters",
         *(
             line
-            for loss in found.data_issues.values()
-            if loss.count
-            for line in _wrapped(f"  {loss.describe()}")
+            for issue in found.data_issues.values()
+            if issue.count
+            for line in _wrapped(f"  {issue.describe()}")
         ),
     ]
     if not counts:

@@ -26,7 +26,7 @@ from workbench.methods import (
     label_scores,
     prompt_scores,
 )
-from workbench.methods.adaptation import BATCH_PIECES, MAJORITY, Answer, Setting
+from workbench.methods.adaptation import BATCH_TOKENS, MAJORITY, Answer, Setting
 from workbench.methods.classifiers import Labelled, Reading
 from workbench.methods.label_scores import Compared
 from workbench.methods.prompt_scores import BATCH
@@ -145,7 +145,7 @@ def epochs(lengths: Iterable[int]) -> int:
     >>> epochs([30] * 8), epochs([30] * 512)
     (40, 3)
     """
-    return max(EPOCHS, math.ceil(STEPS / math.ceil(sum(lengths) / BATCH_PIECES)))
+    return max(EPOCHS, math.ceil(STEPS / math.ceil(sum(lengths) / BATCH_TOKENS)))
 
 
 def _learn(

@@ -29,10 +29,10 @@ from workbench.training import Log, Recipe
 OWN, PLACEBO = "fine-tuned encoder", "shuffled texts"
 LOGISTIC, LAST_MOVE, MAJORITY = "logistic regression on the numbers", "last move", "majority"
 OPPOSITE = "opposite of the last move"
-BATCH_PIECES = 640
+BATCH_TOKENS = 640
 LORA_RANK = 8
 """LoRA found more of the edges planted in generated markets than full training (docs/log.md)."""
-MAX_PIECES = 128
+MAX_TOKENS = 128
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class FineTuned:
             self.recipe,
             self.reading,
             self.log,
-            batch_tokens=BATCH_PIECES,
+            batch_tokens=BATCH_TOKENS,
             seed=self.seed,
         )
         self.tokens, self.seconds = self.tokens + fit.tokens, self.seconds + fit.seconds

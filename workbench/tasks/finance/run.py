@@ -23,7 +23,7 @@ from workbench.tasks.finance import market_words, walk_forward
 from workbench.tasks.finance import methods as finance_methods
 from workbench.tasks.finance import scores as finance_scores
 from workbench.tasks.finance.config import Config
-from workbench.tasks.finance.methods import MAX_PIECES, Answer
+from workbench.tasks.finance.methods import MAX_TOKENS, Answer
 from workbench.tasks.finance.walk_forward import Examples, Fold
 from workbench.training import Log, Recipe
 
@@ -139,7 +139,7 @@ def _answers(
         finance_methods.FineTuned,
         model,
         Recipe(epochs=config.epochs, learning_rate=config.learning_rate, dtype=dtype),
-        Reading(finance_methods.MAX_PIECES, dtype),
+        Reading(finance_methods.MAX_TOKENS, dtype),
         log=log,
     )
     # Runs with neighbouring seeds share no training.
@@ -156,5 +156,5 @@ def _dtype(config: Config, model: Encoder) -> torch.dtype:
 def _cut(model: Encoder, examples: Examples) -> DataIssue:
     """Texts longer than the model can read."""
     texts = examples.inputs.texts
-    _, count = model.encode(texts, MAX_PIECES)
+    _, count = model.encode(texts, MAX_TOKENS)
     return DataIssue(count=count, of=len(texts), note="texts longer than the model reads, cut")

@@ -131,11 +131,10 @@ def by_last_word(examples: Examples, rows: Days, guess: Sequence[str]) -> list[d
         counts = np.stack(
             [np.bincount(block, weights=rose[kept]), np.bincount(block).astype(np.float64)], axis=1
         )
-        fraction = measure(counts, _fraction, n=int(kept.sum()), clusters=OF)
-        assert fraction is not None
-        found.append(
-            {"word": word, "rose": fraction.model_dump(), "said_up": float(said[kept].mean())}
-        )
+        measured = measure(counts, _fraction, n=int(kept.sum()), clusters=OF)
+        assert measured is not None
+        told = {"rose": measured.model_dump(), "said_up": float(said[kept].mean())}
+        found.append({"word": word} | told)
     return found
 
 

@@ -23,8 +23,8 @@ from workbench.models.windows import batches, pack
 
 SHRINKAGE = 0.001
 """Fraction of the mean variance added to each; from 0.0001 to 0.01 scores move by under 0.002."""
-WINDOW_PIECES = 96
-BATCH_PIECES = 4096
+WINDOW_TOKENS = 96
+BATCH_TOKENS = 4096
 COLUMNS = {"pos": "pos_tags", "chunk": "chunk_tags", "ner": "ner_tags"}
 """Tag set -> its column in the data, where it has one."""
 SPLITS = ("train", "validation", "test")
@@ -202,7 +202,7 @@ def hidden(
     A word is read at its first token, beside its neighbouring sentences; layer 0 is the embedding.
     """
     segments = encoder.segments(read.words, read.documents)
-    grouped = batches(pack(segments, min(WINDOW_PIECES, encoder.capacity)), BATCH_PIECES)
+    grouped = batches(pack(segments, min(WINDOW_TOKENS, encoder.capacity)), BATCH_TOKENS)
     starts = read.starts
     for number, group in enumerate(grouped, 1):
         print(f"\r{name}: {number} of {len(grouped)} batches".ljust(80), end="", flush=True)

@@ -32,7 +32,7 @@ from workbench.tasks.pretraining import (
 )
 from workbench.tasks.pretraining.config import Config
 from workbench.tasks.pretraining.corpus_scores import Domain
-from workbench.tasks.pretraining.probes import WINDOW_PIECES
+from workbench.tasks.pretraining.probes import WINDOW_TOKENS
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def _parts(domains: list[Domain], model: Models) -> dict[str, Any]:
     found = {}
     for part, context, causal in (
         (model.decoder, longest, True),
-        (model.encoder, min(WINDOW_PIECES, model.encoder.capacity), False),
+        (model.encoder, min(WINDOW_TOKENS, model.encoder.capacity), False),
     ):
         parts = anatomy.parts(part.network, context=context, causal=causal)
         found[part.source.name] = {

@@ -54,8 +54,8 @@ def exact_prompt(result: Result) -> Html:
     asked = result.tables["prompt"]
     if scores := asked.get("scores"):
         answer = max(scores, key=lambda word: scores[word])
-        fractions = ", ".join(f"{word.strip()} {fraction:.0%}" for word, fraction in scores.items())
-        text = f"marked is the most probable answer; probabilities of all: {fractions}."
+        shown = ", ".join(f"{word.strip()} {value:.0%}" for word, value in scores.items())
+        text = f"marked is the most probable answer; probabilities of all: {shown}."
     else:
         answer, text = asked["answer"], "marked what was written after it and is read."
     marked = f'<mark class="wb-entity">{escape(answer) or "(nothing)"}</mark>'
