@@ -57,6 +57,13 @@ def test_usage_errors_exit_2_before_a_kernel_starts(call_forked, reports, argume
     assert not reports.exists()
 
 
+def test_a_command_builds_no_grammar_of_iris():
+    """Which nbformat's jsonschema would do as it is imported, for seconds."""
+    code = "import sys, workbench, nbformat; print('lark' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 def test_flipped_byte_in_a_model_exits_4_before_a_kernel_starts(call_forked, reports, tmp_path):
     raw = tmp_path / "raw"
     shutil.copytree(paths.raw() / "minilm", raw / "minilm")

@@ -933,7 +933,7 @@ client.Client.process_message = process_message
 AHEAD = """
 import zmq
 from IPython.display import clear_output
-for n in range(3000):
+for n in range(5000):
     clear_output(wait=True)
     print(n, flush=True)
 print(get_ipython().kernel.iopub_thread.socket.getsockopt(zmq.SNDHWM))
@@ -946,7 +946,7 @@ def test_a_kernel_far_ahead_of_its_reader_loses_no_message(trial):
     assert code == 0, said
     notebook = nbformat.read(trial.directory("ahead") / "notebook.ipynb", as_version=4)
     (cell,) = (cell for cell in notebook.cells if cell.source == AHEAD)
-    assert cell.outputs[0].text.split() == ["2999", "0"]
+    assert cell.outputs[0].text.split() == ["4999", "0"]
 
 
 def test_where_one_stands_is_no_secret(monkeypatch):

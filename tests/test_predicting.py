@@ -310,7 +310,9 @@ def test_a_run_of_an_earlier_version_is_read_by_its_old_names(tagged, tmp_path):
     record = json.loads((old / "result.json").read_text())
     record["losses"] = record.pop("data_issues")
     record["cost"]["trained_pieces"] = record["cost"].pop("trained_tokens")
+    record["metrics"]["test/entity_f1"]["unit"] = "share"
     (old / "result.json").write_text(json.dumps(record))
+    assert Result.read(old).metrics == result.metrics
     assert Result.read(old).data_issues == result.data_issues
     assert Result.read(old).cost == result.cost
     settings = old / export.FOLDER / export.SETTINGS

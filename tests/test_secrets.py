@@ -262,8 +262,8 @@ def once(work, text) -> float:
 
 
 def seconds(work, text) -> float:
-    """Processor time, the best of three."""
-    return min(once(work, text) for _ in range(3))
+    """Processor time, the best of five."""
+    return min(once(work, text) for _ in range(5))
 
 
 SLOW = [
@@ -282,8 +282,7 @@ def test_time_to_find_secrets_grows_with_the_text(unit):
     single, twice = (
         seconds(scrubber.secrets, unit * (size // len(unit))) for size in (10**5, 2 * 10**5)
     )
-    # Where time grows with the square, the longer text takes many seconds.
-    assert twice < max(3 * single, 0.5), (single, twice)
+    assert twice < max(3 * single, 0.2), (single, twice)
     assert twice < 5
 
 

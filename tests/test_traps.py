@@ -76,15 +76,18 @@ def test_attention_is_shared_out_among_the_parts(model, instruction, shots):
         assert found["same"] == pytest.approx(weights[:, place], abs=1e-3)
 
 
-def test_attention_of_the_last_token_is_that_of_the_whole_prompt(model):
+@pytest.mark.parametrize(("real", "layers"), [(False, (1, 2)), (True, (1, 15, 30))])
+def test_attention_of_the_last_token_is_that_of_the_whole_prompt(model, real, layers):
     import torch
 
     from workbench.models import lens
 
+    if real:
+        model = CausalLM(sources.resolve("smollm2", "model"))
     ids = torch.tensor([model.encode("Text: I love it\nLabel: positive\n\nText: no\nLabel:")])
     with torch.inference_mode():
         last = lens.last_attention(model, ids)
-        for layer in (1, 2):
+        for layer in layers:
             whole = lens.attention(model, ids, layer)
             torch.testing.assert_close(last[layer - 1], whole[:, -1], atol=1e-4, rtol=1e-3)
     assert model.network.config._attn_implementation == "sdpa", "as before"
