@@ -52,7 +52,7 @@ class NerData:
     def describe(self) -> str:
         """Counts of each split, licence, and data issues, with fractions."""
         lines = [self.source.describe()]
-        heads = ["documents", "sentences", "tokens", "entities", *self.types]
+        heads = ["documents", "sentences", "words", "entities", *self.types]
         width = max(10, *(len(head) + 2 for head in heads))
         lines.append("".join([" " * 10, *(f"{head:>{width}}" for head in heads)]))
         for name, split in self.splits.items():
