@@ -125,7 +125,7 @@ def test_two_fetches_at_once_both_succeed(tiny, tmp_path):
 
 
 def test_unknown_asset_lists_the_known():
-    with pytest.raises(ParameterError, match="minilm, smollm2, conll2003"):
+    with pytest.raises(ParameterError, match="minilm, smollm2, e5_small, e5_small_en, conll2003"):
         assets.find("minilmm")
 
 

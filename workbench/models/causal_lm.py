@@ -1,8 +1,6 @@
 """Pretrained decoders that predict the next token, from a folder or a GGUF file."""
 
-import fcntl
 import struct
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from workbench.core import machine, paths
-from workbench.core.errors import IntegrityError, ParameterError
+from workbench.core import machine
+from workbench.core.errors import IntegrityError
 from workbench.core.sources import Source
-from workbench.models import checkpoint
+from workbench.models import checkpoint, float_copy
 from workbench.models.loading import (
     UNREADABLE,
     check_vocabulary,
@@ -158,15 +156,7 @@ def file_of(source: Source) -> Path | None:
 
     ParameterError where a folder holds several.
     """
-    files = sorted(source.path.glob("*.gguf")) if source.path.is_dir() else [source.path]
-    files = [file for file in files if file.suffix == ".gguf"]
-    if len(files) > 1:
-        raise ParameterError(
-            f"model {source.name!r} ({source.about}) holds {len(files)} GGUF files",
-            expected="one",
-            do=f"give the path of the one to read, such as {files[0]}",
-        )
-    return files[0] if files else None
+    return float_copy.file_of(source, ".gguf")
 
 
 def is_causal(source: Source) -> bool:
@@ -182,8 +172,8 @@ def is_causal(source: Source) -> bool:
 
 def _load(source: Source, precision: str, *, several: bool) -> tuple[Any, Any]:
     file = file_of(source)
-    path = _float_copy(source, file) if file else source.path
-    repair = f"remove {path}: it is rebuilt from {file}" if file else ""
+    path = float_copy.folder_of(source, file, _convert) if file else source.path
+    repair = float_copy.repair(file, path) if file else ""
     found = checkpoint.check(checkpoint.Folder(source, "decoder", path, repair))
     tokenizer = read_tokenizer(found)
     network = read_network(AutoModelForCausalLM, found, precision, several=several)
@@ -191,25 +181,6 @@ def _load(source: Source, precision: str, *, several: bool) -> tuple[Any, Any]:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer, network
-
-
-def _float_copy(source: Source, file: Path) -> Path:
-    """The folder with a GGUF file's weights as float32 safetensors, made at first use.
-
-    Reading a GGUF file takes half a minute each time; this takes a second.
-    """
-    folder = paths.processed() / f"{file.parent.name}-{source.fingerprint[:12]}"
-    paths.processed().mkdir(parents=True, exist_ok=True)
-    with (paths.processed() / f".{folder.name}.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        if folder.is_dir():
-            return folder
-        print(f"{source.name}: reading {file.name}, once", flush=True)
-        with tempfile.TemporaryDirectory(dir=paths.processed(), prefix=".gguf-") as scratch:
-            partial = Path(scratch) / "model"
-            _convert(source, file, partial)
-            partial.replace(folder)
-    return folder
 
 
 def _convert(source: Source, file: Path, folder: Path) -> None:

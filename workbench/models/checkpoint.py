@@ -26,6 +26,8 @@ WANTED = {
     "encoder": "use minilm, or hf:<id> of a BERT-like model",
 }
 CONFIG, INDEX, WEIGHTS = "config.json", "model.safetensors.index.json", "model.safetensors"
+PROMPTS_OF = "config_sentence_transformers.json"
+"""Where sentence-transformers keeps what texts begin with, by what they are for."""
 TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.*", "*.model", "tekken.json")
 """Files of which a tokenizer has one at least."""
 READ = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.gguf")
@@ -103,6 +105,15 @@ class Checkpoint:
         """The floating-point dtype of most weights; float32 where there is none."""
         floats = [(count, name) for name, count in self.elements.items() if name in DTYPES]
         return DTYPES[max(floats)[1]] if floats else torch.float32
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """What texts begin with where their embeddings are compared, by what they are for."""
+        if not (self.folder.path / PROMPTS_OF).is_file():
+            return {}
+        found = self.folder.json(PROMPTS_OF).get("prompts")
+        items = found.items() if isinstance(found, dict) else ()
+        return {name: text for name, text in items if isinstance(text, str)}
 
     def bytes_in(self, dtype: torch.dtype) -> int:
         """Size of the weights in bytes when each number is held in `dtype`."""

@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoModel
 
 from workbench.core import machine
 from workbench.core.sources import Source
-from workbench.models import bidirectional
+from workbench.models import bidirectional, e5_file, float_copy
 from workbench.models.causal_lm import is_causal
 from workbench.models.checkpoint import Folder, check
 from workbench.models.compiled import Compiled
@@ -69,7 +69,7 @@ class Encoder(nn.Module):
         """
         super().__init__()
         self.source = source
-        self.tokenizer, self.network = _load(source)
+        self.tokenizer, self.network, self.prompts = _load(source)
         self.space = _space(source, self.tokenizer)
         self.compiled: Compiled | None = None
         self.shapes = None
@@ -139,6 +139,13 @@ class Encoder(nn.Module):
         start, end = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
         rows = [[start, *tokens[:limit], end] for tokens in encoded]
         return rows, sum(len(tokens) > limit for tokens in encoded)
+
+    def prompted(self, texts: Sequence[str], kind: str = "query") -> list[str]:
+        """Texts with what they begin with where embeddings are compared; most models have nothing.
+
+        `kind` is "query", or "passage" for what is looked for by one.
+        """
+        return [self.prompts.get(kind, "") + text for text in texts]
 
     def pooled(
         self, input_ids: Tensor, attention_mask: Tensor, attention: nn.Module | None = None
@@ -229,13 +236,16 @@ def new_head(width: int, labels: int) -> nn.Linear:
     return head
 
 
-def _load(source: Source) -> tuple[Any, Any]:
+def _load(source: Source) -> tuple[Any, Any, dict[str, str]]:
     folder = Folder(source, "encoder", source.path)
     if is_causal(source):
         try:
-            return bidirectional.load(source)
+            return (*bidirectional.load(source), {})
         except ValueError as error:
             raise folder.refused(str(error)) from error
+    if file := float_copy.file_of(source, e5_file.SUFFIX):
+        path = float_copy.folder_of(source, file, e5_file.convert)
+        folder = Folder(source, "encoder", path, float_copy.repair(file, path))
     found = check(folder)
     try:
         config = AutoConfig.from_pretrained(
@@ -256,7 +266,7 @@ def _load(source: Source) -> tuple[Any, Any]:
     if not tokenizer.is_fast or None in (*special, tokenizer.unk_token_id):
         raise folder.refused("its tokenizer lacks one of [CLS], [SEP], [PAD] and [UNK]")
     check_vocabulary(found, tokenizer, network)
-    return tokenizer, network
+    return tokenizer, network, found.prompts
 
 
 def _space(source: Source, tokenizer: Any) -> str:

@@ -77,6 +77,8 @@ def read_network(
         raise checkpoint.folder.refused(
             f"its file lacks {len(missing)} weights, such as {missing[0]}"
         )
+    if report["missing_keys"]:
+        network.pooler = None  # nothing reads it, and its weights would be random
     if any(weight.is_meta for weight in network.parameters()):
         # What no GPU had room for would be read from the disk at each step.
         raise MachineError(

@@ -14,6 +14,7 @@ from workbench.core.errors import ParameterError
 from workbench.decoding import score as scoring
 from workbench.methods.calibration import Scores
 from workbench.methods.classifiers import Reading, encode
+from workbench.methods.embeddings import unit
 from workbench.methods.prompt_scores import condition, method
 from workbench.methods.prompts import CHOICES, SPARE_TOKENS, cut, fitting
 from workbench.methods.templates import Shots, Template, catalogued, template
@@ -165,9 +166,10 @@ def tfidf(items: Sequence[Item]) -> Scores:
 
 def cosine(encoder: Encoder, items: Sequence[Item], reading: Reading) -> Scores:
     """Cosine of the mean states of a question and each of its choices [N, K]."""
-    texts = [text for item in items for text in (item.question, *item.choices)]
-    states = encode(encoder, texts, reading)
-    return _to_choices(states / np.linalg.norm(states, axis=1, keepdims=True), len(items))
+    questions = unit(encode(encoder, [item.question for item in items], reading))
+    choices = [choice for item in items for choice in item.choices]
+    answers = unit(encode(encoder, choices, reading, "passage"))
+    return np.einsum("nh,nkh->nk", questions, answers.reshape(len(items), -1, encoder.width))
 
 
 def _to_choices(vectors: Scores, items: int) -> Scores:
