@@ -6,6 +6,7 @@ import os
 import pyarrow
 import pyarrow.parquet
 import pytest
+from datasets import ClassLabel, Dataset, Features, Value
 
 from workbench.core.errors import DataError
 from workbench.data import conll, entities, ner, tables, text
@@ -105,6 +106,17 @@ LAYOUTS = {
     "semicolons and sep=": ("a.csv", "sep=;\n" + a_word_a_row(";")),
     "tabs with a header": ("a.tsv", a_word_a_row("\t", head="sentence_id,token,pos,ner_tag")),
     "a list in an object": ("a.json", json.dumps({"data": [{"tokens": WORDS, "ner_tags": bioes}]})),
+    "columns of lists": ("a.json", json.dumps({"tokens": [WORDS], "ner_tags": [TAGS]})),
+    "one row alone": ("a.json", json.dumps({"tokens": WORDS, "ner_tags": TAGS})),
+    "one row of spans alone": (
+        "a.json",
+        json.dumps({"content": TEXT, "entities": spans(
+            lambda s, e, t: {"start": s, "end": e, "label": t})}),
+    ),
+    "an array called .jsonl": ("a.jsonl", json.dumps([{"tokens": WORDS, "ner_tags": TAGS}])),
+    "a pair a line": ("a.jsonl", lines([TEXT, {"entities": SPANS}])),
+    "sep= with commas after it": ("a.csv", "sep=;,,,\n" + a_word_a_row(";")),
+    "sep= line, rare": ("a.csv", "sep=^\n" + a_word_a_row("^")),
     "words and tags in capitals": ("a.jsonl", lines({"Tokens": WORDS, "NER_Tags": TAGS})),
 }  # fmt: skip
 
@@ -316,6 +328,24 @@ def test_words_that_look_like_numbers_or_nothing_stay_words(tmp_path):
     for split in ("train", "validation", "test"):
         write(tmp_path / f"{split}.csv", rows)
     assert ner.load(str(tmp_path)).splits["test"]["tokens"][0] == ["NA", "null", "1.0", '"']
+
+
+def test_a_lone_quotation_mark_between_tabs_is_a_word_where_rows_end_early_too(tmp_path):
+    rows = 'sentence\tword\ttag\tnote\n1\t"\tO\n1\tOslo\tB-LOC\tx\n1\t"\tO\t\n'
+    for split in ("train", "validation", "test"):
+        write(tmp_path / f"{split}.tsv", rows)
+    assert ner.load(str(tmp_path)).splits["test"]["tokens"][0] == ['"', "Oslo", '"']
+
+
+def test_class_numbers_of_a_word_a_row_get_their_names(tmp_path):
+    features = Features({
+        "sentence": Value("int64"), "word": Value("string"),
+        "tag": ClassLabel(names=["O", "B-LOC"]),
+    })  # fmt: skip
+    rows = {"sentence": [1, 1], "word": ["in", "Oslo"], "tag": [0, 1]}
+    for split in ("train", "validation", "test"):
+        Dataset.from_dict(rows, features=features).to_parquet(str(tmp_path / f"{split}.parquet"))
+    assert ner.load(str(tmp_path)).splits["test"]["ner_tags"][0] == ["O", "B-LOC"]
 
 
 def test_two_columns_of_numbers_are_words_and_tags(tmp_path):

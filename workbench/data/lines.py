@@ -1,6 +1,5 @@
 """Texts to predict for: lines of a file, a column of a table, or the words that a file gives."""
 
-import codecs
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ import numpy as np
 import pandas
 
 from workbench.core.errors import DataError
-from workbench.data import conll, tables
+from workbench.data import conll, formats, tables
 from workbench.data.ner import conll_columns
+from workbench.data.records import TOKENS
 from workbench.data.records import column as find_column
-from workbench.data.tagged_rows import DOCUMENTS, TOKENS
+from workbench.data.tagged_rows import DOCUMENTS
 
-UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 DEFAULT_COLUMN = "text"
 
 
@@ -61,7 +60,7 @@ def read(name: str, column: str) -> Texts:
         asked = _of_table(frame, column, name)
     else:
         raw = sys.stdin.buffer.read() if name == "-" else path.read_bytes()
-        if b"\0" in raw and not raw.startswith(UTF16):
+        if b"\0" in raw and not raw.startswith(formats.UTF16):
             raise DataError(f"{name} holds bytes of 0, so it is no text", expected="plain text")
         lines = tables.decode(raw, counts).split("\n")
         asked = Texts([_whole(line.removesuffix("\r")) for line in lines], consecutive=True)

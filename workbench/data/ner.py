@@ -14,7 +14,7 @@ from datasets import Dataset, DatasetDict
 
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
-from workbench.data import conll, records, split_files, tagged_rows
+from workbench.data import conll, split_files, tables, tagged_rows
 from workbench.data.split_files import ALIASES, SPLITS
 from workbench.record.iob import TAG, misfit, scheme_of
 from workbench.record.result import DataIssue
@@ -26,7 +26,7 @@ CONLL_SUFFIXES = (
     *(".conll", ".txt", ".conllu", ".iob", ".iob2", ".bio"),
     *(f".{alias}" for alias in ALIASES),  # such as eng.testa
 )
-SUFFIXES = (*CONLL_SUFFIXES, *records.SUFFIXES)
+SUFFIXES = (*CONLL_SUFFIXES, *tables.SUFFIXES)
 HELD_OUT = 8
 """Of ten buckets of a hash, the one that is validation."""
 Row = dict[str, Any]
@@ -109,7 +109,7 @@ def _read(path: Path, types: tuple[str, ...], changes: Counter[str]) -> list[Row
     suffix = path.suffix.lower()
     if suffix in CONLL_SUFFIXES or (suffix == ".tsv" and not tagged_rows.is_header(_first(path))):
         return _read_conll(path, types, changes)
-    if suffix in records.SUFFIXES:
+    if suffix in tables.SUFFIXES:
         return _from_rows(tagged_rows.read(path, changes), path, changes)
     raise DataError(
         f"{path}: a {path.suffix or 'nameless'} file can't hold tagged words",

@@ -1,27 +1,21 @@
-"""Rows of JSON, JSON lines, Parquet, CSV and TSV files, each a dict, with nothing cached between.
+"""Rows of files of words, tags and spans, each a dict, and what their columns may be called.
 
-`datasets` keeps what it read by a file's path and time, and lets a folder's README choose files:
-so files are read here directly, and cells stay as they are.
+The formats are those of `formats` and `tables`. Particular are here the names of columns, by which
+a separator is known and one row of JSON from a table, and cells that stay as they are.
 """
 
-import csv
-import json
 from collections import Counter
 from collections.abc import Collection
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import pyarrow
 import pyarrow.parquet
-from datasets import Features
 
-from workbench.core.errors import DataError
-from workbench.data import tables
+from workbench.data import formats, tables
 
-SUFFIXES = (".jsonl", ".json", ".parquet", ".csv", ".tsv")
-SEPARATORS = "\t,;|"
-Record = dict[str, Any]
+TOKENS = ("tokens", "words")
+TEXTS = ("text", "content", "sentence", "data")
+Record = formats.Row
 
 
 def read(path: Path, counts: Counter[str], heads: tuple[Collection[str], ...]) -> list[Record]:
@@ -31,22 +25,17 @@ def read(path: Path, counts: Counter[str], heads: tuple[Collection[str], ...]) -
     file has to have one; its separator is the one that gives them. `counts` gets what
     `tables.decode` counts. Raises DataError for a file that can't be read or has no rows.
     """
-    try:
+    with tables.reading(path):
         if path.suffix.lower() == ".parquet":
             rows = _from_parquet(path)
         else:
             text = tables.decode(path.read_bytes(), counts)
             if path.suffix.lower() in (".csv", ".tsv"):
-                rows = _from_csv(text, separator(text, heads))
+                rows = _from_csv(text, heads)
             else:
-                rows = _from_json(text)
-    except (ValueError, RecursionError, csv.Error, pyarrow.ArrowException) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(
-            f"{path} can't be read: {first}", expected=f"a table as {path.suffix}"
-        ) from None
+                rows = formats.json_rows(text, lines=False, as_row=_from_pair, is_row=_is_row)
     if not rows:
-        raise DataError(f"{path} has no rows", expected="at least one")
+        raise tables.no_rows(path)
     return rows
 
 
@@ -69,10 +58,10 @@ def column(names: Collection[str], known: Collection[str]) -> str:
     return next((found[name] for name in known if name in found), "")
 
 
-def separator(text: str, heads: tuple[Collection[str], ...]) -> str:
-    """Return what separates columns, by the header; ValueError where no header names them."""
-    first = _body(text).split("\n", 1)[0].rstrip("\r")
-    for mark in SEPARATORS:
+def separator(text: str, heads: tuple[Collection[str], ...], named: str = "") -> str:
+    """Return what separates columns, by the header, `named` first; ValueError where none does."""
+    first = text.lstrip("\r\n").split("\n", 1)[0].rstrip("\r")
+    for mark in filter(None, [named, *formats.SEPARATORS]):
         names = [name.strip().strip('"') for name in first.split(mark)]
         if all(column(names, known) for known in heads):
             return mark
@@ -80,65 +69,33 @@ def separator(text: str, heads: tuple[Collection[str], ...]) -> str:
     raise ValueError(f"its first line {first[:60]!r} is no header with the columns {wanted}")
 
 
-def _body(text: str) -> str:
-    """The text without the line in which spreadsheets name the separator."""
-    return text.split("\n", 1)[-1] if text[:4].lower() == "sep=" else text
+def _from_csv(text: str, heads: tuple[Collection[str], ...]) -> list[Record]:
+    named, text = formats.separator_line(text)
+    mark = separator(text, heads, named)
+    # Between tabs a lone quotation mark is a word, so no cell goes on in the next line.
+    frame = formats.separated(text, mark, plain=mark == "\t").astype(object)
+    cells = frame.where(frame.notna(), "").itertuples(index=False, name=None)
+    return [dict(zip(frame.columns, row, strict=True)) for row in cells]
 
 
-def _from_csv(text: str, mark: str) -> list[Record]:
-    if mark == "\t":
-        # A lone quotation mark is a word: quotes are read only where they enclose a cell.
-        lines = [line.removesuffix("\r").split(mark) for line in _body(text).split("\n") if line]
-        cells = [[_unquoted(cell) for cell in line] for line in lines if line != [""]]
-    else:
-        cells = [row for row in csv.reader(StringIO(_body(text)), delimiter=mark) if row]
-    head, *rows = cells
-    for number, row in enumerate(rows):
-        if len(row) != len(head):
-            raise ValueError(f"row {number} has {len(row)} cells, the header {len(head)}")
-    return [dict(zip(head, row, strict=True)) for row in rows]
-
-
-def _unquoted(cell: str) -> str:
-    if len(cell) > 1 and cell[0] == cell[-1] == '"':
-        return cell[1:-1].replace('""', '"')
-    return cell
-
-
-def _from_json(text: str) -> list[Record]:
-    """Rows of one JSON list, of one object that holds such a list, or of lines."""
-    try:
-        found = json.loads(text)
-    except json.JSONDecodeError:
-        # Only LF ends a line: JSON strings may hold other line ends as they are.
-        found = [json.loads(line) for line in text.split("\n") if line.strip()]
-    if isinstance(found, dict):
-        lists = [value for value in found.values() if isinstance(value, list)]
-        nested = len(lists) == 1 and lists[0] and isinstance(lists[0][0], dict | list)
-        found = lists[0] if nested and not {"text", "tokens"} & set(found) else [found]
-    if not isinstance(found, list):
-        raise ValueError("it is no list of objects")
-    rows: list[Any] = [_from_pair(row) if isinstance(row, list) else row for row in found]
-    if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("a row is no JSON object")
-    return rows
-
-
-def _from_pair(row: list[Any]) -> Record | None:
+def _from_pair(row: Any) -> Any:
     """A training example of spaCy, a text and an object beside it, as a row."""
-    if len(row) == 2 and isinstance(row[0], str) and isinstance(row[1], dict):
+    if isinstance(row, list) and list(map(type, row)) == [str, dict]:
         return {"text": row[0], **row[1]}
-    return None
+    return row
+
+
+def _is_row(content: Record) -> bool:
+    """Whether an object of JSON is one row, not a table: it has a text, or a list of words."""
+    tokens = content.get(column(content, TOKENS))
+    words = isinstance(tokens, list) and not any(isinstance(word, list | dict) for word in tokens)
+    return words or isinstance(content.get(column(content, TEXTS)), str)
 
 
 def _from_parquet(path: Path) -> list[Record]:
     table = pyarrow.parquet.read_table(path)
-    rows = table.to_pylist()
-    for name, feature in Features.from_arrow_schema(table.schema).items():
-        if classes := getattr(getattr(feature, "feature", None), "names", None):
-            for row in rows:
-                row[name] = [
-                    classes[tag] if tag is not None and 0 <= tag < len(classes) else tag
-                    for tag in row[name] or []
-                ]
+    rows: list[Record] = table.to_pylist()
+    for name, cells in formats.class_names(table).items():
+        for row, cell in zip(rows, cells, strict=True):
+            row[name] = cell
     return rows

@@ -81,8 +81,9 @@ def find(folder: Path, suffixes: Suffixes) -> Files:
             do=f"name one of these folders, such as {complete[0]}",
         )
     if not everything:
+        among = _below(folder, files) or "its files"
         raise DataError(
-            f"{folder} has no {', '.join(SPLITS)} file among {_some(files, folder) or 'its files'}",
+            f"{folder} has no {', '.join(SPLITS)} file among {among}",
             expected=f"one file for each split, as {', '.join(suffixes)}",
             do="name them by split, such as x.train.conll, x_dev.csv and x-test.jsonl, or give one "
             "file: it is split by hash",
@@ -91,7 +92,7 @@ def find(folder: Path, suffixes: Suffixes) -> Files:
     for split, own in found.items():
         if len({(file.parent, re.sub(r"\d+", "", file.name)) for file in own}) > 1:
             raise DataError(
-                f"{folder} has {len(own)} files for the {split} split: {_some(own, folder)}",
+                f"{folder} has {len(own)} files for the {split} split: {_below(folder, own)}",
                 expected="one file for a split, or parts of it whose names differ by number only",
                 do="leave one, or name the file or folder to read",
             )
@@ -141,7 +142,11 @@ def place(file: Path, folder: Path) -> tuple[Path, str]:
     return file, split
 
 
-def _some(files: list[Path], folder: Path, most: int = 8) -> str:
-    names = [str(file.relative_to(folder)) for file in files]
+def some(names: list[str], most: int = 8) -> str:
+    """Return the first names, and how many more there are."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def _below(folder: Path, files: list[Path]) -> str:
+    return some([str(file.relative_to(folder)) for file in files])

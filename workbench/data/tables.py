@@ -4,10 +4,10 @@ Files are read anew each time: a cache keyed by a file's name and time gives row
 What a folder's README says of its files is not looked at.
 """
 
-import json
+import contextlib
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas
@@ -17,7 +17,7 @@ import pyarrow.parquet
 from workbench.core.errors import DataError
 from workbench.data import formats, split_files
 from workbench.data.formats import decode, from_csv
-from workbench.data.split_files import SPLITS
+from workbench.data.split_files import SPLITS, some
 
 __all__ = ["SPLITS", "column", "decode", "from_csv", "read_file", "read_splits"]
 
@@ -58,23 +58,38 @@ def read_file(path: Path, counts: Counter[str]) -> pandas.DataFrame:
         raise DataError(
             f"{path}: a {path.suffix or 'nameless'} file is no table", expected=", ".join(SUFFIXES)
         )
-    if not path.stat().st_size:
-        raise DataError(f"{path} is empty", expected="a header and at least one row")
-    try:
+    with reading(path):
         if suffix in {".csv", ".tsv"}:
             text = decode(path.read_bytes(), counts)
             frame = from_csv(text, "\t" if suffix == ".tsv" else ",")
         elif suffix == ".txt":
             frame = formats.from_phrases(decode(path.read_bytes(), counts))
         elif suffix == ".parquet":
-            frame = _named(pyarrow.parquet.read_table(path))
+            frame = _of_parquet(pyarrow.parquet.read_table(path))
         else:
             frame = pandas.DataFrame(_json_rows(path), dtype=object)
-    except (ValueError, pandas.errors.ParserWarning, pyarrow.ArrowException) as error:
-        raise _unreadable(path, error) from None
     if frame.empty:
-        raise DataError(f"{path} has no rows", expected="a header and at least one row")
+        raise no_rows(path)
     return frame
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What is done inside reads this file: DataError where that fails, or for an empty file."""
+    if not path.stat().st_size:
+        raise DataError(f"{path} is empty", expected="a header and at least one row")
+    try:
+        yield
+    except RecursionError:
+        raise _unreadable(path, "its values lie too deep in one another") from None
+    except (ValueError, pandas.errors.ParserWarning, pyarrow.ArrowException) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise _unreadable(path, first) from None
+
+
+def no_rows(path: Path) -> DataError:
+    """Return the error that a file has no rows."""
+    return DataError(f"{path} has no rows", expected="a header and at least one row")
 
 
 def with_header(frame: pandas.DataFrame, text: str, label: str, where: str) -> pandas.DataFrame:
@@ -119,7 +134,7 @@ def column(frame: pandas.DataFrame, name: str, parameter: str, where: str) -> pa
     name = alike[0] if len(alike) == 1 else name
     if name not in frame.columns:
         raise DataError(
-            f"{where} has no column {name!r}; its columns: {_some(list(map(str, frame.columns)))}",
+            f"{where} has no column {name!r}; its columns: {some(list(map(str, frame.columns)))}",
             expected=f"the column that {parameter} names",
             do=f"set {parameter} to one of them",
         )
@@ -136,28 +151,21 @@ def column(frame: pandas.DataFrame, name: str, parameter: str, where: str) -> pa
     return frame[name]
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return DataError(f"{path} can't be read: {first}", expected=f"a table as {path.suffix}")
+def _unreadable(path: Path, why: str) -> DataError:
+    return DataError(f"{path} can't be read: {why}", expected=f"a table as {path.suffix}")
 
 
-def _json_rows(path: Path) -> list[dict[str, Any]]:
+def _json_rows(path: Path) -> list[formats.Row]:
     text = path.read_text(encoding="utf-8-sig")
-    return formats.json_rows(text, lines=path.suffix.lower() == ".jsonl")
+    rows = formats.json_rows(text, lines=path.suffix.lower() == ".jsonl")
+    return formats.sound(rows) if "\\ud" in text.lower() else rows
 
 
-def _named(table: pyarrow.Table) -> pandas.DataFrame:
-    """A Parquet table's rows, with names for the class numbers of `datasets`."""
+def _of_parquet(table: pyarrow.Table) -> pandas.DataFrame:
     frame = table.to_pandas(integer_object_nulls=True)
     frame.attrs = {}
-    kept = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
-    for name, feature in (kept.get("info", {}).get("features") or {}).items():
-        names = feature.get("names") if isinstance(feature, dict) else None
-        if names and name in frame:
-            frame[name] = [
-                names[int(number)] if pandas.notna(number) and 0 <= number < len(names) else None
-                for number in frame[name]
-            ]
+    for name, cells in formats.class_names(table).items():
+        frame[name] = cells
     return frame
 
 
@@ -165,8 +173,3 @@ def _joined(frames: list[pandas.DataFrame]) -> pandas.DataFrame:
     joined = pandas.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
     joined.attrs = frames[0].attrs
     return joined
-
-
-def _some(names: list[str], most: int = 8) -> str:
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -7,13 +7,11 @@ from typing import Any
 
 from workbench.core.errors import DataError
 from workbench.data import records
-from workbench.data.records import Record, column
+from workbench.data.records import TEXTS, TOKENS, Record, column
 from workbench.data.words import words
 from workbench.record.iob import TAG
 
-TOKENS = ("tokens", "words")
 TAGS = ("ner tags", "tags", "labels")
-TEXTS = ("text", "content", "sentence", "data")
 SPANS = ("entities", "spans", "ner", "label", "labels", "annotations")
 START = ("start", "start offset", "begin", "startoffset")
 END = ("end", "end offset", "stop", "endoffset")
@@ -37,7 +35,7 @@ def read(path: Path, counts: Counter[str]) -> list[Record]:
     cells of another form.
     """
     rows = records.read(path, counts, HEADS)
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = _names(rows)
     tokens, tags = column(names, TOKENS), column(names, TAGS)
     if tokens and tags and any(isinstance(row.get(tokens), list) for row in rows):
         found = [
@@ -58,6 +56,10 @@ def read(path: Path, counts: Counter[str]) -> list[Record]:
             "entities, as spans of characters; or sentence, word and tag, a word a row",
         )
     return found
+
+
+def _names(rows: list[Record]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def _place(row: Record, at: int) -> Record:
@@ -214,7 +216,7 @@ def is_tagged(path: Path) -> bool:
         rows = records.read(path, Counter(), HEADS)
     except DataError:
         return False
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = _names(rows)
     lists = {name for row in rows for name, cell in row.items() if isinstance(cell, list)}
     words = column(names, TOKENS) in lists and column(names, TAGS) in lists
     spans = column(names, TEXTS) and column(lists, SPANS)
