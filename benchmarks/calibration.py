@@ -35,6 +35,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import channel
 import numpy as np
 import pandas
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ SHARES = {"train": 0.1, "validation": 0.25, "test": 1.0}
 WORDS = range(8, 41)
 """Lengths of the sentences that are taken."""
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"])")
-VARIANTS = (*prompt_scores.VARIANTS, prompt_scores.CHANNEL, prompt_scores.ORACLE)
+VARIANTS = (*prompt_scores.VARIANTS, channel.CHANNEL, prompt_scores.ORACLE)
 AS_SCORED = "as scored"
 Hits = NDArray[np.float64]
 
@@ -134,21 +135,37 @@ def measure(task: str, model: CausalLM, options: argparse.Namespace) -> list[Mea
         asked, _ = prompt_methods.ask(config, model, data, templates=options.templates)
     train = labelled(data, "train").first(config.train_texts)
     drawn = shots.draws(asked, train, config.kinds, seed=config.seed, seeds=config.shot_seeds)
-    prompted, _ = prompt_methods.score(asked, drawn, channel=True)
+    prompted, _ = prompt_methods.score(asked, drawn)
+    turned = channel.score(asked, where, drawn, prompted)
     rows = data.splits["test"][: config.items]
     gold = np.array([data.labels.index(label) for label in rows["label"]])
     found = []
     for condition in dict.fromkeys(one.condition for one in prompted):
-        own = [one for one in prompted if one.condition == condition]
-        templates = list(dict.fromkeys(one.template for one in own))
-        hits = [[right(one, gold) for one in own if one.template == name] for name in templates]
+        own = [
+            (one, likely)
+            for one, likely in zip(prompted, turned, strict=True)
+            if one.condition == condition
+        ]
+        templates = list(dict.fromkeys(one.template for one, _ in own))
+        hits = [
+            [right(one, likely, gold) for one, likely in own if one.template == name]
+            for name in templates
+        ]
         found.append(Measured(task, condition, np.array(hits), rows["cluster"], len(data.labels)))
     return found
 
 
-def right(one: prompt_scores.Prompted, gold: NDArray[np.int64]) -> Hits:
-    """Which items each of VARIANTS gets right through one prompt [items, variants]."""
+def right(
+    one: prompt_scores.Prompted, likely: calibration.Scores | None, gold: NDArray[np.int64]
+) -> Hits:
+    """Which items each of VARIANTS gets right through one prompt [items, variants].
+
+    `likely` are the channel's scores [items, labels], None where the template has no such form: NaN
+    then.
+    """
     scores = {variant: one.scores(variant) for variant in one.variants}
+    if likely is not None:
+        scores[channel.CHANNEL] = likely
     scores[prompt_scores.ORACLE] = calibration.oracle(one.items, gold)
     nothing = np.full(len(gold), np.nan)
     columns = [

@@ -9,24 +9,28 @@ import pytest
 import torch
 import yaml
 
-from workbench import tables
 from workbench.core import paths, sources
 from workbench.core.errors import ParameterError
 from workbench.decoding import score
-from workbench.methods import calibration, channel_scores, prompt_scores, prompts, templates
+from workbench.methods import calibration, prompt_scores, prompts, templates
 from workbench.methods.prompt_scores import Draw
 from workbench.methods.templates import Template
 from workbench.models.causal_lm import CausalLM
-from workbench.record.result import Result
 
-SPEC = importlib.util.spec_from_file_location(
-    "calibration_benchmark", paths.ROOT / "benchmarks" / "calibration.py"
-)
-benchmark = importlib.util.module_from_spec(SPEC)
-sys.modules[SPEC.name] = benchmark
-SPEC.loader.exec_module(benchmark)
+
+def program(name, file):
+    spec = importlib.util.spec_from_file_location(name, paths.ROOT / "benchmarks" / file)
+    found = importlib.util.module_from_spec(spec)
+    sys.modules[name] = found
+    spec.loader.exec_module(found)
+    return found
+
+
+channel = program("channel", "channel.py")  # under this name the other one imports it
+benchmark = program("calibration_benchmark", "calibration.py")
 
 CATALOGUE = yaml.safe_load(templates.FILE.read_text(encoding="utf-8"))
+FORMS = yaml.safe_load(channel.FILE.read_text(encoding="utf-8"))
 TYPES = ["corporation", "creative-work", "group", "location", "person", "product"]
 LABELS = {"brand_tweets": ["bad", "fair", "good"], "tiny_ner": TYPES, "tiny_reviews": ["x", "y"]}
 WORDS = ["positive", "very negative"]
@@ -35,9 +39,9 @@ ITEMS = [
     {"text": "The lamp in Oslo works.", "entity": "Oslo"},
     {"text": "{Zürich} 🎉 is far", "entity": "Zürich"},
 ]
-TEXTS = Template("x", "Judge.", "", "Mood: {label}\nText: {text}")
-NAMES = Template("x", "Judge.", "", "Text: {text}\nKind: {label}\nName: {entity}")
-FIRST = Template("x", "", "", "{label} => {text}")
+TEXTS = Template("x", "Judge.", "Mood: {label}\nText: {text}")
+NAMES = Template("x", "Judge.", "Text: {text}\nKind: {label}\nName: {entity}")
+FIRST = Template("x", "", "{label} => {text}")
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +118,7 @@ def test_pmi_is_the_ratio_of_two_probabilities():
 
 def test_the_channel_takes_all_labels_as_equally_likely_before():
     likelihoods = np.log([[2e-30, 6e-30], [1e-40, 1e-40]])
-    assert np.exp(calibration.channel(likelihoods)) == pytest.approx(
+    assert np.exp(channel.calibrated(likelihoods)) == pytest.approx(
         np.array([[0.25, 0.75], [0.5, 0.5]])
     )
 
@@ -131,17 +135,17 @@ def after(model, context, end):
 @pytest.mark.parametrize("template", [TEXTS, NAMES, FIRST], ids=["texts", "names", "label first"])
 @pytest.mark.parametrize("shots", [[], SHOTS], ids=["zero-shot", "1 shot"])
 def test_channel_scores_are_those_of_plain_reading(model, template, shots):
-    found, merged = channel_scores.score(
+    found, merged = channel.likelihoods(
         model, template, shots, ITEMS, WORDS, dtype=torch.float32, progress="channel"
     )
     assert merged == 0
     for row, fields in enumerate(ITEMS):
         for column, word in enumerate(WORDS):
             shown = "".join(
-                template.channel.format(**each, label=label) + "\n\n" for each, label in shots
+                template.question.format(**each, label=label) + "\n\n" for each, label in shots
             )
             first = f"{template.instruction}\n\n" if template.instruction else ""
-            whole = first + shown + template.channel.format(**fields, label=word)
+            whole = first + shown + template.question.format(**fields, label=word)
             end = f" {fields['entity' if template is NAMES else 'text']}"
             expected = after(model, whole.removesuffix(end), end)
             assert found[row, column] == pytest.approx(expected, abs=1e-3)
@@ -156,43 +160,65 @@ def asked(model, forms, items=2, sample=1):
     )
 
 
-def test_variants_come_from_one_scoring_and_the_channel_only_where_asked_for(model):
-    with_form = Template("with", "", "Text: {text}\nMood:", "Mood: {label}\nText: {text}")
-    both = (with_form, Template("without", "", "{text}\nMood:"))
-    plain = prompt_scores.score(asked(model, both), [Draw()])
+@pytest.fixture
+def forms(monkeypatch, tmp_path):
+    def write(of_templates):
+        monkeypatch.setattr(channel, "FILE", tmp_path / "forms.yaml")
+        channel.FILE.write_text(yaml.safe_dump({"texts": of_templates}))
+
+    return write
+
+
+def test_variants_come_from_one_scoring_and_the_channel_from_its_forms(model, forms):
+    forms({"with": "Mood: {label}\nText: {text}"})
+    both = (Template("with", "", "Text: {text}\nMood:"), Template("without", "", "{text}\nMood:"))
+    question, draws = asked(model, both), [Draw()]
+    plain = prompt_scores.score(question, draws)
     assert [one.variants for one in plain] == [prompt_scores.VARIANTS] * 2
-    first, second = prompt_scores.score(asked(model, both), [Draw()], channel=True)
-    assert first.variants == (*prompt_scores.VARIANTS, "channel")
-    assert second.variants == prompt_scores.VARIANTS
-    assert (first.asked, second.asked) == (2 + 1 + 3 + 2, 2 + 1 + 3)
-    assert first.items == pytest.approx(plain[0].items)
+    assert [one.asked for one in plain] == [2 + 1 + 3] * 2
     given = [["Text: Fine lamp\nMood:", "Text: \nMood:"], [" negative", " positive"]]
     text, empty = score.log_likelihoods(model, *given).sums
     expected = np.exp(text - empty) / np.exp(text - empty).sum()
-    assert np.exp(first.scores("PMI")[0]) == pytest.approx(expected, abs=1e-3)
+    assert np.exp(plain[0].scores("PMI")[0]) == pytest.approx(expected, abs=1e-3)
+    turned, nothing = channel.score(question, "tiny_reviews", draws, plain)
     likely = [after(model, f"Mood: {word}\nText:", " Fine lamp") for word in
               ("negative", "positive")]  # fmt: skip
-    ratio = np.diff(first.scores("channel")[0])
-    assert ratio == pytest.approx(np.diff(likely), abs=1e-3)
-    methods = prompt_scores.ensembles([first, second])
-    assert methods["zero-shot + channel"] == pytest.approx(first.scores("channel"))
-    assert set(methods) - {"zero-shot + channel"} == set(prompt_scores.ensembles(plain))
+    assert np.diff(turned[0]) == pytest.approx(np.diff(likely), abs=1e-3)
+    assert np.exp(turned).sum(axis=1) == pytest.approx(1)
+    assert nothing is None
 
 
-def test_a_template_without_a_channel_form_has_an_empty_cell(model):
-    both = (
-        Template("with", "", "Text: {text}\nMood:", "Mood: {label}\nText: {text}"),
-        Template("without", "", "{text}\nMood:"),
-    )
-    prompted = prompt_scores.score(asked(model, both), [Draw()], channel=True)
-    rows = {"label": ["good", "bad"], "cluster": ["0", "1"]}
-    found = prompt_scores.by_prompt(prompted, rows, ["bad", "good"], "texts")
-    body = tables.prompts(Result.model_construct(tables={"prompts": found})).body
-    heads, with_form, without = body.split("<tr>")[1:4]
-    assert heads.index(">channel<") < heads.index(">bound<")
-    assert "<td></td>" not in with_form.replace("<td></td>", "", 1)  # the draw of no shots
-    assert without.count("<td></td>") == 2
-    assert "without a channel form" in body
+def test_a_template_without_a_channel_form_has_an_empty_column(model, forms):
+    forms({"with": "Mood: {label}\nText: {text}"})
+    both = (Template("with", "", "Text: {text}\nMood:"), Template("without", "", "{text}\nMood:"))
+    question, draws, gold = asked(model, both), [Draw()], np.array([1, 0])
+    plain = prompt_scores.score(question, draws)
+    turned = channel.score(question, "tiny_reviews", draws, plain)
+    found = np.stack([benchmark.right(*each, gold) for each in zip(plain, turned, strict=True)])
+    column = benchmark.VARIANTS.index("channel")
+    assert (found[0, :, column] == (turned[0].argmax(axis=1) == gold)).all()
+    assert np.isnan(found[1, :, column]).all()
+    assert not np.isnan(np.delete(found, column, axis=2)).any()
+
+
+def test_the_channel_reads_the_shots_of_each_draw(model, forms):
+    forms({"mine": "Mood: {label}\nText: {text}"})
+    one = asked(model, (Template("mine", "Judge.", "{text}:"),))
+    draws = [Draw(), *(Draw([({"text": text}, "good")], place) for place, text in enumerate("ab"))]
+    found = channel.score(one, "tiny_reviews", draws, prompt_scores.score(one, draws))
+    for drawn, likely in zip(draws, found, strict=True):
+        expected, _ = channel.likelihoods(
+            model, Template("mine", "Judge.", "Mood: {label}\nText: {text}"), drawn.shots,
+            one.items, ["negative", "positive"], dtype=torch.float32, progress="",
+        )  # fmt: skip
+        assert likely == pytest.approx(calibration.normalise(expected), abs=1e-5)
+
+
+def test_the_channel_has_a_form_for_each_template_of_the_prompts_of_texts():
+    of_texts = {name: entry for name, entry in CATALOGUE.items() if name != prompts.CHOICES}
+    assert {name: [*forms] for name, forms in FORMS.items()} == {
+        name: [*entry["templates"]] for name, entry in of_texts.items()
+    }
 
 
 @pytest.mark.parametrize("dataset", LABELS)
@@ -206,8 +232,9 @@ def test_every_template_has_a_channel_form_and_eight_of_them_can_be_asked_by(mod
         each.name for each in found.templates[:3]
     ]
     fields = {"text": "some {text}", "entity": "a {name}"}
+    turned = channel.turned(dataset, found)
     for template in found.templates:
-        before, middle, end = template.turn([], fields, "LABEL")
+        before, middle, end = channel.turn(turned[template.name], [], fields, "LABEL")
         assert middle.count("LABEL") == 1
         assert "LABEL" not in before + end
         assert end == f" {fields['entity' if found.typing else 'text']}"
@@ -225,27 +252,38 @@ def test_words_of_types_differ():
     assert set(words) <= set(labels)
 
 
-def test_a_channel_form_that_is_none_is_one_clear_error(model, monkeypatch, tmp_path):
+def test_a_channel_form_that_is_none_is_one_clear_error(model, forms):
+    mine = asked(model, (Template("mine", "", "{text}:"),)).prompts
     for wrong in ("Mood: {label}", "{text}\nMood: {label}", "Text: {text}", "{label}:{text}"):
-        file = tmp_path / "prompts.yaml"
-        entry = {"templates": {"mine": {"question": "{text}:", "channel": wrong}}}
-        file.write_text(yaml.safe_dump({"texts": entry}))
-        monkeypatch.setattr(templates, "FILE", file)
+        forms({"mine": wrong})
         with pytest.raises(ParameterError, match=r"template 'mine': channel is"):
-            prompts.load("tiny_reviews", ["x", "y"], model, 50)
+            channel.turned("tiny_reviews", mine)
+    forms({"mine": "{label}, {mood}: {text}"})
+    with pytest.raises(ParameterError, match=r"template 'mine'.*\{mood\}"):
+        channel.turned("tiny_reviews", mine)
 
 
-def test_shots_leave_where_the_channel_form_does_not_fit(model, monkeypatch):
+def test_shots_leave_where_the_channel_form_does_not_fit(model, monkeypatch, forms):
     longer = "The mood of what was written by whoever wrote it is {label} and they wrote: {text}"
-    template = Template("x", "", "{text}:", longer)
+    forms({"x": longer})
+    template = Template("x", "", "{text}:")
     shots = [({"text": f"word {number}"}, "good") for number in range(4)]
     monkeypatch.setattr(model.network.config, "max_position_embeddings", 70)
     one = asked(model, (template,))
     draws = [Draw(shots)]
-    (plain,), (turned,) = (prompt_scores.score(one, draws, channel=on) for on in (False, True))
-    assert plain.dropped_shots == 0
-    assert 0 < turned.dropped_shots < 4
-    assert np.isfinite(turned.scores("channel")).all()
+    plain = prompt_scores.score(one, draws)
+    assert plain[0].dropped_shots == 0
+    read, plainly = [], channel.likelihoods
+
+    def likelihoods(model, template, shots, *rest, **named):
+        read.append(shots)
+        return plainly(model, template, shots, *rest, **named)
+
+    monkeypatch.setattr(channel, "likelihoods", likelihoods)
+    (turned,) = channel.score(one, "tiny_reviews", draws, plain)
+    assert 0 < len(read[0]) < 4
+    assert read[0] == shots[: len(read[0])]
+    assert np.isfinite(turned).all()
 
 
 def measured(hits, clusters=None, task="a"):
@@ -317,8 +355,8 @@ def test_sentences_of_a_document_are_of_one_split_and_drawn_together(tmp_path, m
 def test_labels_with_braces_turn_round_too(model):
     labels = ("{label}", "{text}")
     found = prompts.load("brand_tweets", labels, model, 20, count=9)
-    for template in found.templates:
-        first, middle, end = template.turn([], {"text": "a day"}, "{label}")
+    for template in channel.turned("brand_tweets", found).values():
+        first, middle, end = channel.turn(template, [], {"text": "a day"}, "{label}")
         assert end == " a day"
         assert (first + middle).count("{label}") >= 1
 

@@ -579,7 +579,6 @@ def test_kinds_of_shots_stand_side_by_side(axes):
     assert f"1 shot {np.mean(values):.3f} (sd {np.std(values, ddof=1):.3f})" in figure.caption
     assert "nearest" in tables.priors(result).body
     assert "leave no empty input" in tables.prompts(result).body
-    assert "no channel scores" not in tables.prompts(result).body
     assert figures.shot_attention(result).png
 
 
@@ -678,7 +677,7 @@ def test_nearest_shots_are_of_each_text_and_the_farthest_leave_first(models, mon
         ("templates: {a: {question: '{text} {mood}'}}", "fields of {text}, {labels}"),
         ("templates: {a: {question: '{text} {'}}", "double a brace"),
         ("templates: {a: {question: '{text}: '}}", "no space at the end"),
-        ("templates: {a: {question: '{text}', chat: true, channel: '{label} {text}'}}", "channel"),
+        ("templates: {a: {question: '{text}', channel: '{label} {text}'}}", "templates.a.channel"),
         ("templates: {a: {question: '{text:d}'}}", "question is '{text:d}'"),
         ("templates: {a: {question: '{text} {labels!s}'}}", "question is"),
         ("templates: {a: {instruction: 'Is it {text}?', question: '{text}'}}", "instruction is"),

@@ -1,7 +1,7 @@
 """Calibration of label scores: divide out what a prompt says without, or before, looking at a text.
 
 Scores are log-probabilities [..., L] of the labels; so are the results, normalised over labels. All
-but `channel` move each label's scores by one number, the same for all items: an offset.
+move each label's scores by one number, the same for all items: an offset.
 """
 
 from itertools import pairwise
@@ -53,18 +53,6 @@ def pmi(scores: Scores, premise: Scores) -> Scores:
     [[0.333, 0.667]]
     """
     return normalise(scores - premise)
-
-
-def channel(likelihoods: Scores) -> Scores:
-    """Scores from log p(x|y) [N, L] of each text after each label, all labels as likely before.
-
-    The noisy channel (Min et al. 2022, "Noisy Channel Language Model Prompting for Few-Shot Text
-    Classification", section 3): p(y|x) is proportional to p(x|y) p(y).
-
-    >>> np.exp(channel(np.log([[1e-9, 3e-9]]))).round(2).tolist()
-    [[0.25, 0.75]]
-    """
-    return normalise(likelihoods)
 
 
 def oracle(scores: Scores, gold: NDArray[np.int64], *, seed: int = 0) -> Scores:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from workbench.decoding import score as scoring
-from workbench.methods import calibration, channel_scores, label_scores
+from workbench.methods import calibration, label_scores
 from workbench.methods.calibration import CONTENT_FREE, PREMISE, Scores
 from workbench.methods.prompts import SPARE_TOKENS, Prompts, fitting
 from workbench.methods.templates import Fields, Shots, Template
@@ -18,8 +18,6 @@ RAW, PMI, CONTEXTUAL, BATCH, ON_TEST = "", "PMI", "contextual", "batch", "batch 
 VARIANTS = (RAW, PMI, CONTEXTUAL, BATCH, ON_TEST)
 """Scores as they are, and calibrated: by an empty text, by several empty inputs, by other
 unlabelled texts, by the test texts."""
-CHANNEL = "channel"
-"""Scores of the texts after the labels: another pass through the model, where it was asked for."""
 ORACLE = "oracle"
 """Scores as they are with the offsets that are best on the test items: a bound, no method."""
 Rows = Mapping[str, Sequence[str]]
@@ -92,21 +90,17 @@ class Prompted:
     """Shots left out because the prompt would not fit."""
     merged: int
     """Prompts whose last token an answer changes."""
-    channel: Scores | None = None
-    """Log-likelihoods of the items after the labels [N, L], where the template has that form."""
 
     @property
     def variants(self) -> tuple[str, ...]:
         """The ways to answer by this prompt."""
         without = () if len(self.content_free) else (PMI, CONTEXTUAL)
-        found = tuple(variant for variant in VARIANTS if variant not in without)
-        return found if self.channel is None else (*found, CHANNEL)
+        return tuple(variant for variant in VARIANTS if variant not in without)
 
     @property
     def asked(self) -> int:
         """Number of texts that were scored with it."""
-        direct = len(self.items) + len(self.sample) + len(self.content_free)
-        return direct + (0 if self.channel is None else len(self.channel))
+        return len(self.items) + len(self.sample) + len(self.content_free)
 
     def scores(self, variant: str) -> Scores:
         """Log-probabilities of the labels [N, L], by one of the variants."""
@@ -114,8 +108,6 @@ class Prompted:
             return calibration.normalise(self.items)
         if variant == PMI:
             return calibration.pmi(self.items, self.content_free[PREMISE])
-        if variant == CHANNEL and self.channel is not None:
-            return calibration.channel(self.channel)
         reference = {
             CONTEXTUAL: self.content_free,
             BATCH: self.sample,
@@ -143,12 +135,8 @@ def method(condition: str, variant: str) -> str:
     return f"{condition} + {variant}" if variant else condition
 
 
-def score(asked: Asked, draws: Sequence[Draw], *, channel: bool = False) -> list[Prompted]:
-    """Score every label for every item, by each template and each draw of shots.
-
-    With `channel` also every item for every label, by the templates that have a channel form and
-    the same shots for all; that reads each text once a label.
-    """
+def score(asked: Asked, draws: Sequence[Draw]) -> list[Prompted]:
+    """Score every label for every item, by each template and each draw of shots."""
     templates = asked.prompts.templates
     return [
         _score_one(
@@ -156,17 +144,14 @@ def score(asked: Asked, draws: Sequence[Draw], *, channel: bool = False) -> list
             template,
             drawn,
             f"{drawn.condition}: draw {drawn.number + 1}, template {number} of {len(templates)}",
-            channel=channel and bool(template.channel) and not drawn.own,
         )
         for drawn in draws
         for number, template in enumerate(templates, 1)
     ]
 
 
-def _score_one(
-    asked: Asked, template: Template, drawn: Draw, progress: str, *, channel: bool
-) -> Prompted:
-    fit = _fitting(asked, template, drawn, channel=channel)
+def _score_one(asked: Asked, template: Template, drawn: Draw, progress: str) -> Prompted:
+    fit = _fitting(asked, template, drawn)
     kept = drawn.kept(fit)
     empty = [] if drawn.own else [asked.prompts.same(value) for value in CONTENT_FREE]
     texts = [*asked.items, *asked.sample, *empty]
@@ -178,17 +163,6 @@ def _score_one(
         dtype=asked.dtype,
         progress=progress,
     )
-    turned, merged = None, 0
-    if channel:
-        turned, merged = channel_scores.score(
-            asked.model,
-            template,
-            kept.shots,
-            asked.items,
-            list(asked.prompts.words.values()),
-            dtype=asked.dtype,
-            progress=f"{progress}, channel",
-        )
     items, sample = len(asked.items), len(asked.items) + len(asked.sample)
     return Prompted(
         condition=drawn.condition,
@@ -200,13 +174,12 @@ def _score_one(
         content_free=scored.sums[sample:],
         shots=drawn.count,
         dropped_shots=drawn.count - fit,
-        merged=scored.merged + merged,
-        channel=turned,
+        merged=scored.merged,
     )
 
 
-def _fitting(asked: Asked, template: Template, drawn: Draw, *, channel: bool) -> int:
-    """How many shots a prompt fit in all prompts, in the channel form too where that is asked."""
+def _fitting(asked: Asked, template: Template, drawn: Draw) -> int:
+    """How many shots a prompt fit in all prompts."""
     room = asked.model.capacity - asked.prompts.new_tokens - SPARE_TOKENS
     texts = [*asked.items, *asked.sample]
     if drawn.own:
@@ -215,12 +188,7 @@ def _fitting(asked: Asked, template: Template, drawn: Draw, *, channel: bool) ->
             for shots, text in zip(drawn.own, texts, strict=True)
         ]
         return min(fits)
-    fit = fitting(asked.model, template.fill, drawn.shots, texts, room)
-    if not channel:
-        return fit
-    word = max(asked.prompts.words.values(), key=len)
-    turn = lambda shown, fields: "".join(template.turn(shown, fields, word))  # noqa: E731
-    return fitting(asked.model, turn, drawn.shots[:fit], asked.items, room)
+    return fitting(asked.model, template.fill, drawn.shots, texts, room)
 
 
 def ensembles(prompted: Sequence[Prompted], *, brief: Collection[str] = ()) -> dict[str, Scores]:

@@ -124,7 +124,6 @@ def _empty(prompts: Prompts, model: CausalLM) -> int:
     """Tokens of the longest prompt without a text."""
     nothing = prompts.same("")
     forms = [each.fill([], nothing) for each in (*prompts.templates, *prompts.written)]
-    forms += ["".join(each.turn([], nothing, "")) for each in prompts.templates if each.channel]
     return max(len(model.encode(form)) for form in forms)
 
 

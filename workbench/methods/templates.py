@@ -3,7 +3,6 @@
 Examples are called shots. A prompt ends before the answer, without a space.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,10 +24,6 @@ Shots = Sequence[tuple[Fields, str]]
 """Fields of labelled examples, each with the word of its label."""
 Turns = list[dict[str, str]]
 """A chat so far: each turn's `role` and `content`."""
-TURNED = re.compile(
-    r"(?s)(?P<before>.*?)(?P<middle> ?(?<!\{)\{label\}(?!\}).*)(?P<end> \{(?:text|entity)\})"
-)
-"""A question turned round: what comes before the label, from there to the last field, and that."""
 
 RESERVED = "vote"
 """The name of all templates' common answer."""
@@ -42,14 +37,12 @@ MARK = "\ue000"
 class Template:
     """One way to ask. `instruction` comes once, `question` before each answer.
 
-    `channel` is the question turned round, the label first and a field last; "" for none. `chat`
-    is how turns of a chat are written; None for plain text.
+    `chat` is how turns of a chat are written; None for plain text.
     """
 
     name: str
     instruction: str
     question: str
-    channel: str = ""
     chat: "Chat | None" = None
 
     @property
@@ -89,19 +82,7 @@ class Template:
                 chat.render([_turn("system", instruction), _turn("user", MARK)])
             except ParameterError:
                 question, instruction = f"{_doubled(instruction)}\n\n{question}", ""
-        return replace(self, instruction=instruction, question=question, channel="", chat=chat)
-
-    def turn(self, shots: Shots, fields: Fields, word: str) -> tuple[str, str, str]:
-        """The channel form for one item, in three parts (see TURNED), after the shots in it.
-
-        Its likelihood is that of the last part after the other two.
-        """
-        found = TURNED.fullmatch(self.channel)
-        assert found, "checked when the file was read"
-        shown = [self.channel.format(**each, label=label) for each, label in shots]
-        first = "".join(f"{part}\n\n" for part in [self.instruction, *shown] if part)
-        before, middle, end = (part.format(**fields, label=word) for part in found.groups())
-        return first + before, middle, end
+        return replace(self, instruction=instruction, question=question, chat=chat)
 
 
 def _turn(role: str, content: str) -> dict[str, str]:
@@ -115,7 +96,6 @@ class Wording(BaseModel):
 
     instruction: str = ""
     question: str
-    channel: str = ""
     chat: bool = False
 
 
@@ -155,7 +135,7 @@ def own(file: Path, labels: Sequence[str]) -> Wordings:
     found = YamlFile(
         file,
         Wordings,
-        "templates, each of a name with a question and, if wanted, an instruction, a channel or "
+        "templates, each of a name with a question and, if wanted, an instruction or "
         "chat: true; and, if wanted, words of the labels; numbers, yes and no among these in "
         f"quotes; as an entry of {FILE.name} has them",
     ).content
@@ -176,24 +156,14 @@ def template(
 ) -> Template:
     """The template of a wording, all labels' words `listed` where it names them.
 
-    ParameterError where it has other fields than `fields`, lacks the last of them, or has a channel
-    form that is none.
+    ParameterError where it has other fields than `fields` or lacks the last of them.
     """
     _check(name, "instruction", wording.instruction, ["labels"])
     _check(name, "question", wording.question, [*fields, "labels"], needed=fields[-1])
-    if wording.channel:
-        _check(name, "channel", wording.channel, [*fields, "label", "labels"], needed="label")
-        if wording.chat or not TURNED.fullmatch(wording.channel):
-            raise ParameterError(
-                f"template {name!r}: channel is {wording.channel!r}",
-                expected="{label} somewhere, and a space and {text} or {entity} at the end, "
-                "in a template without chat",
-            )
     return Template(
         name,
         _with_labels(wording.instruction, listed).format(),
         _with_labels(wording.question, listed),
-        _with_labels(wording.channel, listed),
         chat if wording.chat else None,
     )
 

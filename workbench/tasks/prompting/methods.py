@@ -57,14 +57,14 @@ def draw(
 
 
 def score(
-    asked: Asked, drawn: Sequence[Draw], *, channel: bool = False, brief: Collection[str] = ()
+    asked: Asked, drawn: Sequence[Draw], *, brief: Collection[str] = ()
 ) -> tuple[list[Prompted], dict[str, Any]]:
     """Scores of all prompts, and the cost of each method among them (see `ensembles`)."""
     prompted: list[Prompted] = []
     costs: dict[str, Any] = {}
     for name in dict.fromkeys(one.condition for one in drawn):
         own = [one for one in drawn if one.condition == name]
-        found, cost = asking.timed(asked, partial(prompt_scores.score, asked, own, channel=channel))
+        found, cost = asking.timed(asked, partial(prompt_scores.score, asked, own))
         prompted += found
         cost["answered"] = found[0].asked
         cost["answer_seconds"] += sum(one.seconds for one in own)

@@ -15,7 +15,6 @@ SCORES = {
 }
 AS_SCORED, BOUND = "as scored", "bound"
 LACKING = {
-    "channel": "A template without a channel form has no channel scores.",
     "PMI": "Examples that each text has of its own leave no empty input to calibrate by.",
 }
 """Why some prompts lack a variant that others have."""
