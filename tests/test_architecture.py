@@ -1,6 +1,7 @@
 """Arrows between modules, and budgets: what keeps the package small enough to read."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -41,8 +42,10 @@ FLOORS = {
 SHOWN = {"core", "record", "display"}
 """What figures and tables of a task stand on."""
 MAX_MODULE, MAX_FUNCTION, MAX_MEDIAN, MAX_PARAMETERS = 300, 50, 15, 12
+POLICY = "OMP_WAIT_POLICY"
 LONGER = {
     # name: reason why it may exceed a budget
+    "contest.Config": "a table of one's own needs two columns named, and its repeats dropped",
     "fine_tuning.Config": "a table of one's own needs two columns named, and slices of it",
     "finance.Config": "prices of one's own need two columns and the order of dates named",
     "prompting.Config": "a table of one's own needs two columns named, and wordings for it",
@@ -211,6 +214,16 @@ def test_plans_and_command_line_load_no_torch(names):
     code = f"import sys, {names}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, "passive"), ({POLICY: "active"}, "active")])
+def test_threads_wait_asleep_unless_the_user_says_otherwise(given, expected):
+    code = f"import os, sys, workbench; print(os.environ[{POLICY!r}], 'torch' in sys.modules)"
+    own = {name: value for name, value in os.environ.items() if name != POLICY}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=own | given, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [expected, "False"], "torch reads it when it is loaded"
 
 
 def test_tasks_are_the_folders_and_say_what_comparisons_need():

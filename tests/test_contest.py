@@ -1,7 +1,10 @@
 """The contest: crossings and their intervals, what may be learned from, and every number kept."""
 
 import dataclasses
+import itertools
+import re
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,14 +17,14 @@ from workbench import figures, flow, tables, tasks
 from workbench.core import machine, sources
 from workbench.core.errors import ParameterError
 from workbench.data import text
-from workbench.methods import adaptation, classifiers, embeddings
-from workbench.methods.adaptation import FEW, METHODS, NEAREST, SETFIT, TFIDF
+from workbench.methods import adaptation, classifiers, embeddings, estimates
+from workbench.methods.adaptation import FEW, FULL, METHODS, NEAREST, SETFIT, TFIDF
 from workbench.methods.classifiers import Labelled, Reading
 from workbench.models.embedder import Embedder
 from workbench.models.encoder import Encoder
 from workbench.record import intervals
 from workbench.record.comparison import compare
-from workbench.record.result import Metric
+from workbench.record.result import Metric, duration
 from workbench.record.statistics import verdicts
 from workbench.tasks.contest import levels as contest_levels
 from workbench.tasks.contest import methods as contest_methods
@@ -470,6 +473,29 @@ def test_figure_and_tables_say_what_the_numbers_say(result):
         assert f"{point['value']:.3f} ± {point['sd']:.3f}" in shown
     zero = next(row for row in result.tables["levels"] if row["method"] == "zero-shot")
     assert zero["sd"] is None, "there are no examples to draw"
+
+
+def test_learning_is_estimated_before_it_starts_and_says_how_to_shorten_it(
+    tiny, capsys, monkeypatch
+):
+    texts = ["fine and calm"] * 20
+    monkeypatch.setattr(estimates, "WORTH_SECONDS", 0)
+    learners = [(FULL, tiny), (SETFIT, tiny), (TFIDF, tiny)]
+    seconds = estimates.learning(learners, [4, 8], [3, 2], 2, texts, READING)
+    said = capsys.readouterr().out
+    assert said.startswith(f"learning: 12 trainings, about {duration(seconds)}, prompts not")
+    assert re.search(r"; at least [\d,]+ MiB resident memory\. ", said)
+    assert "Fewer methods, draws or items shorten it" in said
+    assert "a smaller largest size" in said
+    monkeypatch.setattr(estimates, "encode", lambda *_: None)
+    clock = itertools.count(0, estimates.PROBE)  # a second a text
+    monkeypatch.setattr(estimates, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    read = estimates.learning([(FULL, tiny)], [4, 8], [3, 2], 2, texts, READING)
+    assert read == 2 * (3 * 3 * 4 + 20 + 3 * 2 * 8 + 20), "backward passes take twice as long"
+    monkeypatch.setattr(estimates, "WORTH_SECONDS", read + 1)
+    capsys.readouterr()
+    assert estimates.learning([(FULL, tiny)], [4, 8], [3, 2], 2, texts, READING) is None
+    assert not capsys.readouterr().out
 
 
 def test_the_decoder_learns_as_an_encoder_where_it_is_named(config, monkeypatch):

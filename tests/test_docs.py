@@ -100,6 +100,10 @@ def test_data_readme_lists_the_catalogue():
         assert f"wheel `{asset.package}` {asset.version}" in text
 
 
+def test_the_table_of_faults_says_where_more_seconds_were_seen_than_expected(within):
+    assert (within(0.94, 1), within(1.04, 1)) == ("0.9 s", "1.0 s (exceeded)")
+
+
 def test_ci_runs_the_gate_and_the_tests():
     script = (paths.ROOT / ".ci/run").read_text()
     assert "make check\nmake test\n" in script

@@ -171,7 +171,7 @@ KILL = (
 
 
 @pytest.mark.fault(1, "a cell kills its kernel", "exit 7 within 10 s, killed, no orphan")
-def test_killed_kernel(trial, seen):
+def test_killed_kernel(trial, seen, within):
     trial.notebook("good", *GOOD)
     assert trial.run("run", "good")[0] == 0
     before = bytes_of(trial.directory("good"))
@@ -185,7 +185,8 @@ def test_killed_kernel(trial, seen):
     assert not is_whole(directory)
     assert not trial.processes()
     assert bytes_of(trial.directory("good")) == before
-    seen(f"exit {code} after {took:.1f} s, killed in code cell 4, no orphan, earlier run unchanged")
+    seen(f"exit {code} after {within(took, 10)}, killed in code cell 4, no orphan, earlier run "
+         "unchanged")  # fmt: skip
 
 
 @pytest.mark.long
@@ -336,7 +337,7 @@ def test_papermill_killed_while_saving(trial, peer, wait_for):
 
 @pytest.mark.fault(5, "SIGTERM, SIGINT, SIGINT twice", "exit 8, interrupted, under 25 s")
 @pytest.mark.parametrize("signals", [["SIGTERM"], ["SIGINT"], ["SIGINT", "SIGINT"]])
-def test_signals_to_one_run(trial, seen, signals, wait_for):
+def test_signals_to_one_run(trial, seen, within, signals, wait_for):
     ready = trial.folder / "ready"
     wait = f"from pathlib import Path; Path({str(ready)!r}).touch(); import time; time.sleep(600)"
     trial.notebook("long", wait, *GOOD)
@@ -351,7 +352,7 @@ def test_signals_to_one_run(trial, seen, signals, wait_for):
     assert process.returncode == 8
     assert state.read(trial.directory("long"))["status"] == "interrupted"
     trial.wait_until_none_is_left(10)
-    seen(f"{' '.join(signals)}: exit 8 after {took:.1f} s, interrupted, no orphan")
+    seen(f"{' '.join(signals)}: exit 8 after {within(took, 25)}, interrupted, no orphan")
 
 
 HOLDS = "import re\nre.match(r'(a|a)+$', 'a' * 40 + 'b')"
@@ -365,7 +366,7 @@ HOLDS = "import re\nre.match(r'(a|a)+$', 'a' * 40 + 'b')"
     ["while True: pass", pytest.param(HOLDS, marks=pytest.mark.long)],
     ids=["loop", "C call"],
 )
-def test_endless_cell(trial, seen, cell):
+def test_endless_cell(trial, seen, within, cell):
     trial.notebook("endless", f"import time; print(time.time())\n{cell}", "print('never')")
     path = trial.folder / "suite.yaml"
     limit = 3 if cell != HOLDS else 8
@@ -377,7 +378,8 @@ def test_endless_cell(trial, seen, cell):
     assert code == 6, said
     assert "code cell 3" in said
     assert not trial.processes()
-    seen(f"{'loop' if 'True' in cell else 'C call'}: exit 6, {over:.1f} s after the deadline")
+    kind = "loop" if "True" in cell else "C call"
+    seen(f"{kind}: exit 6, {within(over, 15)} after the deadline")
 
 
 @pytest.mark.long
@@ -629,7 +631,7 @@ CUT = "import ctypes\nassert ctypes.CDLL(None).unshare(0x40000000) == 0  # CLONE
 
 @pytest.mark.skipif(not ROOT or not shutil.which("unshare"), reason="only root can cut the network")
 @pytest.mark.fault(15, "no network at all", "offline notebooks pass; a Hub name fails within 3 s")
-def test_no_network(trial, seen):
+def test_no_network(trial, seen, within):
     trial.notebook("good", *GOOD)
     online = {"HF_HUB_OFFLINE": "0"}
     code, said = trial.run("run", "good", before=CUT, **online)
@@ -642,7 +644,7 @@ def test_no_network(trial, seen):
     took = time.monotonic() - began
     assert code in {3, 4, 9}, said
     assert "bert-base-cased" in said
-    seen(f"passes; a Hub name: exit {code} after {took:.1f} s, start of Python counted")
+    seen(f"passes; a Hub name: exit {code} after {within(took, 3)}, start of Python counted")
 
 
 @pytest.mark.skipif(bool(gpus.visible()), reason="there is a GPU here")

@@ -19,6 +19,7 @@ from workbench.methods.classifiers import Reading, labelled
 from workbench.models.text_classifier import TextClassifier
 from workbench.record import comparison
 from workbench.record.result import Metric
+from workbench.tasks.contest import run as contest
 from workbench.tasks.fine_tuning import run as fine_tuning
 from workbench.training import Log, Recipe
 
@@ -271,6 +272,30 @@ def test_a_table_of_ones_own_runs_by_parameters_alone_and_long_texts_are_counted
     assert 0 < cut.count <= 40
     assert "more than 100 tokens" in cut.describe()
     assert set(result.items["gold"].map(lambda gold: gold[0])) == {"bad", "good"}
+
+
+def test_repeats_leave_a_given_test_split_where_that_is_asked_for_and_are_counted(
+    tmp_path, encoder
+):
+    kinds = ("good", "bad")
+    rows = [(f"{kind} {word}", kind) for kind in kinds for word in map(chr, range(97, 117))]
+    mine = table_of_ones_own(tmp_path / "train.csv", [*rows[:16], *rows[20:36]])
+    tested = [*rows[16:20], *rows[36:], rows[16], ("Good  R", "good"), (rows[0][0], "bad")]
+    table_of_ones_own(tmp_path / "test.csv", tested)
+    mine |= {"dataset": str(tmp_path), "model": str(encoder.source.path), "max_tokens": 24}
+    whole = fine_tuning.load_data(fine_tuning.Config.check(mine))
+    assert len(whole.splits["test"]) == len(tested) == 11
+    assert whole.data_issues["test_repeated"].count == 4
+    config = fine_tuning.Config.check(mine | {"drop_repeats": True})
+    result = flow.run(config, encoder, fine_tuning.load_data(config))
+    assert result.test["drop_repeats"], "a test of its own"
+    assert result.metrics["test/accuracy"].n == 8, "repeats, and what training labels otherwise"
+    issues = result.data_issues
+    assert (issues["repeated"].count, issues["contradicting"].count) == (2, 2)
+    assert issues["repeated"].describe().startswith("repeated texts, dropped")
+    named = ("dataset", "text_column", "label_column", "drop_repeats")
+    data = contest.load_data(contest.Config.check({name: getattr(config, name) for name in named}))
+    assert len(data.splits["test"]) == 8
 
 
 @pytest.mark.parametrize(

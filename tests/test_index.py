@@ -130,6 +130,22 @@ def test_every_run_is_shown_as_it_is(tmp_path):
     assert index.refresh(tmp_path).exists(), "a damaged record stops no other page"
 
 
+def test_home_is_not_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    for name, place in (("a", "data"), ("b", "other")):
+        parameters = {"dataset": f"/home/somebody/{place}"}
+        sources = {"dataset": {"name": f"/home/somebody/{place}", "fingerprint": "0" * 64}}
+        save(tmp_path, name, record(parameters=parameters, sources=sources))
+    begun(tmp_path, "c", status="failed", message="DataError: no rows in /home/somebody/x.csv")
+    why = "no such file: /home/somebody/gone.csv"
+    missing = plan(label="ner dataset=/home/somebody/gone.csv", status="impossible", why=why)
+    planned.write(tmp_path, "/home/somebody/mine.yaml", [missing])
+    made = index.write(tmp_path).read_text(encoding="utf-8")
+    for told in ("~/data", "~/other", "no rows in ~/x.csv", "no such file: ~/gone.csv"):
+        assert told in made
+    assert "/home/somebody" not in made
+
+
 def test_index_of_nothing_says_how_to_start(tmp_path):
     assert "make run-all" in index.write(tmp_path).read_text()
 

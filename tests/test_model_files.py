@@ -30,7 +30,9 @@ from workbench.core import machine, paths, sources
 from workbench.core.errors import IntegrityError, MachineError, ParameterError, WorkbenchError
 from workbench.decoding.score import log_likelihoods
 from workbench.models.causal_lm import CausalLM
+from workbench.models.checkpoint import Checkpoint, Folder
 from workbench.models.encoder import Encoder
+from workbench.models.loading import GIB, placement
 
 CONTEXTS, CONTINUATIONS = ["ab ab", "ba a"], [" b", " ab", " a"]
 LOAD = """
@@ -232,6 +234,60 @@ def test_a_model_too_large_for_the_memory_is_refused_before_it_is_read(decoder, 
     assert "a smaller model" in said
     assert ("precision = 'bfloat16'" in said) == (precision == "auto")
     assert error.value.exit_code == 9
+
+
+@pytest.fixture
+def placed(tmp_path, monkeypatch):
+    """Place 10 GiB of weights in float32 on made-up GPUs with so many GiB free."""
+    weights = Checkpoint(Folder(source(tmp_path), "decoder", tmp_path), {"F32": 10 * GIB // 4})
+
+    def place(*free, several=True, dtype=torch.float32):
+        gpus = [torch.device("cuda", index) for index in range(len(free))]
+        monkeypatch.setattr(machine, "gpus", lambda: gpus)
+        monkeypatch.setattr(machine, "free_memory", lambda gpu: free[gpu.index] * GIB)
+        return placement(weights, dtype, gpus[0], several=several)
+
+    return place
+
+
+def test_weights_go_onto_one_gpu_where_it_has_room(placed):
+    first = torch.device("cuda", 0)
+    assert placed(12) == {"device_map": {"": first}}
+    assert placed(12, 40) == {"device_map": {"": first}}, "no other is needed"
+    assert placed(6, dtype=torch.bfloat16) == {"device_map": {"": first}}, "half the size"
+
+
+def test_weights_are_divided_where_one_gpu_is_too_small_and_each_keeps_room(placed):
+    found = placed(8, 4)
+    assert found["device_map"] == "auto"
+    assert found["max_memory"] == {0: int(8 * GIB / 1.1), 1: int(4 * GIB / 1.1)}
+    assert sum(found["max_memory"].values()) >= 10 * GIB
+
+
+@pytest.mark.parametrize(
+    ("free", "options", "has", "advice"),
+    [
+        (
+            (8,),
+            {},
+            "11.0 GiB, the device cuda:0 has 8.0",
+            "where the notebook has it (5.5 GiB), or more GPUs",
+        ),
+        ((8, 4), {"several": False}, "11.0 GiB, the device cuda:0 has 8.0", "more GPUs, or larger"),
+        ((6, 4), {}, "11.0 GiB, 2 GPUs together has 10.0", "more GPUs, or larger"),
+        ((2, 3), {"dtype": torch.bfloat16}, "5.5 GiB, 2 GPUs together has 5.0", "a smaller model"),
+    ],
+    ids=["one", "one of two", "two", "two in bfloat16"],
+)
+def test_weights_that_no_gpu_has_room_for_are_refused_with_the_numbers(
+    placed, free, options, has, advice
+):
+    with pytest.raises(MachineError) as error:
+        placed(*free, **options)
+    said = str(error.value)
+    assert f"it needs {has} GiB free" in said
+    assert advice in said
+    assert ("precision = 'bfloat16'" in said) == ("dtype" not in options)
 
 
 def test_a_gguf_file_may_be_given_itself_and_one_of_several_must_be(tmp_path):

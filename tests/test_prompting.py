@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from bs4 import BeautifulSoup
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from workbench import cli, figures, flow, tables, tasks
@@ -297,6 +298,14 @@ def test_figures_and_tables_say_what_the_numbers_say(result):
         figures.label_fractions(result).caption
     )
     assert "batch on test" in tables.prompts(result).body
+    chat, plain = "asked in a chat, by its tokenizer's chat template", "by the same plain text as"
+    assert result.tables["written_by_chat"] is True
+    for by_chat, said, unsaid in ((True, chat, plain), (False, plain, chat)):
+        other = {"tables": {**result.tables, "written_by_chat": by_chat}}
+        body = tables.answers(result.model_copy(update=other)).body
+        words = BeautifulSoup(body, "html.parser").get_text()
+        assert said in words
+        assert unsaid not in words
     assert "none scored" in tables.traps(result).body
     body = tables.traps(result).body
     assert body.count("scores 1.00, where 0.00 of the answers are right") == 2

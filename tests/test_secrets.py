@@ -198,6 +198,17 @@ def test_proxy_reaches_every_kernel_and_its_login_only_those_that_use_the_hub(pa
         assert not {"SMTP_PASS", "DB_URL"} & set(passed)
 
 
+def test_settings_of_threads_reach_every_kernel():
+    given = {
+        "OMP_WAIT_POLICY": "active", "OMP_NUM_THREADS": "1", "GOMP_SPINCOUNT": "0",
+        "GOMP_CPU_AFFINITY": "0-1", "KMP_BLOCKTIME": "0", "KMP_AFFINITY": "compact",
+    }  # fmt: skip
+    for hub in (False, True):
+        passed = kernel.passed_on(given | {"XOMP_A": "1", "GOMP": "1"}, hub=hub)
+        assert given.items() <= passed.items()
+        assert not {"XOMP_A", "GOMP"} & set(passed)
+
+
 def test_secret_across_the_outputs_of_a_cell_is_masked(tmp_path):
     token = SHAPES["GitHub"]
     outputs = [

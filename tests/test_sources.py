@@ -272,6 +272,19 @@ def test_hidden_files_and_folders_do_not_change_what_data_are(tmp_path):
     assert sources.resolve(str(folder), "dataset").fingerprint != before
 
 
+def test_hidden_files_and_folders_do_not_change_what_a_model_is(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    before = sources.resolve(str(tmp_path), "model").fingerprint
+    notes = tmp_path / ".cache" / "huggingface" / "download"
+    notes.mkdir(parents=True)
+    (notes / "model.safetensors.metadata").write_text("one commit")
+    (tmp_path / ".gitattributes").write_text("*.safetensors filter=lfs")
+    assert sources.resolve(str(tmp_path), "model").fingerprint == before
+    (tmp_path / "model.safetensors").write_bytes(b"other weights")
+    assert sources.resolve(str(tmp_path), "model").fingerprint != before
+
+
 def test_reports_inside_a_data_folder_are_no_data(tmp_path, reports):
     (tmp_path / "train.txt").write_text("Ada B-PER\n")
     before = sources.resolve(str(tmp_path), "dataset").fingerprint

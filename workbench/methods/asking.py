@@ -39,11 +39,22 @@ def load_models(decoder: str, encoder: str, precision: str = "auto") -> Models:
     )
 
 
-def load_data(dataset: str, *, text_column: str = "text", label_column: str = "label") -> TextData:
-    """Load labelled texts, or tagged sentences as entities to type, in three splits."""
+def load_data(
+    dataset: str,
+    *,
+    text_column: str = "text",
+    label_column: str = "label",
+    drop_repeats: bool = False,
+) -> TextData:
+    """Load labelled texts, or tagged sentences as entities to type, in three splits.
+
+    The columns, and whether repeats leave a test split of the data's own, are of texts only.
+    """
     if entities.is_tagged(dataset):
         return entities.load(dataset)
-    return text.load(dataset, text_column=text_column, label_column=label_column)
+    return text.load(
+        dataset, text_column=text_column, label_column=label_column, drop_repeats=drop_repeats
+    )
 
 
 def texts(data: TextData, items: int) -> tuple[list[str], list[str]]:

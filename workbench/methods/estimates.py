@@ -10,6 +10,7 @@ from workbench.methods.classifiers import Reading, encode
 from workbench.methods.embeddings import MOST_PAIRS, ROUNDS
 from workbench.methods.prompt_scores import Asked, Draw
 from workbench.methods.templates import Template
+from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
 from workbench.record.result import duration
 
@@ -43,16 +44,21 @@ def scoring(asked: Asked, draws: Sequence[Draw]) -> float | None:
     began = time.monotonic()
     found = log_likelihoods(asked.model, contexts, answers, dtype=asked.dtype, progress="measuring")
     speed = found.read / (time.monotonic() - began)
-    peak = peak_memory_mb(asked.model.device)
-    kind = "gpu" if "gpu" in peak else "resident"
     print(
         f"scoring: {len(jobs)} prompts for {count:,} texts and {len(answers):,} labels, "
         f"{total:,.0f} tokens, about {duration(total / speed)} at {speed:,.0f} tokens/s; at least "
-        f"{peak[kind]:,.0f} MiB {kind} memory. Written answers and training are not counted. Fewer "
-        "items, shots or draws shorten it, and so do fewer tokens of a text.",
+        f"{_memory(asked.model)}. Written answers and training are not counted. Fewer items, shots "
+        "or draws shorten it, and so do fewer tokens of a text.",
         flush=True,
     )
     return total / speed
+
+
+def _memory(model: CausalLM | Encoder) -> str:
+    """Most memory held so far, on the GPU where the model is on one."""
+    peak = peak_memory_mb(model.device)
+    kind = "gpu" if "gpu" in peak else "resident"
+    return f"{peak[kind]:,.0f} MiB {kind} memory"
 
 
 def _lengths(asked: Asked, template: Template, drawn: Draw) -> tuple[float, float]:
@@ -88,11 +94,11 @@ def learning(
     texts: Sequence[str],
     reading: Reading,
 ) -> float | None:
-    """Print how long methods take to learn from every size of every draw, and to answer.
+    """Print how long methods take to learn from every size of every draw, and to answer; memory.
 
     `methods` are names as in `adaptation`, each with the encoder that it adapts; `epochs` are the
-    passes over each of the sizes; `texts` are those to answer for. Returns the seconds; None, and
-    nothing is printed, where it is short.
+    passes over each of the sizes; `texts` are those to answer for. Memory is the most held so far:
+    what trains adds to it. Returns the seconds; None, and nothing is printed, where it is short.
     """
     speeds: dict[int, float] = {}
     total = 0.0
@@ -112,8 +118,9 @@ def learning(
         return None
     count = len(methods) * len(sizes) * draws
     print(
-        f"learning: {count:,} trainings, about {duration(total)}, prompts not counted. Fewer "
-        "methods, draws or items shorten it, and so does a smaller largest size.",
+        f"learning: {count:,} trainings, about {duration(total)}, prompts not counted; at least "
+        f"{_memory(methods[0][1])}. Fewer methods, draws or items shorten it, and so does a "
+        "smaller largest size.",
         flush=True,
     )
     return total

@@ -70,7 +70,7 @@ class Config(BaseConfig):
 
     task: ClassVar[str] = "contest"
     right: ClassVar[str] = "a test item that got its gold label"
-    test: ClassVar[tuple[str, ...]] = ("items", "text_column", "label_column")
+    test: ClassVar[tuple[str, ...]] = ("items", "text_column", "label_column", "drop_repeats")
     sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {
         "model": "model",
         "encoder": "model",
@@ -87,6 +87,8 @@ class Config(BaseConfig):
     """Column of the texts, in a table of your own."""
     label_column: str = "label"
     """Column of the labels, in a table of your own."""
+    drop_repeats: bool = False
+    """Drop repeats in a test split of your data's own too."""
     items: Annotated[int, Field(ge=1)] = 200
     """Maximum number of test items to answer."""
     shots: Annotated[int, Field(ge=0, le=64)] = 4

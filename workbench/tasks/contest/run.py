@@ -27,7 +27,10 @@ from workbench.training import Log
 def load_data(config: Config) -> TextData:
     """Load labelled texts, or tagged sentences as entities to type, in three splits."""
     return asking.load_data(
-        config.dataset, text_column=config.text_column, label_column=config.label_column
+        config.dataset,
+        text_column=config.text_column,
+        label_column=config.label_column,
+        drop_repeats=config.drop_repeats,
     )
 
 

@@ -22,7 +22,12 @@ class Config(BaseConfig):
 
     task: ClassVar[str] = "fine_tuning"
     right: ClassVar[str] = "a text that got its gold label"
-    test: ClassVar[tuple[str, ...]] = ("test_texts", "text_column", "label_column")
+    test: ClassVar[tuple[str, ...]] = (
+        "test_texts",
+        "text_column",
+        "label_column",
+        "drop_repeats",
+    )
     validation: ClassVar[dict[str, str]] = {
         "validation/accuracy": "full fine-tuning",
         "validation/macro_f1": "full fine-tuning",
@@ -36,6 +41,8 @@ class Config(BaseConfig):
     """Column of the texts, in data of your own."""
     label_column: str = "label"
     """Column of the labels, in data of your own."""
+    drop_repeats: bool = False
+    """Drop repeats in a test split of your data's own too."""
     train_texts: Annotated[int, Field(ge=16)] = 2000
     """Most labelled texts to learn from; validation takes up to 500 more."""
     test_texts: Annotated[int, Field(ge=0)] = 1500

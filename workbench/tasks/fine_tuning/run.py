@@ -32,6 +32,7 @@ def load_data(config: Config) -> TextData:
         text_column=config.text_column,
         label_column=config.label_column,
         also=names(config.slices),
+        drop_repeats=config.drop_repeats,
     )
 
 
