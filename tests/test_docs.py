@@ -97,7 +97,8 @@ def test_data_readme_lists_the_catalogue():
     fixtures = {folder.name for folder in paths.FIXTURES.iterdir()}
     assert listed == set(assets.catalogue()) | fixtures
     for asset in assets.catalogue().values():
-        assert f"wheel `{asset.package}` {asset.version}" in text
+        kind = {"source": "source archive of"}.get(asset.archive, asset.archive)
+        assert f"{kind} `{asset.package}` {asset.version}" in text
 
 
 def test_the_table_of_faults_says_where_more_seconds_were_seen_than_expected(within):

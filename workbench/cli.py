@@ -254,8 +254,8 @@ def fetch(options: argparse.Namespace) -> int:
 
     for name in options.names:
         catalogue.find(name)
-    for name in options.names or catalogue.catalogue():
-        print(catalogue.fetch(name, repair=options.repair))
+    for done in catalogue.fetch_all(options.names or catalogue.catalogue(), repair=options.repair):
+        print(done)
     return 0
 
 

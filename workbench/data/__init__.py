@@ -11,6 +11,7 @@ DATASETS: dict[str, ModuleType] = {
     "movielens100k": interactions,
     "nasdaq": market,
     "news_sample": corpus,
+    "peoples_daily": ner,
     "sp500": market,
     "tiny_films": interactions,
     "tiny_market": market,
@@ -20,4 +21,5 @@ DATASETS: dict[str, ModuleType] = {
     "vix": market,
     "wiki_sample": corpus,
     "wnut16": ner,
+    "zh_reviews": text,
 }

@@ -11,6 +11,7 @@ from datasets import Dataset, DatasetDict
 
 from workbench.core.errors import DataError
 from workbench.core.sources import resolve
+from workbench.core.unspaced import joined
 from workbench.data import DATASETS, ner, split_files, tables, tagged_rows
 from workbench.data.tables import SPLITS
 from workbench.data.text import COLUMNS, TextData
@@ -99,8 +100,8 @@ def _rows(data: ner.NerData, split: str) -> list[tuple[str, str, str, str]]:
         # The two marks mean an entity and nothing else.
         words = [word.replace(OPEN, '"').replace(CLOSE, '"') for word in row["tokens"]]
         for kind, start, end in sorted(spans(row["ner_tags"]), key=lambda span: span[1]):
-            entity = f"{OPEN}{' '.join(words[start:end])}{CLOSE}"
-            text = " ".join([*words[:start], entity, *words[end:]])
+            entity = f"{OPEN}{joined(words[start:end])}{CLOSE}"
+            text = joined([*words[:start], entity, *words[end:]])
             label = NAMES.get(kind, kind.lower())
             found.append((split, str(row["document"]), text, label))
     return found

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from workbench.core.unspaced import begins_unspaced
+
 NOISE = re.compile(r"https?://\S+|www\.\S+|@\w+")
 RETWEET = re.compile(r"\brt\b")
 SHINGLE, MAX_WORDS = 3, 200
@@ -22,10 +24,16 @@ BANDS, ROWS = 16, 4
 
 
 class _Words(dict[int, int | str]):
-    """For `str.translate`: letters, marks and numbers stay, all other characters become a space."""
+    """For `str.translate`: letters, marks and numbers stay, all other characters become a space.
+
+    A character of a script without spaces is a word.
+    """
 
     def __missing__(self, code: int) -> int | str:
-        self[code] = code if unicodedata.category(chr(code))[0] in "LMN" else " "
+        character = chr(code)
+        kept = unicodedata.category(character)[0] in "LMN"
+        spaced = f" {character} " if begins_unspaced(character) else code
+        self[code] = spaced if kept else " "
         return self[code]
 
 

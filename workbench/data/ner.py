@@ -14,7 +14,7 @@ from datasets import Dataset, DatasetDict
 
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
-from workbench.data import conll, split_files, tables, tagged_rows
+from workbench.data import chinese, conll, split_files, tables, tagged_rows
 from workbench.data.split_files import ALIASES, SPLITS
 from workbench.record.iob import TAG, misfit, scheme_of
 from workbench.record.result import DataIssue
@@ -65,7 +65,7 @@ class NerData:
         return "\n".join([*lines, *(issue.describe() for issue in self.data_issues.values())])
 
 
-def load(name: str) -> NerData:
+def load(name: str, *, train_sentences: int = 0) -> NerData:
     """Load a catalogue data set, a local file or folder, or a Hub repository (`hf:`).
 
     A file is CoNLL columns (see `conll`), or a table of words and tags, of spans of characters, or
@@ -75,12 +75,15 @@ def load(name: str) -> NerData:
     the test split stays as it is. A single file, and a folder's only one, is split by the same
     hash into 80, 10 and 10 per cent, so that more data moves none across, unless its rows name
     their `split`; so are training files alone. Tags of BIOES, BILOU and IO become IOB2, counted.
-    Raises DataError, with file and line where the format has them.
+    With `train_sentences` the training split holds at most so many, of its documents in the order
+    of their hashes. Raises DataError, with file and line where the format has them.
     """
     source = resolve(name, "dataset")
     changes: Counter[str] = Counter()
     types = TYPES.get(name, ())
-    if file := split_files.only_file(source.path, SUFFIXES):
+    if name == "peoples_daily":
+        rows = chinese.peoples_daily(source.path / "words.txt", changes)
+    elif file := split_files.only_file(source.path, SUFFIXES):
         rows = _by_column(_read(file, types, changes), file)
     else:
         rows = {
@@ -92,6 +95,8 @@ def load(name: str) -> NerData:
         rows = _split_by_hash(rows[""], source.path)
     if "validation" not in rows:
         rows |= _hold_out(rows["train"], source.path, changes)
+    if train_sentences:
+        rows["train"] = _sample(rows["train"], train_sentences, changes)
     types = tuple(sorted({tag[2:] for row in rows["train"] for tag in row["ner_tags"]} - {""}))
     for split in SPLITS:
         _check_types(rows[split], types, split)
@@ -186,15 +191,31 @@ def _by_column(rows: list[Row], path: Path) -> dict[str, list[Row]]:
     } or {"": rows}
 
 
-def _buckets(rows: list[Row]) -> dict[int, int]:
-    """A number from 0 to 9 for each document, by the hash of its words."""
+def _hashes(rows: list[Row]) -> dict[int, bytes]:
+    """The sha256 of each document's words."""
     words: dict[int, list[str]] = {}
     for row in rows:
         words.setdefault(row["document"], []).extend(row["tokens"])
     return {
-        document: hashlib.sha256(" ".join(tokens).encode()).digest()[0] * 10 // 256
+        document: hashlib.sha256(" ".join(tokens).encode()).digest()
         for document, tokens in words.items()
     }
+
+
+def _buckets(rows: list[Row]) -> dict[int, int]:
+    """A number from 0 to 9 for each document, by the hash of its words."""
+    return {document: digest[0] * 10 // 256 for document, digest in _hashes(rows).items()}
+
+
+def _sample(rows: list[Row], most: int, changes: Counter[str]) -> list[Row]:
+    """The first sentences of the documents in the order of their hashes, then in their own order.
+
+    So a larger sample holds a smaller one.
+    """
+    hashes = _hashes(rows)
+    chosen = sorted(range(len(rows)), key=lambda place: hashes[rows[place]["document"]])[:most]
+    changes["not_trained"], changes["train"] = len(rows) - len(chosen), len(rows)
+    return [rows[place] for place in sorted(chosen)]
 
 
 def _split_by_hash(rows: list[Row], path: Path) -> dict[str, list[Row]]:
@@ -250,6 +271,7 @@ def _data_issues(rows: dict[str, list[Row]], changes: Counter[str]) -> dict[str,
             changes["documents"],
             "training documents made the validation split, by hash, as there was none",
         ),
+        "not_trained": (changes["train"], "training sentences left out, as train_sentences says"),
         "widened": (changes["spans"], "entities widened to the whole words they touch"),
         "overlapping": (
             changes["spans"],

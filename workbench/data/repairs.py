@@ -7,7 +7,11 @@ from collections.abc import Iterable
 import ftfy
 from ftfy.badness import is_bad
 
+from workbench.core.unspaced import FIRST
+
 REPAIR = ftfy.TextFixerConfig(uncurl_quotes=False)
+WIDE = REPAIR._replace(fix_character_width=False)
+"""Where a text has characters that are written without spaces: its punctuation is wide."""
 ESCAPED = re.compile(r"(?:\\[nrt]){2,}|\\[nrt](?![a-z\"'])|\\(?=\$)")
 """Line breaks, tabs and dollar signs written as in program code: see `unescape`."""
 
@@ -23,7 +27,7 @@ def repair(texts: Iterable[str], counts: Counter[str]) -> list[str]:
             repaired.append(text.strip())  # ftfy would leave it as it is, and take its time
             continue
         plain = unescape(text)
-        fixed = ftfy.fix_text(plain, REPAIR).strip()
+        fixed = ftfy.fix_text(plain, WIDE if FIRST.search(plain) else REPAIR).strip()
         counts["escaped"] += plain != text
         counts["repaired"] += fixed != plain.strip()
         counts["garbled"] += is_bad(fixed)

@@ -153,7 +153,7 @@ def _from_spans(
                 expected="a text, and a list of spans with start, end and label",
             )
         given = [_span(each, row[text], where) for each in row.get(spans) or []]
-        for tokens, tags in _tagged(row[text], given, counts):
+        for tokens, tags in tagged(row[text], given, counts):
             for word in tokens:
                 _check_word(word, where)
             found.append({"tokens": tokens, "ner_tags": tags, **_place(row, at)})
@@ -183,7 +183,7 @@ def _span(given: Any, text: str, where: str) -> Found:
     return "-".join(kind.split()), start, end
 
 
-def _tagged(
+def tagged(
     text: str, given: list[Found], counts: Counter[str]
 ) -> list[tuple[list[str], list[str]]]:
     """Words and IOB2 tags of each line of a text, lines joined where an entity spans them."""

@@ -16,14 +16,18 @@ from datasets import Dataset, DatasetDict
 
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
-from workbench.data import classes, near, split_files, tables
+from workbench.data import chinese, classes, near, split_files, tables
 from workbench.data.near import sha256
 from workbench.data.repairs import repair
 from workbench.data.tables import SPLITS
 from workbench.record.metric import UNPARSED
 from workbench.record.result import DataIssue
 
-KNOWN = {"brand_tweets": ("text", "sentiment"), "tiny_reviews": ("text", "label")}
+KNOWN = {
+    "brand_tweets": ("text", "sentiment"),
+    "tiny_reviews": ("text", "label"),
+    "zh_reviews": ("text", "label"),
+}
 """Catalogue data set -> its columns of text and label."""
 COLUMNS = ["item", "cluster", "text", "label"]
 HELD_OUT = "validation is the tenth of the training texts that the hash of each text gives"
@@ -152,6 +156,8 @@ def digest(text: str) -> str:
 
 def read(source: Source, counts: Counter[str]) -> dict[str, pandas.DataFrame]:
     """Tables by split; under the name "" where the rows are still to be split."""
+    if source.name == "zh_reviews":
+        return {"": chinese.reviews(source.path, counts)}
     path = split_files.only_file(source.path, tables.SUFFIXES)
     if path is None and (files := sorted(source.path.glob(tables.PHRASES))):
         raise DataError(

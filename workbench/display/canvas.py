@@ -9,11 +9,15 @@ from typing import Concatenate, ParamSpec
 
 import matplotlib
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from workbench.core import paths
+from workbench.core import assets, paths
+from workbench.core.errors import WorkbenchError
+from workbench.core.unspaced import FIRST
 from workbench.record.result import Metric, Result
 
 STYLE = paths.PACKAGE / "display" / "workbench.mplstyle"
@@ -21,6 +25,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's, distinguishable to people who see colours differently."""
 ACCENT, SECOND = COLOURS[:2]
 GREY = "#777777"
+FONT = "noto_sans_sc"
+"""Asset with the letters that the style's font lacks."""
 
 
 class Figure:
@@ -28,6 +34,8 @@ class Figure:
 
     def __init__(self, canvas: Canvas, title: str, caption: str) -> None:
         self.title, self.caption = title, caption
+        if lacking := _with_letters_for(canvas):
+            self.caption += f" {lacking}"
         with io.BytesIO() as stream:
             canvas.savefig(stream, format="png", metadata={"Software": None})
             self.png = stream.getvalue()
@@ -41,6 +49,28 @@ class Figure:
         display(image, metadata=shown, raw=True)
         # Labels of the data's may stand in it: text, never markup.
         display(HTML(f'<p class="caption">{escape(self.caption)}</p>'))
+
+
+def _with_letters_for(canvas: Canvas) -> str:
+    """Give texts in Chinese or Japanese a font that has their characters; say where there is none.
+
+    The font is an asset, fetched when it is needed first.
+    """
+    texts = [text for text in canvas.findobj(Text) if FIRST.search(text.get_text())]
+    if not texts:
+        return ""
+    try:
+        folder = assets.ensure(FONT)
+    except WorkbenchError:
+        return f"Some letters could not be drawn: workbench fetch {FONT}."
+    for file in folder.glob("*.otf"):
+        known = {font.fname for font in font_manager.fontManager.ttflist}
+        if str(file) not in known:
+            font_manager.fontManager.addfont(file)
+        name = font_manager.get_font(file).family_name
+        for text in texts:
+            text.set_fontfamily([*text.get_fontfamily(), name])
+    return ""
 
 
 Arguments = ParamSpec("Arguments")

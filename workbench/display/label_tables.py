@@ -3,6 +3,7 @@
 from html import escape
 from typing import Any
 
+from workbench.core.unspaced import joined
 from workbench.display.html import Html, note, table
 from workbench.record.result import Metric, Result, words
 from workbench.record.statistics import correction, verdicts
@@ -60,7 +61,7 @@ def worst_texts(result: Result, *, count: int = 12) -> Html:
     """The items that the own method is most surprised by: text, gold and predicted label, loss."""
     own = result.items[result.items["method"] == result.method]
     rows = [
-        [f"{row['loss']:.2f}", row["gold"][0], row["predicted"][0], " ".join(row["input"])]
+        [f"{row['loss']:.2f}", row["gold"][0], row["predicted"][0], joined(row["input"])]
         for _, row in own.nlargest(count, "loss").iterrows()
     ]
     body = table(["loss", "gold", "predicted", "text"], rows, wide="text")

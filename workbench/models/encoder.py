@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModel
 
 from workbench.core import machine
 from workbench.core.sources import Source
+from workbench.core.unspaced import begins_unspaced
 from workbench.models import bidirectional, e5_file, float_copy
 from workbench.models.causal_lm import is_causal
 from workbench.models.checkpoint import Folder, check
@@ -37,6 +38,11 @@ SHORT = 256
 backward pass is made for long ones (docs/log.md)."""
 SAMPLE = "a 1996 b."
 """Words that tokenizers read in their own ways, to see that lists of them keep their spaces."""
+SPACE = "\u2581"
+"""In SentencePiece's tokens, a space."""
+PLAIN = {"add_special_tokens": False, "verbose": False}
+"""How texts are tokenized: without special tokens, and without a word on long ones, which are cut
+here."""
 SHAPES = ("none", "lower", "capitalised", "capital letter", "upper", "mixed")
 
 
@@ -135,7 +141,7 @@ class Encoder(nn.Module):
         never more than the model can.
         """
         limit = min(max_tokens, self.capacity)
-        encoded = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        encoded = self.tokenizer(list(texts), **PLAIN)["input_ids"]
         start, end = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
         rows = [[start, *tokens[:limit], end] for tokens in encoded]
         return rows, sum(len(tokens) > limit for tokens in encoded)
@@ -185,7 +191,7 @@ class Encoder(nn.Module):
         """
         found: list[Segment] = []
         texts = [[self.space + word for word in words] for words in sentences]
-        encoded = self.tokenizer(texts, is_split_into_words=True, add_special_tokens=False)
+        encoded = self.tokenizer(texts, is_split_into_words=True, **PLAIN)
         for index, words in enumerate(sentences):
             tokens: list[list[int]] = [[] for _ in words]
             for token, word in zip(
@@ -197,11 +203,25 @@ class Encoder(nn.Module):
                 sentence=index,
                 document=documents[index],
                 first_word=0,
-                tokens=[word or unknown for word in tokens],
+                tokens=[
+                    self._unspaced(word, own) or unknown
+                    for word, own in zip(words, tokens, strict=True)
+                ],
                 shapes=[word_shape(word) for word in words],
             )
             found += split_long(whole, self.capacity)
         return found
+
+    def _unspaced(self, word: str, tokens: list[int]) -> list[int]:
+        """A word's tokens without SentencePiece's sign of a space, where none is written."""
+        if not (tokens and begins_unspaced(word)):
+            return tokens
+        first = self.tokenizer.convert_ids_to_tokens(tokens[0])
+        if first == SPACE:
+            return tokens[1:]
+        bare = first.removeprefix(SPACE)
+        known = self.tokenizer.convert_tokens_to_ids(bare) if bare != first else None
+        return tokens if known in (None, self.tokenizer.unk_token_id) else [known, *tokens[1:]]
 
     def collate(self, windows: Sequence[Window]) -> Batch:
         """The batch of some windows, with this model's special tokens, on its device."""

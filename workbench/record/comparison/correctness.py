@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.core.errors import DataError
+from workbench.core.unspaced import joined
 from workbench.record import intervals, statistics
 from workbench.record.comparison.pairs import own_method
 from workbench.record.comparison.ratios import Labels, bits_per_byte, entities, f1_parts, known
@@ -132,8 +133,7 @@ def read_items(directory: Path, record: Result, examples: int) -> Items:
         splits=list(dict.fromkeys(table["split"].to_pylist())),
         clusters=_clusters(table["cluster"]),
         examples=[
-            (item, _short(" ".join(text)), _short(_labels(text, gold)))
-            for item, text, gold in shown
+            (item, _short(joined(text)), _short(_labels(text, gold))) for item, text, gold in shown
         ],
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from workbench.core.errors import printable
+from workbench.core.unspaced import joined
 from workbench.record.comparison.records import Comparison, Example, Measure, Side
 from workbench.record.result import words
 
@@ -137,7 +138,7 @@ def _example(example: Example) -> list[str]:
         if a != b
     ]
     more = [f"    and {len(apart) - PLACES:,} more"] if len(apart) > PLACES else []
-    text = " ".join(" ".join(example.input).split())
+    text = " ".join(joined(example.input).split())
     return [f"  {_short(example.item)}  {text}", *apart[:PLACES], *more]
 
 

@@ -31,6 +31,8 @@ class Config(BaseConfig):
     """Tagged sentences: catalogue name, path or hf:<id>."""
     transfer: str = "wnut16"
     """Other tagged sentences to test on too, in the types both have; "" for none."""
+    train_sentences: Annotated[int, Field(ge=0)] = 0
+    """Maximum number of training sentences, by random documents; 0 for all."""
     epochs: Annotated[int, Field(ge=1, le=100)] = 2
     """Passes over the training split."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 4e-4

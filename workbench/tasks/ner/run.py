@@ -25,7 +25,7 @@ HEADLINE = (
 
 def load_data(config: Config) -> NerData:
     """Load the data set's three splits."""
-    return ner.load(config.dataset)
+    return ner.load(config.dataset, train_sentences=config.train_sentences)
 
 
 def load_model(config: Config) -> Encoder:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from workbench.core.unspaced import is_joined, joined
 from workbench.display.html import Html, note, table
 from workbench.record.iob import Span, spans
 from workbench.record.result import Result
@@ -127,10 +128,11 @@ def _marked(words: Sequence[str], entities: set[Span], others: set[Span]) -> str
     parts, index = [], 0
     while index < len(words):
         kind, end = starts.get(index, ("", index + 1))
-        text = escape(" ".join(words[index:end]))
+        text = escape(joined(words[index:end]))
         if kind:
             wrong = "" if (kind, index, end) in others else " wb-wrong"
             text = f'<mark class="wb-entity{wrong}">{text}<sub>{escape(kind)}</sub></mark>'
-        parts.append(text)
+        spaced = index and not is_joined(words[index - 1], words[index])
+        parts.append(f" {text}" if spaced else text)
         index = end
-    return " ".join(parts)
+    return "".join(parts)
