@@ -11,6 +11,7 @@ from sklearn.metrics import ndcg_score
 from workbench import figures, flow, tables, tasks
 from workbench.core.errors import DataError
 from workbench.data import interactions
+from workbench.methods import measures
 from workbench.tasks.recommendation import questions, rankers
 from workbench.tasks.recommendation import run as recommendation
 
@@ -62,8 +63,8 @@ def test_lists_leave_out_what_was_taken_and_score_as_scikit_learn_does(films):
     asked = questions.split(films, 0.2)
     rank = rankers.neighbours(asked.past)
     top = questions.recommend(rank, asked.histories)
-    found = questions.hits(top, asked.targets)
-    gains = questions.ndcg(found, asked.targets)
+    found = measures.hits(top, asked.targets)
+    gains = measures.ndcg(found, asked.targets)
     scores = rank(asked.histories)
     for place, history in enumerate(asked.histories):
         assert not set(top[place]) & set(history)
@@ -152,13 +153,13 @@ def test_text_reaches_new_items_and_behaviour_alone_does_not(ran):
 
 def test_the_sampled_protocol_flatters(films):
     data = interactions.load("movielens100k")
-    fitted = recommendation._fit_behaviour(recommendation.Config())
-    found = questions.held_out(data, fitted, 0)
+    makers = recommendation._behaviour(recommendation.Config())
+    found = questions.held_out(data, makers, 0)
     popular, factors = found[recommendation.POPULAR], found[recommendation.FACTORS]
     assert popular["sampled"] > 0.25, "of 10 in 100 by chance one in ten"
     assert factors["sampled"] > popular["sampled"]
     assert all(own["sampled"] > 2 * own["whole"] for own in found.values())
-    assert questions.held_out(films, fitted, 0) == {}, "fewer than 99 others"
+    assert questions.held_out(films, makers, 0) == {}, "fewer than 99 others"
 
 
 def test_pages_show_every_method(ran):

@@ -57,6 +57,13 @@ class Interactions:
     """When it was [N], never falling: seconds since 1970, or whatever number the table has."""
     data_issues: dict[str, DataIssue] = field(default_factory=dict)
 
+    def by_user(self, kept: NDArray[np.bool_] | slice = slice(None)) -> list[list[int]]:
+        """Items of each user [U] in order of time, of all events or those that are `kept` [N]."""
+        found: list[list[int]] = [[] for _ in self.users]
+        for user, item in zip(self.user[kept].tolist(), self.item[kept].tolist(), strict=True):
+            found[user].append(item)
+        return found
+
     def describe(self) -> str:
         """Counts, span, one item's text, and what was left out."""
         shown = self.source.describe()

@@ -25,6 +25,7 @@ from workbench.methods.extras import PARTS
 from workbench.models.encoder import Encoder
 from workbench.models.text_classifier import TextBatch, TextClassifier, collate, features
 from workbench.models.windows import group_by_length
+from workbench.record.result import DataIssue
 from workbench.training import Fit, Log, Recipe, fit
 
 EVALUATION_TOKENS = 4096
@@ -99,6 +100,12 @@ def linear_probe(
     held_out = read(validation.texts) if validation.texts else seen[:0]
     model = _logistic(seen, train.labels, held_out, validation.labels)
     return lambda texts: in_order(model, read(texts), labels), weights_of(model)
+
+
+def cut(encoder: Encoder, texts: Sequence[str], max_tokens: int, note: str) -> DataIssue:
+    """How many texts have more tokens than are read of them, said by `note`."""
+    _, count = encoder.encode(texts, max_tokens)
+    return DataIssue(count=count, of=len(texts), note=note)
 
 
 def encode(

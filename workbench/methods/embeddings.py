@@ -1,9 +1,10 @@
-"""Ways to learn labels from few texts by their embeddings: nearest neighbours, and SetFit."""
+"""Embeddings of texts: nearest neighbours, training by pairs, and SetFit."""
 
 import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,8 +25,12 @@ ROUNDS = 20
 MOST_PAIRS = 480
 """More are not drawn: beyond 12 texts a text begins fewer than ROUNDS of each kind."""
 BATCH_PAIRS = 16
+TEMPERATURE = 0.05
+"""That cosines are divided by in `successors`."""
 Features = NDArray[np.float32]
 Read = Callable[[Sequence[str]], Features]
+Loss = Callable[[Embedder, PairBatch], torch.Tensor]
+"""Mean loss of a batch's pairs."""
 
 
 def neighbours(texts: int) -> int:
@@ -113,6 +118,70 @@ def draw_pairs(labels: Sequence[str], seed: int) -> list[Pair]:
     return found
 
 
+def centred(encoder: Encoder, texts: Sequence[str], reading: Reading) -> Features:
+    """Features [N, H] of length 1, from which the mean over all texts was taken off.
+
+    Embeddings of a pretrained encoder share a direction that says nothing of a text (Mu and
+    Viswanath 2018, "All-but-the-Top", section 2).
+    """
+    found = unit(classifiers.encode(encoder, texts, reading))
+    return unit(found - found.mean(axis=0)).astype(np.float32)
+
+
+def cosine_error(model: Embedder, batch: PairBatch) -> torch.Tensor:
+    """Squared error of the cosine against 1 for a pair of equal labels, 0 for another."""
+    return torch.nn.functional.mse_loss(model(batch), batch.same)
+
+
+def successors(model: Embedder, batch: PairBatch) -> torch.Tensor:
+    """Each pair's second text is to be told from the other pairs' by its first.
+
+    Cross-entropy over cosines by TEMPERATURE. Neither the first text itself nor another pair's copy
+    of the right one is a wrong one. Source: van den Oord et al. 2018, "Representation Learning with
+    Contrastive Predictive Coding", section 2.3.
+    """
+    left, right = model.pairs(batch)
+    logits = left @ right.T / TEMPERATURE
+    alike = batch.right[:, None] == batch.right[None, :]
+    same = alike | (batch.left[:, None] == batch.right[None, :])
+    same.fill_diagonal_(False)
+    target = torch.arange(len(left), device=logits.device)
+    return torch.nn.functional.cross_entropy(logits.masked_fill(same, -torch.inf), target)
+
+
+def learn_pairs(
+    encoder: Encoder,
+    texts: Sequence[str],
+    pairs: Sequence[Pair],
+    loss: Loss,
+    recipe: Recipe,
+    reading: Reading,
+    log: Log,
+    *,
+    batch_pairs: int = BATCH_PAIRS,
+) -> tuple[Embedder, int]:
+    """A copy of the encoder after one pass over pairs of the texts, and the tokens trained on.
+
+    The recipe's epochs do not count. Without pairs nothing is learned.
+    """
+    model = Embedder(encoder)
+    encoded, _ = model.encoder.encode(model.encoder.prompted(texts), reading.max_tokens)
+    groups = [pairs[start : start + batch_pairs] for start in range(0, len(pairs), batch_pairs)]
+
+    def epoch_batches(_epoch: int) -> list[PairBatch]:
+        return [model.collate(encoded, group) for group in groups]
+
+    def weight(batch: PairBatch) -> float:
+        return float(len(batch.left))
+
+    tokens = 0
+    if pairs:
+        once = replace(recipe, epochs=1)
+        tokens = fit(model, epoch_batches, partial(loss, model), weight, None, once, log).tokens
+    model.eval()
+    return model, tokens
+
+
 def setfit(
     encoder: Encoder,
     train: Labelled,
@@ -125,31 +194,13 @@ def setfit(
 ) -> tuple[Predict, int, int]:
     """Draw embeddings of equal labels together and others apart, then logistic regression on them.
 
-    A copy of the encoder learns in one pass over `draw_pairs`, by the squared error of the cosine
-    against 1 or 0; the recipe's epochs do not count. Source: Tunstall et al. 2022, "Efficient
-    Few-Shot Learning Without Prompts", section 3. Gives a function from texts to probabilities,
-    the number of weights learned, and the tokens trained on.
+    A copy of the encoder learns from `draw_pairs` by `cosine_error`. Source: Tunstall et al. 2022,
+    "Efficient Few-Shot Learning Without Prompts", section 3. Gives a function from texts to
+    probabilities, the number of weights learned, and the tokens trained on.
     """
-    model = Embedder(encoder)
-    encoded, _ = model.encoder.encode(train.texts, reading.max_tokens)
     pairs = draw_pairs(train.labels, seed)
     random.Random(seed).shuffle(pairs)
-    groups = [pairs[start : start + BATCH_PAIRS] for start in range(0, len(pairs), BATCH_PAIRS)]
-
-    def epoch_batches(_epoch: int) -> list[PairBatch]:
-        return [model.collate(encoded, group) for group in groups]
-
-    def loss(batch: PairBatch) -> torch.Tensor:
-        return torch.nn.functional.mse_loss(model(batch), batch.same)
-
-    def weight(batch: PairBatch) -> float:
-        return float(len(batch.same))
-
-    tokens = 0
-    if pairs:
-        once = replace(recipe, epochs=1)
-        tokens = fit(model, epoch_batches, loss, weight, None, once, log).tokens
-    model.eval()
+    model, tokens = learn_pairs(encoder, train.texts, pairs, cosine_error, recipe, reading, log)
     read: Read = lambda texts: unit(classifiers.encode(model.encoder, texts, reading))  # noqa: E731
     head = _head(read(train.texts), train.labels)
     predict = lambda texts: classifiers.in_order(head, read(texts), labels)  # noqa: E731

@@ -12,6 +12,7 @@ import numpy as np
 import pandas
 
 from workbench.record import f1 as m
+from workbench.record import means
 from workbench.record.draws import Counts, resample
 from workbench.record.metric import UNPARSED
 from workbench.record.result import ITEM_COLUMNS, Metric
@@ -224,6 +225,40 @@ def compare(
             for method in others
         },
         items=pandas.concat(parts, ignore_index=True),
+    )
+
+
+def compare_values(
+    own: str,
+    values: Mapping[str, Mapping[str, means.Values]],
+    items: pandas.DataFrame,
+    clusters: Sequence[object] | None = None,
+    *,
+    of: str,
+) -> Compared:
+    """Means of what each method gets for the same N items, metric by metric; `own` against others.
+
+    `values` are method -> metric -> numbers [N], NaN where the metric leaves an item out.
+    """
+
+    def scores(
+        ours: Mapping[str, means.Values], theirs: Mapping[str, means.Values] | None = None
+    ) -> dict[str, Metric]:
+        found = {
+            name: means.mean(column, clusters, of=of)
+            if theirs is None
+            else means.mean_difference(column, theirs[name], clusters, of=of)
+            for name, column in ours.items()
+        }
+        return {name: metric for name, metric in found.items() if metric}
+
+    others = [method for method in values if method != own]
+    return Compared(
+        method=own,
+        metrics=scores(values[own]),
+        baselines={method: scores(values[method]) for method in others},
+        comparisons={method: scores(values[own], values[method]) for method in others},
+        items=items,
     )
 
 

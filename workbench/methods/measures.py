@@ -1,4 +1,7 @@
-"""How right given answers are: labels or tags in plain lists, with intervals and comparisons."""
+"""How right given answers are: labels or tags in plain lists, with intervals and comparisons.
+
+Of ranked lists the hits and the gain of each, and how much of what there is all of them show.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -66,6 +69,41 @@ def compare(
     n = int(counts[:, 0, 2].sum())
     metric = difference(counts, f1, n=n, clusters=_what(clusters, "sentences"))
     return {"entity_f1": metric} if metric else {}
+
+
+def hits(ranked: NDArray[np.int64], targets: Sequence[frozenset[int]]) -> NDArray[np.float64]:
+    """1 where an item of a list [N, K] is one of its targets, 0 elsewhere [N, K]."""
+    return np.array(
+        [[item in own for item in row] for row, own in zip(ranked.tolist(), targets, strict=True)],
+        dtype=np.float64,
+    )
+
+
+def ndcg(found: NDArray[np.float64], targets: Sequence[frozenset[int]]) -> NDArray[np.float64]:
+    """Normalised discounted cumulative gain of each list's `hits` [N], 0 to 1, every hit worth 1.
+
+    The discount is that of Burges et al. 2005, "Learning to Rank using Gradient Descent".
+
+    >>> ndcg(np.array([[0.0, 1.0, 0.0]]), [frozenset({7})]).round(3).tolist()
+    [0.631]
+    """
+    gains = 1 / np.log2(np.arange(2, found.shape[1] + 2))
+    best = np.array([gains[: len(own)].sum() for own in targets])
+    scores: NDArray[np.float64] = found @ gains / best
+    return scores
+
+
+def spread(ranked: NDArray[np.int64], features: NDArray[np.float32]) -> dict[str, float]:
+    """Coverage: the fraction of all M items that at least one of the lists [N, K] has. Diversity: 1
+    less the mean cosine of two items of a list, by the items' features [M, H] of length 1.
+
+    >>> spread(np.array([[0, 1]]), np.eye(4, dtype=np.float32))
+    {'coverage': 0.5, 'diversity': 1.0}
+    """
+    pairs = ranked.shape[1] * (ranked.shape[1] - 1)
+    likeness = [features[row] @ features[row].T for row in ranked]
+    apart = [1 - (own.sum() - np.trace(own)) / pairs for own in likeness]
+    return {"coverage": len(np.unique(ranked)) / len(features), "diversity": float(np.mean(apart))}
 
 
 def _items(column: Sequence[Any]) -> list[Any]:

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workbench.record.draws import Counts, numbered
 from workbench.record.metric import Metric
 from workbench.record.statistics import difference, measure
 
+Values = Sequence[float] | NDArray[np.float64]
+
 
 def mean(
-    values: Sequence[float],
+    values: Values,
     clusters: Sequence[Any] | None = None,
     *,
     of: str,
@@ -30,8 +33,8 @@ def mean(
 
 
 def mean_difference(
-    ours: Sequence[float],
-    theirs: Sequence[float],
+    ours: Values,
+    theirs: Values,
     clusters: Sequence[Any] | None = None,
     *,
     of: str,
@@ -47,7 +50,7 @@ def _mean(counts: Counts) -> Counts:
 
 
 def _sums_by_cluster(
-    columns: Sequence[Sequence[float]], clusters: Sequence[Any] | None
+    columns: Sequence[Values], clusters: Sequence[Any] | None
 ) -> tuple[Counts, int]:
     """Sum and number of each column's values in each cluster [clusters, columns, 2]; and items."""
     values = np.array(columns, dtype=float).T

@@ -15,6 +15,7 @@ from workbench.core.config import names
 from workbench.core.errors import ParameterError
 from workbench.data import market
 from workbench.data.market import Market
+from workbench.methods import classifiers
 from workbench.methods.classifiers import Reading
 from workbench.models.encoder import Encoder
 from workbench.record.findings import Findings
@@ -114,12 +115,14 @@ def run(config: Config, model: Encoder, data: MarketDays) -> Findings:
     answers = _answers(config, model, examples, cuts, log)
     scored = finance_scores.score(examples, cuts, answers)
     markets = enumerate(data.markets.values(), 1)
+    note = "texts longer than the model reads, cut"
+    cut = classifiers.cut(model, examples.inputs.texts, MAX_TOKENS, note)
     return Findings(
         sources={"model": model.source}
         | {f"dataset {number}": market.source for number, market in markets},
         **scored.record(),
         headline=("test/mcc", "test/accuracy"),
-        data_issues={"cut_texts": _cut(model, examples)},
+        data_issues={"cut_texts": cut},
         device=model.device,
         dtype=_dtype(config, model),
         train_seconds=sum(answer.seconds for answer in answers.values()),
@@ -151,10 +154,3 @@ def _answers(
 
 def _dtype(config: Config, model: Encoder) -> torch.dtype:
     return machine.precision(config.precision, model.device)
-
-
-def _cut(model: Encoder, examples: Examples) -> DataIssue:
-    """Texts longer than the model can read."""
-    texts = examples.inputs.texts
-    _, count = model.encode(texts, MAX_TOKENS)
-    return DataIssue(count=count, of=len(texts), note="texts longer than the model reads, cut")

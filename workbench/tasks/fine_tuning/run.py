@@ -193,7 +193,6 @@ def _curve(
 
 def _cut(config: Config, model: Encoder, *parts: "Labelled") -> DataIssue:
     texts = [text for part in parts for text in part.texts]
-    _, cut = model.encode(texts, config.max_tokens)
     limit = min(config.max_tokens, model.capacity)
     note = f"texts of more than {limit} tokens, of which only the first {limit} are read"
-    return DataIssue(count=cut, of=len(texts), note=note)
+    return classifiers.cut(model, texts, config.max_tokens, note)

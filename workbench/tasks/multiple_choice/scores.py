@@ -96,13 +96,6 @@ def accuracy(right: Sequence[float], questions: Sequence[str]) -> Metric:
     return found
 
 
-def difference(ours: Sequence[float], theirs: Sequence[float], questions: Sequence[str]) -> Metric:
-    """Our fraction of right picks minus theirs on the same items [N], paired by question."""
-    found = means.mean_difference(ours, theirs, questions, of=QUESTIONS)
-    assert found is not None, "a difference is defined wherever there is an item"
-    return found
-
-
 def chance(items: Sequence[Item]) -> Metric:
     """Accuracy of a pick by lot: one in K, exactly."""
     return Metric(
@@ -123,9 +116,7 @@ def compare(own: str, scored: Mapping[str, Scores], items: Sequence[Item]) -> Co
     Chance is among these, without items of its own: its accuracy is known.
     """
     places = np.array([item.right for item in items])
-    right = {name: picks(found) == places for name, found in scored.items()}
     known = chance(items)
-    others = [name for name in scored if name != own]
     parts = [
         label_scores.items(
             [item.name for item in items],
@@ -140,19 +131,12 @@ def compare(own: str, scored: Mapping[str, Scores], items: Sequence[Item]) -> Co
     ]
     frame = pandas.concat(parts, ignore_index=True)
     frame["input"] = [[item.question, *item.choices] for item in items] * len(scored)
-    lot = [known.value] * len(items)
+    values = {name: {"test/accuracy": picks(found) == places} for name, found in scored.items()}
+    values[CHANCE] = {"test/accuracy": np.full(len(items), known.value)}
     asked = [item.cluster for item in items]
-    return Compared(
-        method=own,
-        metrics={"test/accuracy": accuracy(right[own], asked)},
-        baselines={name: {"test/accuracy": accuracy(right[name], asked)} for name in others}
-        | {CHANCE: {"test/accuracy": known}},
-        comparisons={
-            name: {"test/accuracy": difference(right[own], right[name], asked)} for name in others
-        }
-        | {CHANCE: {"test/accuracy": difference(right[own], lot, asked)}},
-        items=frame,
-    )
+    compared = label_scores.compare_values(own, values, frame, asked, of=QUESTIONS)
+    compared.baselines[CHANCE] = {"test/accuracy": known}
+    return compared
 
 
 def by_part(scored: Mapping[str, Scores], items: Sequence[Item]) -> list[dict[str, Any]]:

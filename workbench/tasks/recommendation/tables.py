@@ -5,27 +5,24 @@ from workbench.record.result import Result
 
 HIT = "test/hit_rate_at_10"
 SHOWN = {
-    "ndcg_at_10": "NDCG at 10",
-    "hit_rate_at_10": "hit rate at 10",
-    "ndcg_at_10_known_users": "NDCG, known users",
-    "ndcg_at_10_new_users": "NDCG, new users",
-    "hit_rate_at_10_new_items": "hit rate, new items",
+    "test/ndcg_at_10": "NDCG at 10",
+    "test/hit_rate_at_10": "hit rate at 10",
+    "test/ndcg_at_10_known_users": "NDCG, known users",
+    "test/ndcg_at_10_new_users": "NDCG, new users",
+    "test/hit_rate_at_10_new_items": "hit rate, new items",
 }
 
 
 def recommenders(result: Result) -> Html:
     """A row for each method: accuracy for all, known and new users and new items; its lists."""
-    rows = {**result.baselines, result.method: result.metrics}
-    names = [name for name in SHOWN if f"test/{name}" in result.metrics]
+    names = [name for name in SHOWN if name in result.metrics]
     heads = ["method", *(SHOWN[name] for name in names), "coverage", "diversity"]
     lines = []
-    for method, found in rows.items():
-        cells = [str(found[f"test/{name}"]) for name in names]
-        lists = result.tables["lists"][method]
+    for method, found in {**result.baselines, result.method: result.metrics}.items():
         own = " (own)" if method == result.method else ""
-        lines.append(
-            [f"{method}{own}", *cells, f"{lists['coverage']:.1%}", f"{lists['diversity']:.3f}"]
-        )
+        lists = result.tables["lists"][method]
+        cells = [f"{lists['coverage']:.1%}", f"{lists['diversity']:.3f}"]
+        lines.append([f"{method}{own}", *(str(found[name]) for name in names), *cells])
     counts = result.tables["counts"]
     text = (
         f"{counts['users']:,} users, {counts['new_users']:,} of them new after the split; "
@@ -41,9 +38,8 @@ def sampled(result: Result) -> Html:
     """Hit rates of one held-out item among 99 drawn ones and in the whole catalogue."""
     if not result.tables["held_out"]:
         return Html(note("Not asked: no user leaves 99 items untaken to draw wrong ones from."))
-    rows = {**result.baselines, result.method: result.metrics}
     lines = [
-        [name, f"{own['sampled']:.3f}", f"{own['whole']:.3f}", str(rows[name][HIT])]
+        [name, f"{own['sampled']:.3f}", f"{own['whole']:.3f}", str(result.baselines[name][HIT])]
         for name, own in result.tables["held_out"].items()
     ]
     heads = ["method", "last item, among 99 drawn", "last item, whole catalogue", "this page"]
