@@ -47,6 +47,7 @@ LONGER = {
     # name: reason why it may exceed a budget
     "contest.Config": "a table of one's own needs two columns named, and its repeats dropped",
     "fine_tuning.Config": "a table of one's own needs two columns named, and slices of it",
+    "ner.Config": "how many labels a language needs is asked by training on a part",
     "finance.Config": "prices of one's own need two columns and the order of dates named",
     "prompting.Config": "a table of one's own needs two columns named, and wordings for it",
 }

@@ -101,6 +101,34 @@ def test_data_readme_lists_the_catalogue():
         assert f"{kind} `{asset.package}` {asset.version}" in text
 
 
+def test_the_chinese_readme_has_the_commands_numbers_and_pictures_of_the_english_one():
+    chinese = (paths.ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
+    english = README.split("## How it is built")[0]
+    chinese = chinese.split("## 怎样构成")[0]
+
+    def commands(text):
+        """Lines of the blocks, without comments and the words of one."""
+        blocks = re.findall(r"(?s)```\w*\n(.*?)```", text)
+        return [
+            line.split("#")[0].split("`cases`")[0].rstrip()
+            for b in blocks
+            for line in b.split("\n")
+        ]
+
+    assert commands(chinese) == commands(english)
+    for pattern in (
+        r"(?<![\d\w])\.\d+",  # fractions
+        r"(?m)^\| `(\d\d_\w+)` \|.*\| ([^|]+) \|$",  # times
+        r'src="([^"]+)" width="(\d+)"',
+        r"workbench [\w-]+(?: --?[\w=.]+)*",
+        r"WORKBENCH_\w+|\b[A-Z]\w+MODE\w*",
+        r"\]\(((?:docs|data)/[^)]+)\)",
+    ):
+        assert sorted(re.findall(pattern, chinese)) == sorted(re.findall(pattern, english)), pattern
+    codes = re.findall(r"(\d) \w", chinese.split("退出码：")[1])[:10]
+    assert codes[:9] == [*"023456789"]
+
+
 def test_the_table_of_faults_says_where_more_seconds_were_seen_than_expected(within):
     assert (within(0.94, 1), within(1.04, 1)) == ("0.9 s", "1.0 s (exceeded)")
 

@@ -17,11 +17,11 @@ from transformers import AutoConfig, AutoModel
 
 from workbench.core import machine
 from workbench.core.sources import Source
-from workbench.core.unspaced import begins_unspaced
 from workbench.models import bidirectional, e5_file, float_copy
 from workbench.models.causal_lm import is_causal
 from workbench.models.checkpoint import Folder, check
 from workbench.models.compiled import Compiled
+from workbench.models.listed_words import space_before, unspaced
 from workbench.models.loading import (
     UNREADABLE,
     check_vocabulary,
@@ -36,10 +36,6 @@ OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "lo
 SHORT = 256
 """Tokens of a window up to which a processor trains faster without torch's fused attention, whose
 backward pass is made for long ones (docs/log.md)."""
-SAMPLE = "a 1996 b."
-"""Words that tokenizers read in their own ways, to see that lists of them keep their spaces."""
-SPACE = "\u2581"
-"""In SentencePiece's tokens, a space."""
 PLAIN = {"add_special_tokens": False, "verbose": False}
 """How texts are tokenized: without special tokens, and without a word on long ones, which are cut
 here."""
@@ -76,7 +72,10 @@ class Encoder(nn.Module):
         super().__init__()
         self.source = source
         self.tokenizer, self.network, self.prompts = _load(source)
-        self.space = _space(source, self.tokenizer)
+        if (space := space_before(self.tokenizer)) is None:
+            folder = Folder(source, "encoder", source.path)
+            raise folder.refused("its tokenizer loses the spaces between listed words")
+        self.space = space
         self.compiled: Compiled | None = None
         self.shapes = None
         if casing and self.tokenizer.tokenize("Ab") == self.tokenizer.tokenize("ab"):
@@ -204,24 +203,13 @@ class Encoder(nn.Module):
                 document=documents[index],
                 first_word=0,
                 tokens=[
-                    self._unspaced(word, own) or unknown
+                    unspaced(self.tokenizer, word, own) or unknown
                     for word, own in zip(words, tokens, strict=True)
                 ],
                 shapes=[word_shape(word) for word in words],
             )
             found += split_long(whole, self.capacity)
         return found
-
-    def _unspaced(self, word: str, tokens: list[int]) -> list[int]:
-        """A word's tokens without SentencePiece's sign of a space, where none is written."""
-        if not (tokens and begins_unspaced(word)):
-            return tokens
-        first = self.tokenizer.convert_ids_to_tokens(tokens[0])
-        if first == SPACE:
-            return tokens[1:]
-        bare = first.removeprefix(SPACE)
-        known = self.tokenizer.convert_tokens_to_ids(bare) if bare != first else None
-        return tokens if known in (None, self.tokenizer.unk_token_id) else [known, *tokens[1:]]
 
     def collate(self, windows: Sequence[Window]) -> Batch:
         """The batch of some windows, with this model's special tokens, on its device."""
@@ -287,18 +275,3 @@ def _load(source: Source) -> tuple[Any, Any, dict[str, str]]:
         raise folder.refused("its tokenizer lacks one of [CLS], [SEP], [PAD] and [UNK]")
     check_vocabulary(found, tokenizer, network)
     return tokenizer, network, found.prompts
-
-
-def _space(source: Source, tokenizer: Any) -> str:
-    """What a listed word must begin with to be read as in a text: nothing, or a space.
-
-    Raises IntegrityError where neither does it.
-    """
-    for space in ("", " "):
-        words = [space + word for word in SAMPLE.split()]
-        listed = tokenizer(words, is_split_into_words=True, add_special_tokens=False)
-        if listed["input_ids"] == tokenizer(space + SAMPLE, add_special_tokens=False)["input_ids"]:
-            return space
-    raise Folder(source, "encoder", source.path).refused(
-        "its tokenizer loses the spaces between listed words"
-    )
