@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from nervaluate import Evaluator
 
-from workbench.record.iob import decode, spans, to_iob2
+from workbench.record.iob import aligned, decode, misfit, scheme_of, spans, to_iob2
 
 LABELS = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
 
@@ -71,3 +71,18 @@ def test_decoding_finds_the_best_valid_sequence(seed):
         key=lambda sequence: sum(scores[word, label] for word, label in enumerate(sequence)),
     )  # fmt: skip
     assert decode(scores, LABELS) == [LABELS[label] for label in best]
+
+
+def test_a_scheme_that_uses_all_its_letters_is_it():
+    assert scheme_of(["B-X", "I-X", "O"]) == "IOB"
+    assert scheme_of(["B-X", "I-X", "E-X", "S-X"]) == "BIOES"
+    assert misfit(["B-X", "I-X", "E-X", "S-X", "L-X"]) == 4
+
+
+def test_an_entity_is_paired_with_the_one_that_shares_most_words():
+    shorter, longer = ("PER", 0, 1), ("LOC", 1, 5)
+    assert aligned({("PER", 0, 5)}, {shorter, longer}) == [(("PER", 0, 5), longer), (None, shorter)]
+    assert aligned({("PER", 0, 2)}, {("PER", 2, 4)}) == [
+        (("PER", 0, 2), None),
+        (None, ("PER", 2, 4)),
+    ]

@@ -235,3 +235,24 @@ def test_wilsons_interval_is_scipys():
         assert intervals.wilson(hits / n, n) == pytest.approx(
             (expected.low, expected.high), abs=1e-5
         )
+
+
+def test_the_normal_interval_takes_the_bias_back_and_its_p_value_is_the_normal_ones():
+    samples = np.array([0.1, 0.2, 0.3, 0.4])  # mean .25, standard deviation .1118
+    low, high, p = stats.debiased(0.3, samples)
+    centre, error = 0.35, samples.std()
+    assert (low, high) == pytest.approx((centre - 1.96 * error, centre + 1.96 * error), abs=1e-4)
+    assert p == pytest.approx(2 * norm.sf(centre / error))
+
+
+def test_few_discordant_items_have_the_interval_of_agresti_and_min():
+    """200 items, 5 that only the first gets right and 1 that only the second does."""
+    n, b, c = 200, 5, 1
+    value, variance = (b - c) / n, ((b + c) - (b - c) ** 2 / n) / n**2
+    low, high, p = intervals.few_apart(value, variance, n)
+    more = n + 2
+    centre = (b - c) / more
+    # Their formula with b + 1 and c + 1 discordant of n + 2.
+    error = np.sqrt((b + c + 2) - (b - c) ** 2 / more) / more
+    assert (low, high) == pytest.approx((centre - 1.96 * error, centre + 1.96 * error), abs=1e-4)
+    assert p == pytest.approx(2 * norm.sf(centre / error), abs=1e-3)

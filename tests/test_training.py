@@ -20,6 +20,7 @@ from workbench.models.windows import batches, pack
 from workbench.record.result import CHECKPOINTS, HISTORY, STATE
 from workbench.tasks.ner import run as ner_task
 from workbench.training import Log, Recipe, checkpoints, estimate, fit
+from workbench.training.averaging import Average
 from workbench.training.checkpoints import PROGRESS, TENSORS
 from workbench.training.log import FAILED_BATCH
 from workbench.training.steps import Objective, parameter_groups
@@ -435,3 +436,25 @@ def test_a_batch_read_in_parts_makes_the_same_step(tagger, parts):
     assert len(batch.input_ids) > 2
     for one, other in zip(*found, strict=True):
         assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_the_moving_average_warms_up_and_leaves_out_what_is_not_trained():
+    """The decay after t steps is the smaller of its own and (1 + t) / (10 + t)."""
+    model = torch.nn.Linear(1, 1)
+    model.bias.requires_grad_(False)
+    with torch.no_grad():
+        model.weight.fill_(1.0)
+    average = Average(model, 0.5)
+    assert list(average.means) == ["weight"]
+    assert not Average(model, 0.0).means
+    expected = 1.0
+    for steps, value in enumerate((2.0, 3.0, 5.0), 4):
+        with torch.no_grad():
+            model.weight.fill_(value)
+        average.add(steps)
+        decay = min(0.5, (1 + steps) / (10 + steps))
+        expected = decay * expected + (1 - decay) * value
+    assert average.means["weight"].item() == pytest.approx(expected)
+    with average.in_place():
+        assert model.weight.item() == pytest.approx(expected)
+    assert model.weight.item() == 5.0
