@@ -164,8 +164,8 @@ def test_local_cluster_runs_a_suite_and_goes_with_it(notebook, start, reports):
     while not (nodes := [p for p in family(driver) if p.name() in {"raylet", "gcs_server"}]):
         assert driver.poll() is None
         time.sleep(0.1)
-    said, _ = driver.communicate(timeout=180)
-    assert driver.returncode == 5, said
+    said, steps = driver.communicate(timeout=180)
+    assert driver.returncode == 5, (said, steps)
     assert "ZeroDivisionError" in said
     assert "test/entity_f1 0.667" in said
     assert not psutil.wait_procs(nodes, timeout=20)[1]

@@ -104,11 +104,15 @@ def _connected(ray: Any, address: str | None, jobs: int) -> Iterator[None]:
         try:
             _reach(address)
             ray.init(**options)
-        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        except Exception as error:  # noqa: BLE001 - of a node that starts too late Ray raises just this
             raise MachineError(
                 f"no Ray cluster at {address or 'this machine'}: {error}",
-                expected="host:port of a cluster that this machine is a node of",
-                do="ray status --address HOST:PORT",
+                expected="host:port of a cluster that this machine is a node of"
+                if address
+                else "a machine that starts one in half a minute",
+                do="ray status --address HOST:PORT"
+                if address
+                else "try again when the machine is less busy, or without --engine ray",
             ) from None
         try:
             yield
