@@ -10,6 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from workbench.core import sources
 from workbench.core.errors import IntegrityError, ParameterError
 from workbench.models.encoder import Encoder, TokenClassifier
+from workbench.models.head import Head
 from workbench.models.lexicon import Lexicon
 from workbench.models.windows import Segment, batches, pack, pad, split_long
 
@@ -186,3 +187,41 @@ def test_plain_attention_of_training_and_fused_attention_of_scoring_agree(encode
     monkeypatch.setattr("workbench.models.encoder.SHORT", width - 1)
     encoder.pooled(ids, mask)
     assert len(used) == 1
+
+
+def test_a_head_standardises_states_and_gives_the_same_scores_as_one_linear_layer():
+    torch.manual_seed(0)
+    states = torch.randn(500, 6) * torch.tensor([0.1, 0.2, 0.3, 0.1, 0.2, 0.3]) + 4
+    head = Head(6, 3)
+    plain = torch.nn.functional.linear(states, head.weight, head.bias)
+    assert torch.equal(head(states), plain), "as it is made it changes nothing"
+    head.standardise(states)
+    seen = (states - head.mean) / head.scale
+    assert torch.allclose(seen.mean(0), torch.zeros(6), atol=1e-4)
+    assert seen.std(0, correction=0).mean() == pytest.approx(1, abs=1e-5)
+    folded = torch.nn.Linear(6, 3)
+    folded.load_state_dict(head.folded())
+    assert torch.allclose(folded(states), head(states), atol=1e-4)
+    head.standardise(torch.ones(5, 6))
+    assert torch.isfinite(head(torch.ones(2, 6))).all(), "states that are all alike"
+
+
+def test_a_standardised_head_learns_where_states_share_most_of_their_length():
+    torch.manual_seed(0)
+    rare = (torch.arange(400) % 8 == 0).long()
+    states = torch.randn(400, 32) * 0.1 + 2
+    states[:, 0] += 0.3 * rare
+    found = {}
+    for standardised in (True, False):
+        head = Head(32, 2)
+        if standardised:
+            head.standardise(states)
+        optimizer = torch.optim.AdamW(head.parameters(), lr=2e-3)
+        for _ in range(150):
+            loss = torch.nn.functional.cross_entropy(head(states), rare)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        found[standardised] = (head(states).argmax(-1)[rare == 1] == 1).float().mean()
+    assert found[True] > 0.5
+    assert found[False] == 0

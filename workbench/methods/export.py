@@ -101,7 +101,7 @@ def load(folder: Path, files: dict[str, str]) -> tuple[Classifier, dict[str, Any
         model = TokenClassifier(encoder, labels)
     else:
         model = TextClassifier(encoder, labels)
-    model.head.load_state_dict(plain.classifier.state_dict())
+    model.head.load_state_dict(plain.classifier.state_dict(), strict=False)  # folded: not scaled
     return model.eval(), settings
 
 
@@ -179,7 +179,7 @@ def _plain(model: Classifier) -> Any:
         plain = AutoModelForTokenClassification.from_config(config).eval()
         base = getattr(plain, plain.base_model_prefix)
         lacking = base.load_state_dict(network.state_dict(), strict=False).missing_keys
-        plain.classifier.load_state_dict(model.head.state_dict())
+        plain.classifier.load_state_dict(model.head.folded())
     except (ValueError, AttributeError, RuntimeError) as error:
         raise refused from error
     shapes = model.encoder.shapes

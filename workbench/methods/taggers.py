@@ -20,6 +20,9 @@ from workbench.record import iob
 from workbench.record.metrics import EntityScores, Tags
 from workbench.training import Fit, Log, Recipe, fit
 
+SAMPLED_WINDOWS = 256
+"""Training windows whose states say by what the head standardises them."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -139,6 +142,7 @@ def train(
         parts=extras.PARTS if "accumulation" in batches.extras else 1,
         dtype=dtype(settings, tagger.encoder),
     )
+    tagger.head.standardise(batches.sampled_states(recipe.dtype))
     done = fit(tagger, batches.batches, batches.loss, batches.weight, validate, recipe, log)
     best = validated.get(done.best_epoch)  # not there where a process before trained that epoch
     return done, best or predict(tagger, data, "validation", settings)
@@ -168,6 +172,14 @@ class _TrainingBatches:
             windows = masked(windows, extras.MASKED, mask, chance)
         groups = batches(windows, self.batch_tokens, shuffle=chance)
         return [self.tagger.encoder.collate(group) for group in groups]
+
+    def sampled_states(self, dtype: torch.dtype) -> torch.Tensor:
+        """States [N, H] of the words of some training windows, spread evenly over all of them."""
+        some = self.windows[:: max(1, len(self.windows) // SAMPLED_WINDOWS)]
+        encoder = self.tagger.encoder
+        with torch.inference_mode(), machine.autocast(dtype, encoder.device):
+            found = [encoder(encoder.collate(g)).float() for g in batches(some, self.batch_tokens)]
+        return torch.cat(found)
 
     def weight(self, batch: Batch) -> float:
         """How many words a batch has."""

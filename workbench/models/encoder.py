@@ -21,6 +21,7 @@ from workbench.models import bidirectional, e5_file, float_copy
 from workbench.models.causal_lm import is_causal
 from workbench.models.checkpoint import Folder, check
 from workbench.models.compiled import Compiled
+from workbench.models.head import Head
 from workbench.models.listed_words import space_before, unspaced
 from workbench.models.loading import (
     UNREADABLE,
@@ -229,19 +230,11 @@ class TokenClassifier(nn.Module):
         super().__init__()
         self.labels = list(labels)
         self.encoder = copy.deepcopy(encoder)
-        self.head = new_head(encoder.width, len(labels)).to(encoder.device)
+        self.head = Head(encoder.width, len(labels)).to(encoder.device)
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits [W, labels]."""
         return self.head(self.encoder(batch))
-
-
-def new_head(width: int, labels: int) -> nn.Linear:
-    """Scores [..., labels] of states [..., width]."""
-    head = nn.Linear(width, labels)
-    nn.init.normal_(head.weight, std=0.02)
-    nn.init.zeros_(head.bias)
-    return head
 
 
 def _load(source: Source) -> tuple[Any, Any, dict[str, str]]:

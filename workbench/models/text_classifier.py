@@ -9,7 +9,8 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
-from workbench.models.encoder import Encoder, new_head
+from workbench.models.encoder import Encoder
+from workbench.models.head import Head
 from workbench.models.windows import pad
 
 LORA_ALPHA = 2.0
@@ -74,7 +75,7 @@ class TextClassifier(nn.Module):
         self.attention = nn.Linear(encoder.width, 1, bias=False) if attention else None
         if self.attention:
             nn.init.zeros_(self.attention.to(encoder.device).weight)  # at first the plain mean
-        self.head = new_head(encoder.width, len(labels)).to(encoder.device)
+        self.head = Head(encoder.width, len(labels)).to(encoder.device)
 
     @property
     def trainable(self) -> int:
