@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import ClassVar
 
 import nbformat
 import psutil
@@ -164,11 +165,32 @@ def test_local_cluster_runs_a_suite_and_goes_with_it(notebook, start, reports):
     while not (nodes := [p for p in family(driver) if p.name() in {"raylet", "gcs_server"}]):
         assert driver.poll() is None
         time.sleep(0.1)
-    said, steps = driver.communicate(timeout=180)
+    said, steps = driver.communicate(timeout=300)
     assert driver.returncode == 5, (said, steps)
     assert "ZeroDivisionError" in said
     assert "test/entity_f1 0.667" in said
     assert not psutil.wait_procs(nodes, timeout=20)[1]
+
+
+def test_a_local_cluster_that_starts_too_late_is_started_again(tmp_path, capsys):
+    class Late:
+        begun: ClassVar = []
+
+        def init(self, **options):
+            self.begun.append(options["_temp_dir"])
+            if len(self.begun) < 3:
+                raise Exception("The current node timed out during startup. This could happen")
+
+        def shutdown(self):
+            self.begun[-1] += " ended"
+
+    local = {"address": "local"}
+    ray_engine._start(Late(), local, str(tmp_path), attempts=3)
+    assert Late.begun == [f"{tmp_path}/1 ended", f"{tmp_path}/2 ended", f"{tmp_path}/3"]
+    assert capsys.readouterr().err.count("starting it again") == 2
+    Late.begun.clear()
+    with pytest.raises(Exception, match="timed out"):
+        ray_engine._start(Late(), local, str(tmp_path), attempts=2)
 
 
 @pytest.mark.long

@@ -38,6 +38,9 @@ LOST = ("WorkerCrashedError", "NodeDiedError", "LocalRayletDiedError")
 """Ray's names for it: the process at a run went away, with its node or alone."""
 RELEASE_S = 60.0
 """Time for what is left of a lost attempt to let go of the run's lock."""
+LOCAL_STARTS = 3
+TOO_LATE = "timed out during startup"
+"""In Ray's error of a node that did not answer in its 30 seconds."""
 LOOK_S = 0.5
 REACH_S = 10.0
 TAKEN_ALONG = re.compile(r"WORKBENCH_(?!RUN_DIRECTORY)\w+|HF_HUB_OFFLINE")
@@ -98,26 +101,38 @@ def _connected(ray: Any, address: str | None, jobs: int) -> Iterator[None]:
         if address:
             options["address"] = address
         else:
-            # Ray opens its folder to everyone; the one around it stays closed.
-            options |= {"address": "local", "include_dashboard": False, "_temp_dir": f"{folder}/r"}
+            options |= {"address": "local", "include_dashboard": False}
             options["num_cpus"] = max(os.cpu_count() or 1, jobs)
         try:
             _reach(address)
-            ray.init(**options)
+            _start(ray, options, folder, attempts=1 if address else LOCAL_STARTS)
         except Exception as error:  # noqa: BLE001 - of a node that starts too late Ray raises just this
             raise MachineError(
                 f"no Ray cluster at {address or 'this machine'}: {error}",
-                expected="host:port of a cluster that this machine is a node of"
-                if address
-                else "a machine that starts one in half a minute",
-                do="ray status --address HOST:PORT"
-                if address
-                else "try again when the machine is less busy, or without --engine ray",
+                expected="host:port of a cluster with this machine in it; or one begun in 30 s here",
+                do="ray status --address HOST:PORT; or try again when the machine is less busy",
             ) from None
         try:
             yield
         finally:
             ray.shutdown()
+
+
+def _start(ray: Any, options: dict[str, Any], folder: str, *, attempts: int) -> None:
+    """Join or start the cluster; one that came too late on a busy machine is started again."""
+    for attempt in range(1, attempts + 1):
+        if options["address"] == "local":
+            # Ray opens its folder to everyone; the one around it stays closed.
+            options = options | {"_temp_dir": f"{folder}/{attempt}"}
+        try:
+            ray.init(**options)
+        except Exception as error:
+            if attempt == attempts or TOO_LATE not in str(error):
+                raise
+            print("the local Ray cluster did not start in time; starting it again", file=sys.stderr)
+            ray.shutdown()
+        else:
+            return
 
 
 def _reach(address: str | None) -> None:
