@@ -106,10 +106,10 @@ def _connected(ray: Any, address: str | None, jobs: int) -> Iterator[None]:
         try:
             _reach(address)
             _start(ray, options, folder, attempts=1 if address else LOCAL_STARTS)
-        except Exception as error:  # noqa: BLE001 - of a node that starts too late Ray raises just this
+        except Exception as error:  # noqa: BLE001 - Ray raises just this of a node that is late
             raise MachineError(
                 f"no Ray cluster at {address or 'this machine'}: {error}",
-                expected="host:port of a cluster with this machine in it; or one begun in 30 s here",
+                expected="host:port of a cluster with this machine in it, or one begun here in 30 s",
                 do="ray status --address HOST:PORT; or try again when the machine is less busy",
             ) from None
         try:
