@@ -109,7 +109,7 @@ def _connected(ray: Any, address: str | None, jobs: int) -> Iterator[None]:
         except Exception as error:  # noqa: BLE001 - Ray raises just this of a node that is late
             raise MachineError(
                 f"no Ray cluster at {address or 'this machine'}: {error}",
-                expected="host:port of a cluster with this machine in it, or one begun here in 30 s",
+                expected="host:port of a cluster that this machine is a node of",
                 do="ray status --address HOST:PORT; or try again when the machine is less busy",
             ) from None
         try:
