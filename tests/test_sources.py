@@ -259,31 +259,24 @@ def test_hub_that_has_it_not_or_is_cut_off(hub, name, offline, code, says):
     assert says in done.stdout
 
 
-def test_hidden_files_and_folders_do_not_change_what_data_are(tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [("dataset", ["train.txt"]), ("model", ["model.safetensors", "config.json"])],
+)
+def test_hidden_files_and_folders_do_not_change_what_data_or_a_model_is(tmp_path, kind, names):
     folder = tmp_path / ".mine"  # hidden itself, which is no matter
-    folder.mkdir()
-    (folder / "train.txt").write_text("Ada B-PER\n")
-    before = sources.resolve(str(folder), "dataset").fingerprint
     notes = folder / ".cache" / "huggingface" / "download"
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text("as it was\n")
+    before = sources.resolve(str(folder), kind).fingerprint
     notes.mkdir(parents=True)
-    (notes / "train.txt.metadata").write_text("one commit")
-    (folder / ".DS_Store").write_text("x")
-    assert sources.resolve(str(folder), "dataset").fingerprint == before
-    (folder / "train.txt").write_text("Bob B-PER\n")
-    assert sources.resolve(str(folder), "dataset").fingerprint != before
-
-
-def test_hidden_files_and_folders_do_not_change_what_a_model_is(tmp_path):
-    (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "model.safetensors").write_bytes(b"weights")
-    before = sources.resolve(str(tmp_path), "model").fingerprint
-    notes = tmp_path / ".cache" / "huggingface" / "download"
-    notes.mkdir(parents=True)
-    (notes / "model.safetensors.metadata").write_text("one commit")
-    (tmp_path / ".gitattributes").write_text("*.safetensors filter=lfs")
-    assert sources.resolve(str(tmp_path), "model").fingerprint == before
-    (tmp_path / "model.safetensors").write_bytes(b"other weights")
-    assert sources.resolve(str(tmp_path), "model").fingerprint != before
+    (notes / f"{names[0]}.metadata").write_text("one commit")
+    for name in (".DS_Store", ".gitattributes"):
+        (folder / name).write_text("x")
+    assert sources.resolve(str(folder), kind).fingerprint == before
+    (folder / names[0]).write_text("another\n")
+    assert sources.resolve(str(folder), kind).fingerprint != before
 
 
 def test_reports_inside_a_data_folder_are_no_data(tmp_path, reports):
