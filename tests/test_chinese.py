@@ -149,11 +149,18 @@ def test_figures_have_the_letters_of_chinese(recwarn):
         picture("Paris 中国").savefig(io.BytesIO())
 
 
-def test_a_figure_without_the_font_says_so(monkeypatch):
+def test_a_figure_without_the_font_says_so_and_asks_for_it_once(monkeypatch):
+    asked = []
+
     def fail(name):
+        asked.append(name)
         raise MachineError("no network")
 
     monkeypatch.setattr(assets, "ensure", fail)
-    with pytest.warns(UserWarning, match="missing from"):
-        figure = canvas.Figure(picture("中国"), "title", "caption")
-    assert "workbench fetch noto_sans_sc" in figure.caption
+    canvas._added_font.cache_clear()
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="missing from"):
+            figure = canvas.Figure(picture("中国"), "title", "caption")
+        assert "workbench fetch noto_sans_sc" in figure.caption
+    assert asked == ["noto_sans_sc"]
+    canvas._added_font.cache_clear()

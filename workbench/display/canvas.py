@@ -59,18 +59,25 @@ def _with_letters_for(canvas: Canvas) -> str:
     texts = [text for text in canvas.findobj(Text) if FIRST.search(text.get_text())]
     if not texts:
         return ""
-    try:
-        folder = assets.ensure(FONT)
-    except WorkbenchError:
+    if not (name := _added_font()):
         return f"Some letters could not be drawn: workbench fetch {FONT}."
-    for file in folder.glob("*.otf"):
-        known = {font.fname for font in font_manager.fontManager.ttflist}
-        if str(file) not in known:
-            font_manager.fontManager.addfont(file)
-        name = font_manager.get_font(file).family_name
-        for text in texts:
-            text.set_fontfamily([*text.get_fontfamily(), name])
+    for text in texts:
+        text.set_fontfamily([*text.get_fontfamily(), name])
     return ""
+
+
+@functools.cache
+def _added_font() -> str:
+    """The name by which matplotlib knows the font from now on; "" where it can't be fetched.
+
+    Asked once a process: without a network each try takes pip half a minute.
+    """
+    try:
+        (file,) = assets.ensure(FONT).glob("*.otf")
+    except WorkbenchError:
+        return ""
+    font_manager.fontManager.addfont(file)
+    return font_manager.get_font(file).family_name
 
 
 Arguments = ParamSpec("Arguments")
