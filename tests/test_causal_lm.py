@@ -12,7 +12,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from workbench.core import paths, sources
 from workbench.core.errors import IntegrityError, ParameterError
-from workbench.methods.adaptation import BITFIT, METHODS, methods
+from workbench.methods.adaptation import METHODS, methods
+from workbench.methods.learners import BITFIT
 from workbench.models.causal_lm import CausalLM, is_causal
 from workbench.models.encoder import Encoder
 

@@ -10,7 +10,7 @@ from workbench import figures
 from workbench.core import machine, sources
 from workbench.core.errors import ParameterError
 from workbench.data import text
-from workbench.methods import adaptation, classifiers, export
+from workbench.methods import adaptation, classifiers, export, learners
 from workbench.methods.classifiers import Labelled, Reading
 from workbench.models.encoder import Encoder
 from workbench.models.text_classifier import LORA_ALPHA, TextClassifier
@@ -294,13 +294,13 @@ def test_what_learning_took_is_told(tiny, reviews):
     assert again == pytest.approx(reader(tiny)(["x", *train.texts, "y"]), abs=1e-5)
     assert list(setting.features) == [*known, "y"]
     whole = sum(weight.numel() for weight in tiny.parameters())
-    assert answers[adaptation.FULL].trainable == whole + 3 * (tiny.width + 1)
-    assert answers[adaptation.MAJORITY].trainable == 2
+    assert answers[learners.FULL].trainable == whole + 3 * (tiny.width + 1)
+    assert answers[learners.MAJORITY].trainable == 2
     rows, _ = tiny.encode(train.texts, READING.max_tokens)
     tokens = {method: answer.tokens for method, answer in answers.items()}
     trained = 2 * sum(map(len, rows))
-    assert tokens[adaptation.FULL] == tokens[adaptation.LORA] == trained
-    assert tokens[adaptation.HEAD] == tokens[adaptation.TFIDF] == 0
+    assert tokens[learners.FULL] == tokens[learners.LORA] == trained
+    assert tokens[learners.HEAD] == tokens[learners.TFIDF] == 0
     assert all(answer.seconds > 0 for answer in answers.values())
 
 

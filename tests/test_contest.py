@@ -17,9 +17,19 @@ from workbench import figures, flow, tables, tasks
 from workbench.core import machine, sources
 from workbench.core.errors import ParameterError
 from workbench.data import text
-from workbench.methods import adaptation, classifiers, embeddings, estimates
-from workbench.methods.adaptation import FEW, FULL, METHODS, NEAREST, SETFIT, TFIDF
+from workbench.methods import (
+    adaptation,
+    classifiers,
+    crossings,
+    embeddings,
+    estimates,
+    learners,
+    learning_curves,
+)
+from workbench.methods.adaptation import FEW, METHODS
 from workbench.methods.classifiers import Labelled, Reading
+from workbench.methods.crossings import ALREADY, NEVER, Answered, crossing
+from workbench.methods.learners import FULL, NEAREST, SETFIT, TFIDF
 from workbench.models.embedder import Embedder
 from workbench.models.encoder import Encoder
 from workbench.record import intervals
@@ -29,9 +39,7 @@ from workbench.record.statistics import verdicts
 from workbench.tasks.contest import levels as contest_levels
 from workbench.tasks.contest import methods as contest_methods
 from workbench.tasks.contest import run as contest
-from workbench.tasks.contest import scores as contest_scores
 from workbench.tasks.contest.config import LEARNERS
-from workbench.tasks.contest.scores import ALREADY, NEVER, Answered, crossing
 from workbench.training import Log, Recipe
 
 SIZES = (8, 32, 128, 512)
@@ -86,7 +94,7 @@ def test_a_curve_far_from_the_level_is_an_outcome_and_no_number(steps, at, low, 
     point = found.crossing("curve", "level")
     assert (point["at"], point["low"], point["high"]) == (at, low, high)
     assert point["fractions"][at] == 1
-    (row,) = contest_scores.crossings(found, ["level"])
+    (row,) = crossings.crossings(found, ["level"])
     said = row["said"]
     assert ("already" in said) == (at == "already")
     assert ("within n = 512" in said) == (at == "not reached")
@@ -99,11 +107,25 @@ def test_half_an_item_ahead_at_the_smallest_size_is_not_called_ahead():
     first = found.metric("curve", size=0, minus="level")
     assert point["at"] == "already"
     assert first.low < 0 < first.value
-    (row,) = contest_scores.crossings(found, ["level"])
+    (row,) = crossings.crossings(found, ["level"])
     said = row["said"]
     assert "can't be distinguished from level with 8 labelled examples" in said
     assert f"(in {point['fractions']['already']:.0%} of the resamples)" in said
     assert "is ahead" not in said
+
+
+def pools_of(config, data):
+    """The draws of a contest."""
+    train = classifiers.labelled(data, "train")
+    return learning_curves.pools(contest_methods.plan(config), train)
+
+
+def learned(config, models, data, pools):
+    """All that learns in a contest."""
+    learners = contest_methods.learners(config, models)
+    texts = data.splits["test"][: config.items]["text"]
+    plan = contest_methods.plan(config)
+    return learning_curves.learn(plan, learners, data.labels, pools, texts, Log(None))
 
 
 def answered(curve, level, *, items, draws, seed, wobble=0.0):
@@ -182,7 +204,7 @@ def test_a_sentence_says_what_the_table_says_corrected_for_the_number_of_methods
     curves = {f"weak {place}": np.stack([weak] * 4) for place in range(6)}
     found = Answered(SIZES, {**curves, "strong": np.stack([strong] * 4)}, {"level": level},
                      list(range(200)), "texts")  # fmt: skip
-    rows = contest_scores.crossings(found, ["level"])
+    rows = crossings.crossings(found, ["level"])
     apart = {row["method"]: Metric(**row["difference"]) for row in rows}
     assert apart["weak 0"].verdict == "better"
     for row in rows:
@@ -199,12 +221,12 @@ def test_too_few_items_have_no_interval():
     point = found.crossing("curve", "level")
     assert point["low"] is point["high"] is None
     assert found.metric("curve", size=0).how == "no interval: only 9 texts"
-    assert contest_scores.span(point, SIZES) == ""
+    assert crossings.span(point, SIZES) == ""
 
 
 def test_learners_are_those_that_adaptation_has():
     known = {name.removeprefix(contest.DECODER) for name in LEARNERS}
-    assert known == {*METHODS, *FEW} - {adaptation.MAJORITY}
+    assert known == {*METHODS, *FEW} - {learners.MAJORITY}
 
 
 @pytest.mark.parametrize(
@@ -227,26 +249,26 @@ def test_a_parameter_that_makes_no_sense_is_one_clear_error(values, says):
 def test_more_examples_than_texts_is_one_clear_error(data):
     config = contest.Config.check({**tasks.TASKS["contest"].SMOKE, "sizes": "8, 5000"})
     with pytest.raises(ParameterError, match="only 2.. training texts"):
-        contest_methods.pools(config, data)
+        pools_of(config, data)
 
 
 def test_draws_are_nested_reproducible_and_differ(config, data):
-    first, second = contest_methods.pools(config, data)
+    first, second = pools_of(config, data)
     small, large = config.counts
     assert len(first.texts) == large == len(set(first.texts))
     assert first.first(small).texts == first.texts[:small]
-    assert contest_methods.pools(config, data) == [first, second]
+    assert pools_of(config, data) == [first, second]
     assert first.texts != second.texts
     wider = contest.Config.check({**tasks.TASKS["contest"].SMOKE, "sizes": "4, 8, 16"})
     train = classifiers.labelled(data, "train")
     labels = dict(zip(train.texts, train.labels, strict=True))
-    for pool in contest_methods.pools(wider, data):
+    for pool in pools_of(wider, data):
         assert [labels[words] for words in pool.texts] == list(pool.labels)
 
 
 def test_few_examples_get_more_passes():
-    assert contest_methods.epochs([30] * 8) == contest_methods.STEPS
-    assert contest_methods.epochs([30] * 100_000) == contest_methods.EPOCHS
+    assert learning_curves.epochs([30] * 8) == learning_curves.STEPS
+    assert learning_curves.epochs([30] * 100_000) == learning_curves.EPOCHS
 
 
 def setting(encoder, labels, validation=None, **changes):
@@ -278,11 +300,11 @@ def test_methods_for_few_texts_do_not_look_at_validation(tiny, data, method):
 
 def test_no_label_but_those_of_the_draw_changes_an_answer(data, models, monkeypatch):
     """Garble the labels of validation, and of all training texts beyond those drawn."""
-    monkeypatch.setattr(contest_methods, "STEPS", 2)
+    monkeypatch.setattr(learning_curves, "STEPS", 2)
     values = tasks.TASKS["contest"].SMOKE | {"sizes": "4, 8", "draws": 1, "items": 4}
     values["methods"] = "full fine-tuning, head only, TF-IDF"
     config = contest.Config.check(values)
-    drawn = set(contest_methods.pools(config, data)[0].texts)
+    drawn = set(pools_of(config, data)[0].texts)
     others = dict(zip(data.labels, [*data.labels[1:], data.labels[0]], strict=True))
 
     def turn(row):
@@ -295,15 +317,15 @@ def test_no_label_but_those_of_the_draw_changes_an_answer(data, models, monkeypa
     assert other.splits["validation"]["label"] != data.splits["validation"]["label"]
     found = []
     for each in (data, other):
-        pools = contest_methods.pools(config, each)
-        points = contest_methods.learn(config, models, each, pools, Log(None))
+        pools = pools_of(config, each)
+        points = learned(config, models, each, pools)
         found.append(np.stack([point.answer.probabilities for point in points]))
     assert np.array_equal(*found)
 
 
 def test_shots_come_from_the_smallest_size_of_their_draw(config, models, data):
     asked, _ = contest_levels.ask(config, models, data)
-    pools = contest_methods.pools(config, data)
+    pools = pools_of(config, data)
     for pool, drawn in zip(pools, contest_levels.examples(config, asked, pools), strict=True):
         smallest = [
             asked.prompts.fields(models.decoder, words)[0]
@@ -429,11 +451,11 @@ def test_every_number_follows_from_what_is_saved(result, config, data):
         if isinstance(bits[0], str)
     }
     again = Answered(config.counts, parsed, levels, items["cluster"].tolist(), data.unit)
-    assert contest_scores.curve(again) == result.tables["curve"]
-    assert contest_scores.levels(again) == result.tables["levels"]
+    assert crossings.curve(again) == result.tables["curve"]
+    assert crossings.levels(again) == result.tables["levels"]
     references = contest_methods.references(config)
     assert references == ["zero-shot + batch", REFERENCE]
-    assert contest_scores.crossings(again, references) == result.tables["crossings"]
+    assert crossings.crossings(again, references) == result.tables["crossings"]
     assert {point["texts"] for point in result.tables["curve"]} == {4, largest}
 
 
@@ -468,7 +490,7 @@ def test_figure_and_tables_say_what_the_numbers_say(result):
     for row in own:
         assert row["said"] in figure.caption
         assert row["said"] in said
-    shown = BeautifulSoup(tables.contest(result).body, "html.parser").get_text()
+    shown = BeautifulSoup(tables.learning_curves(result).body, "html.parser").get_text()
     for point in result.tables["curve"]:
         assert f"{point['value']:.3f} ± {point['sd']:.3f}" in shown
     zero = next(row for row in result.tables["levels"] if row["method"] == "zero-shot")
@@ -499,14 +521,14 @@ def test_learning_is_estimated_before_it_starts_and_says_how_to_shorten_it(
 
 
 def test_the_decoder_learns_as_an_encoder_where_it_is_named(config, monkeypatch):
-    monkeypatch.setattr(contest_methods, "STEPS", 1)
-    monkeypatch.setattr(contest_methods, "EPOCHS", 1)
+    monkeypatch.setattr(learning_curves, "STEPS", 1)
+    monkeypatch.setattr(learning_curves, "EPOCHS", 1)
     values = {"sizes": "2, 4", "draws": 1, "items": 2, "methods": "decoder LoRA"}
     config = contest.Config.check(config.model_dump() | values)
     models, data = contest.load_model(config), contest.load_data(config)
     assert "without its causal mask" in models.describe()
-    pools = contest_methods.pools(config, data)
-    points = contest_methods.learn(config, models, data, pools, Log(None))
+    pools = pools_of(config, data)
+    points = learned(config, models, data, pools)
     assert [point.method for point in points] == ["decoder LoRA"] * 2
     assert points[0].answer.trainable > 3 * (models.reader.width + 1)
     assert text.load("tiny_reviews").labels == data.labels

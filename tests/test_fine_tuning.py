@@ -14,8 +14,9 @@ from workbench.core import machine, paths
 from workbench.core.errors import DataError
 from workbench.data import text
 from workbench.methods import label_scores
-from workbench.methods.adaptation import FULL, METHODS, TFIDF, Setting, learn
+from workbench.methods.adaptation import METHODS, Setting, learn
 from workbench.methods.classifiers import Reading, labelled
+from workbench.methods.learners import FULL, TFIDF
 from workbench.models.text_classifier import TextClassifier
 from workbench.record import comparison
 from workbench.record.result import Metric

@@ -17,7 +17,7 @@ from workbench.batch import child, search, server, tune
 from workbench.batch.execute import Outcome
 from workbench.core import paths
 from workbench.core.errors import InterruptedRunError, MachineError, NotebookError, ParameterError
-from workbench.methods.adaptation import FULL
+from workbench.methods.learners import FULL
 from workbench.record import state
 from workbench.record.result import CHECKPOINTS, HISTORY, Result, is_whole
 from workbench.tasks.fine_tuning import run as fine_tuning

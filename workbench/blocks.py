@@ -22,8 +22,8 @@ from workbench.data.ner import NerData
 from workbench.decoding.generate import generate as _generate
 from workbench.decoding.score import log_likelihoods
 from workbench.methods import adaptation, classifiers, taggers
-from workbench.methods.adaptation import BITFIT, FULL, LORA
 from workbench.methods.classifiers import Labelled, Reading
+from workbench.methods.learners import BITFIT, FULL, LORA
 from workbench.methods.prompts import chat_of
 from workbench.methods.taggers import Settings
 from workbench.methods.tagging import tag_scores

@@ -5,7 +5,7 @@ messages are made from it.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -118,6 +118,44 @@ def names(text: str) -> list[str]:
     ['sp500', 'nasdaq']
     """
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def several(known: Sequence[str]) -> Callable[[str], str]:
+    """A validator of names in a text: each once, by name or by what one of `known` alone begins.
+
+    It raises ValueError for anything else, or for none.
+
+    >>> several(["full fine-tuning", "TF-IDF"])("full, TF-IDF, full fine-tuning")
+    'full fine-tuning, TF-IDF'
+    """
+
+    def check(text: str) -> str:
+        found = []
+        for name in names(text):
+            meant = [each for each in known if each.startswith(name)]
+            if len(meant) != 1:
+                raise ValueError(f"unknown method {name!r}; known: {', '.join(known)}")
+            found += meant
+        if not found:
+            raise ValueError(f"no method; known: {', '.join(known)}")
+        return ", ".join(dict.fromkeys(found))
+
+    return check
+
+
+def ascending(text: str) -> str:
+    """Two or more whole numbers in a text, ascending; ValueError for anything else.
+
+    >>> ascending("32, 8")
+    '8, 32'
+    """
+    found = names(text)
+    if not all(part.isdecimal() and int(part) >= 2 for part in found):
+        raise ValueError(f"{text!r} is no list of whole numbers from 2 on, such as '8, 32'")
+    values = sorted({int(part) for part in found})
+    if len(values) < 2:
+        raise ValueError(f"{text!r} has fewer than two sizes, which a curve needs")
+    return ", ".join(map(str, values))
 
 
 def describe(field: FieldInfo) -> str:

@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from workbench.core import machine
 from workbench.methods import classifiers, embeddings
 from workbench.methods.classifiers import Labelled, Predict, Probabilities, Reading
+from workbench.methods.learners import BITFIT, FULL, HEAD, LORA, MAJORITY, NEAREST, SETFIT, TFIDF
 from workbench.models.encoder import Encoder
 from workbench.models.text_classifier import TextClassifier, biases
 from workbench.training import Log, Recipe
 
-FULL, LORA, BITFIT, HEAD = "full fine-tuning", "LoRA", "BitFit", "head only"
-TFIDF, MAJORITY = "TF-IDF + logistic regression", "majority"
-NEAREST, SETFIT = "nearest neighbours", "SetFit"
 BATCH_TOKENS = 640
 LIGHT_RATE = 10
 """Learning rate of LoRA and BitFit as a multiple of full fine-tuning's: few weights change."""

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from workbench.core.machine import peak_memory_mb
 from workbench.decoding.score import log_likelihoods
-from workbench.methods.adaptation import BITFIT, FULL, HEAD, LORA, NEAREST, SETFIT
 from workbench.methods.classifiers import Reading, encode
 from workbench.methods.embeddings import MOST_PAIRS, ROUNDS
+from workbench.methods.learners import BITFIT, FULL, HEAD, LORA, NEAREST, SETFIT
 from workbench.methods.prompt_scores import Asked, Draw
 from workbench.methods.templates import Template
 from workbench.models.causal_lm import CausalLM

@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from workbench.core.config import Config as BaseConfig
-from workbench.core.config import names
+from workbench.core.config import ascending, names, several
+from workbench.methods import learners
 
 SMOKE: dict[str, object] = {
     "dataset": "tiny_reviews",
@@ -18,51 +19,10 @@ SMOKE: dict[str, object] = {
 }
 """Overrides for tests: the real models on the project's own few reviews."""
 
-LEARNERS = (
-    "TF-IDF + logistic regression",
-    "nearest neighbours",
-    "head only",
-    "SetFit",
-    "BitFit",
-    "LoRA",
-    "full fine-tuning",
-    "decoder LoRA",
-    "decoder full fine-tuning",
-)
-"""What may learn, from the cheapest to the dearest: of the encoder, or of the decoder as one."""
-
 DECODER = "decoder "
 """What a learner's name begins with that adapts the decoder, its causal mask removed."""
-
-
-def _learners(text: str) -> str:
-    """The learners in a text, each once, by name or by what one alone begins with.
-
-    ValueError for anything else, or for none.
-
-    >>> _learners("full, TF-IDF, full fine-tuning")
-    'full fine-tuning, TF-IDF + logistic regression'
-    """
-    found = []
-    for name in names(text):
-        meant = [known for known in LEARNERS if known.startswith(name)]
-        if len(meant) != 1:
-            raise ValueError(f"unknown method {name!r}; known: {', '.join(LEARNERS)}")
-        found += meant
-    if not found:
-        raise ValueError(f"no method; known: {', '.join(LEARNERS)}")
-    return ", ".join(dict.fromkeys(found))
-
-
-def _sizes(text: str) -> str:
-    """Two or more whole numbers in a text, ascending; ValueError for anything else."""
-    found = names(text)
-    if not all(part.isdecimal() and int(part) >= 2 for part in found):
-        raise ValueError(f"{text!r} is no list of whole numbers from 2 on, such as '8, 32'")
-    values = sorted({int(part) for part in found})
-    if len(values) < 2:
-        raise ValueError(f"{text!r} has fewer than two sizes, which a curve needs")
-    return ", ".join(map(str, values))
+LEARNERS = (*learners.LEARNERS, f"{DECODER}{learners.LORA}", f"{DECODER}{learners.FULL}")
+"""What may learn, from the cheapest to the dearest: of the encoder, or of the decoder as one."""
 
 
 class Config(BaseConfig):
@@ -93,11 +53,11 @@ class Config(BaseConfig):
     """Maximum number of test items to answer."""
     shots: Annotated[int, Field(ge=0, le=64)] = 4
     """Labelled examples in a prompt; 0 leaves few-shot prompts out."""
-    sizes: Annotated[str, AfterValidator(_sizes)] = "8, 32, 128, 512"
+    sizes: Annotated[str, AfterValidator(ascending)] = "8, 32, 128, 512"
     """Numbers of labelled examples to learn from, two or more."""
     draws: Annotated[int, Field(ge=1, le=50)] = 2
     """Draws of examples, each of all sizes and prompts."""
-    methods: Annotated[str, AfterValidator(_learners)] = (
+    methods: Annotated[str, AfterValidator(several(LEARNERS))] = (
         "full fine-tuning, SetFit, nearest neighbours, TF-IDF"
     )
     """What learns, own method first."""

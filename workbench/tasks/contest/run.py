@@ -6,21 +6,20 @@ from workbench.core import sources
 from workbench.core.config import names
 from workbench.core.errors import ParameterError
 from workbench.data.text import TextData
-from workbench.methods import asking, estimates
+from workbench.methods import asking, classifiers, crossings, estimates, learning_curves
 from workbench.methods import shots as prompt_shots
-from workbench.methods.adaptation import BITFIT
 from workbench.methods.classifiers import Labelled, Reading
+from workbench.methods.crossings import Answered
+from workbench.methods.learners import BITFIT
+from workbench.methods.learning_curves import Point
 from workbench.models.encoder import Encoder
 from workbench.models.text_classifier import biases
 from workbench.record.findings import Findings
 from workbench.record.result import DataIssue
 from workbench.tasks.contest import levels as contest_levels
 from workbench.tasks.contest import methods as contest_methods
-from workbench.tasks.contest import scores as contest_scores
 from workbench.tasks.contest.config import DECODER, Config
 from workbench.tasks.contest.levels import Levels, Models
-from workbench.tasks.contest.methods import Point
-from workbench.tasks.contest.scores import Answered
 from workbench.training import Log
 
 
@@ -52,13 +51,15 @@ def load_model(config: Config) -> Models:
 def run(config: Config, model: Models, data: TextData) -> Findings:
     """Let everything answer the same test items: prompts, and what learns from ever more labels."""
     rows = data.splits["test"][: config.items]
-    pools = contest_methods.pools(config, data)
+    plan = contest_methods.plan(config)
+    pools = learning_curves.pools(plan, classifiers.labelled(data, "train"))
     levels, cut = contest_levels.prompt(config, model, data, pools)
     log = Log(config.directory)
     _announce(config, model, pools[0], rows["text"])
-    points = contest_methods.learn(config, model, data, pools, log)
+    learners = contest_methods.learners(config, model)
+    points = learning_curves.learn(plan, learners, data.labels, pools, rows["text"], log)
     compared = contest_methods.compare(config, levels, points, pools, data)
-    answered = contest_methods.answered(config, levels, points, rows, data)
+    answered = learning_curves.answered(plan, points, levels.answers, rows, data.labels, data.unit)
     return Findings(
         sources={
             "model": model.decoder.source,
@@ -69,7 +70,7 @@ def run(config: Config, model: Models, data: TextData) -> Findings:
         headline=("test/accuracy", "test/macro_f1"),
         data_issues={"cut_prompts": cut, **_data_issues(config, model, levels, points, rows)},
         device=model.decoder.device,
-        dtype=contest_methods.dtype(model.decoder),
+        dtype=learning_curves.dtype(model.decoder),
         network=model.decoder,
         train_seconds=sum(point.answer.seconds for point in points),
         trained_tokens=sum(point.answer.tokens for point in points),
@@ -84,14 +85,14 @@ def _announce(config: Config, model: Models, pool: Labelled, texts: list[str]) -
     lengths = [*map(len, model.encoder.encode(pool.texts, config.max_tokens)[0])]
     estimates.learning(
         [
-            (name.removeprefix(DECODER), contest_methods.learner(name, model))
+            (name.removeprefix(DECODER), contest_methods.adapted(name, model))
             for name in names(config.methods)
         ],
         config.counts,
-        [contest_methods.epochs(lengths[:size]) for size in config.counts],
+        [learning_curves.epochs(lengths[:size]) for size in config.counts],
         config.draws,
         texts,
-        Reading(config.max_tokens, contest_methods.dtype(model.encoder)),
+        Reading(config.max_tokens, learning_curves.dtype(model.encoder)),
     )
 
 
@@ -117,9 +118,9 @@ def _tables(
 ) -> dict[str, Any]:
     """The curves, the levels, the crossings and the costs; JSON values only."""
     return {
-        "curve": contest_scores.curve(answered),
-        "levels": contest_scores.levels(answered),
-        "crossings": contest_scores.crossings(answered, contest_methods.references(config)),
-        "right": contest_scores.bits(answered),
-        "methods": contest_methods.costs(config, levels, points),
+        "curve": crossings.curve(answered),
+        "levels": crossings.levels(answered),
+        "crossings": crossings.crossings(answered, contest_methods.references(config)),
+        "right": crossings.bits(answered),
+        "methods": contest_methods.costs(levels, points),
     }

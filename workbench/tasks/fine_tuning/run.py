@@ -9,9 +9,10 @@ from workbench.core.config import names
 from workbench.data import text
 from workbench.data.text import TextData
 from workbench.methods import classifiers, export, label_scores
-from workbench.methods.adaptation import FULL, HEAD, TFIDF, Answer, Setting, learn, methods
+from workbench.methods.adaptation import Answer, Setting, learn, methods
 from workbench.methods.classifiers import Labelled, Probabilities, Reading, labelled, losses
 from workbench.methods.label_scores import Compared
+from workbench.methods.learners import FULL, HEAD, TFIDF
 from workbench.models.encoder import Encoder
 from workbench.record.findings import Findings
 from workbench.record.result import DataIssue, Metric

@@ -1,4 +1,4 @@
-"""The chart of the contest: learning curves against what prompts reach."""
+"""Learning curves against levels: what is reached without these labelled examples, or few."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ APART = 1.4
 
 @styled
 def overtaking(result: Result) -> Figure:
-    """Test accuracy by labelled examples: a curve what learns, a band what is prompted.
+    """Test accuracy by labelled examples: a curve what learns from them, a band each level.
 
-    Crosses mark where a curve passes the first of the prompts.
+    Crosses mark where a curve passes the first of the levels.
     """
     curve, crossings = result.tables["curve"], result.tables["crossings"]
     methods = list(dict.fromkeys(point["method"] for point in curve))
@@ -46,13 +46,13 @@ def overtaking(result: Result) -> Figure:
     axes.set(xlabel="labelled examples, log scale", ylabel="test accuracy", xscale="log")
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.minorticks_off()
-    axes.set_title(f"What labelled examples buy beside prompts, n = {curve[0]['n']:,} test items")
+    axes.set_title(f"What labelled examples buy, n = {curve[0]['n']:,} test items")
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.16), ncols=2)
     return Figure(canvas, "Test accuracy by labelled examples", _caption(result, first))
 
 
 def _bands(axes: Axes, result: Result, sizes: list[int]) -> None:
-    """What prompts reach, with its interval, and the majority label."""
+    """The levels, with their intervals, and the majority label."""
     levels = {level["method"]: level for level in result.tables["levels"]}
     references = list(dict.fromkeys(found["level"] for found in result.tables["crossings"]))
     for name, style, shade in zip(references, REFERENCE_STYLES, (0.22, 0.12), strict=False):

@@ -1,4 +1,4 @@
-"""Tables of the contest: accuracy by method and number of labelled examples, and crossings."""
+"""Tables of learning curves: accuracy by number of labelled examples, and crossings of levels."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ COSTS = {
 """What a method takes -> its heading and form."""
 
 
-def contest(result: Result) -> Html:
-    """A row a method: accuracy by labelled examples, what it is beside the prompt, what it cost."""
+def learning_curves(result: Result) -> Html:
+    """A row a method: accuracy by labelled examples, what it is beside a level, what it cost."""
     curve, found = result.tables["curve"], result.tables["crossings"]
     level = found[0]["level"]
     differences = {
@@ -38,9 +38,9 @@ def contest(result: Result) -> Html:
     spread = "the mean over the draws of examples ± their standard deviation" if several else ""
     text = (
         f"Accuracy{', ' + spread if spread else ', one draw of examples'}, on the same "
-        f"{curve[0]['n']:,} test items. Prompts stand in the first column of numbers: they use no "
-        f"more than {sizes[0]:,} labels. The difference is paired, in brackets its 95 % interval: "
-        f"{'; '.join(sorted({each.how for each in differences.values()}))}. "
+        f"{curve[0]['n']:,} test items. Below the rule, in the first column of numbers, stands what "
+        f"uses no more than {sizes[0]:,} of these labels. The difference is paired, in brackets its "
+        f"95 % interval: {'; '.join(sorted({each.how for each in differences.values()}))}. "
         f"{correction(differences)} Times are of the largest number of examples "
         "and of this machine; a prompt's is that of all its templates."
     )
@@ -49,7 +49,7 @@ def contest(result: Result) -> Html:
 
 
 def crossings(result: Result) -> Html:
-    """Where each method overtakes each prompt, with interval and the fractions of the outcomes."""
+    """Where each method overtakes each level, with interval and the fractions of the outcomes."""
     found = result.tables["crossings"]
     fractions = {"already": "ahead at once", "passes": "in between", "not reached": "not reached"}
     heads = ["method", "overtakes", "at examples", "95 % interval", *fractions.values()]
@@ -64,7 +64,7 @@ def crossings(result: Result) -> Html:
         row["method"]: Metric(**row["difference"]) for row in found if row["level"] == own
     }
     text = (
-        "The smallest number of examples at which the mean accuracy is above the prompt's, taken "
+        "The smallest number of examples at which the mean accuracy is above the level's, taken "
         "as linear in the logarithm of the number between those tried. The last columns are shares "
         f"of resamples: {found[0]['how']}. Resamples in which a curve is nowhere "
         "ahead, or ahead from the start, are outcomes of their own, not numbers. "
