@@ -38,9 +38,9 @@ def learning_curves(result: Result) -> Html:
     spread = "the mean over the draws of examples ± their standard deviation" if several else ""
     text = (
         f"Accuracy{', ' + spread if spread else ', one draw of examples'}, on the same "
-        f"{curve[0]['n']:,} test items. Below the rule, in the first column of numbers, stands what "
-        f"uses no more than {sizes[0]:,} of these labels. The difference is paired, in brackets its "
-        f"95 % interval: {'; '.join(sorted({each.how for each in differences.values()}))}. "
+        f"{curve[0]['n']:,} test items. Below the rule, in the first column of numbers, is "
+        f"what uses {sizes[0]:,} of these labels at most. The difference is paired, in brackets "
+        f"its 95 % interval: {'; '.join(sorted({each.how for each in differences.values()}))}. "
         f"{correction(differences)} Times are of the largest number of examples "
         "and of this machine; a prompt's is that of all its templates."
     )
