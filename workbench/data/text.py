@@ -16,7 +16,7 @@ from datasets import Dataset, DatasetDict
 
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
-from workbench.data import chinese, classes, near, split_files, tables
+from workbench.data import chinese, classes, intents, near, split_files, tables
 from workbench.data.near import sha256
 from workbench.data.repairs import repair
 from workbench.data.tables import SPLITS
@@ -25,6 +25,7 @@ from workbench.record.result import DataIssue
 
 KNOWN = {
     "brand_tweets": ("text", "sentiment"),
+    **dict.fromkeys(intents.LANGUAGES, ("text", "label")),
     "tiny_reviews": ("text", "label"),
     "zh_reviews": ("text", "label"),
 }
@@ -158,6 +159,8 @@ def read(source: Source, counts: Counter[str]) -> dict[str, pandas.DataFrame]:
     """Tables by split; under the name "" where the rows are still to be split."""
     if source.name == "zh_reviews":
         return {"": chinese.reviews(source.path, counts)}
+    if source.name in intents.LANGUAGES:
+        return intents.sentences(source.path, intents.LANGUAGES[source.name], counts)
     path = split_files.only_file(source.path, tables.SUFFIXES)
     if path is None and (files := sorted(source.path.glob(tables.PHRASES))):
         raise DataError(
@@ -233,6 +236,8 @@ def _data_issues(counts: Counter[str]) -> dict[str, DataIssue]:
     copies = "near copies (same words but for links, @names, RT; or 4/5 of word triples)"
     notes = {
         "recoded": ("lines", "lines that are no UTF-8, read as Latin-1"),
+        "rare_intents": ("templates", "templates of intents with few templates, left out"),
+        "redrawn": ("templates", "templates that gave no new sentence, left out"),
         "empty": ("rows", "rows without text or label, dropped"),
         "no_label": ("rows", f"rows with a label such as {classes.MISSING_SHOWN}, dropped"),
         "none_label": ("rows", "rows whose label is the word None or NA, kept as a class"),
