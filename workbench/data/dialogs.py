@@ -17,7 +17,7 @@ from datasets import Dataset, DatasetDict
 
 from workbench.core.errors import DataError, ParameterError
 from workbench.core.sources import Source, resolve
-from workbench.data import choices, text
+from workbench.data import choices, encodings, text
 from workbench.data.choices import answer_form
 from workbench.data.repairs import repair
 from workbench.data.tables import SPLITS
@@ -48,12 +48,12 @@ class QuestionData:
     data_issues: dict[str, DataIssue] = field(default_factory=dict)
     unit: str = "questions"
     """What the column `cluster` holds together when intervals are made."""
-    layout: str = ""
-    """How the choices of a table of one's own were read, and its answers."""
+    notes: tuple[str, ...] = ()
+    """How the files, choices and answers of a table of one's own were read."""
 
     def describe(self) -> str:
         """Counts of each split, licence, and data issues, with fractions."""
-        lines = [self.source.describe(), *([self.layout] if self.layout else [])]
+        lines = [self.source.describe(), *self.notes]
         for name, split in self.splits.items():
             answers = len({answer_form(answer) for answer in split["answer"]})
             lines.append(f"{name:<10}{len(split):>8,} questions, {answers:,} different answers")
@@ -105,7 +105,10 @@ def load(name: str, *, categories: str = "trivia") -> QuestionData:
         if (rows["split"] == split).any()
     }
     return QuestionData(
-        source, DatasetDict(splits), _data_issues(counts), layout="; ".join(layouts)
+        source,
+        DatasetDict(splits),
+        _data_issues(counts),
+        notes=(*encodings.notes(counts), *layouts),
     )
 
 

@@ -14,7 +14,7 @@ from datasets import Dataset, DatasetDict
 
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
-from workbench.data import chinese, conll, split_files, tables, tagged_rows
+from workbench.data import chinese, conll, encodings, split_files, tables, tagged_rows
 from workbench.data.split_files import ALIASES, SPLITS
 from workbench.record.iob import TAG, misfit, scheme_of
 from workbench.record.result import DataIssue
@@ -43,6 +43,8 @@ class NerData:
     """What was changed or is doubtful."""
     one_file: bool = False
     """Whether the splits are ours, made from one file by a hash."""
+    notes: tuple[str, ...] = ()
+    """How the files were read, where that is no matter of course."""
 
     @property
     def labels(self) -> list[str]:
@@ -51,7 +53,7 @@ class NerData:
 
     def describe(self) -> str:
         """Counts of each split, licence, and data issues, with fractions."""
-        lines = [self.source.describe()]
+        lines = [self.source.describe(), *self.notes]
         heads = ["documents", "sentences", "words", "entities", *self.types]
         width = max(10, *(len(head) + 2 for head in heads))
         lines.append("".join([" " * 10, *(f"{head:>{width}}" for head in heads)]))
@@ -106,6 +108,7 @@ def load(name: str, *, train_sentences: int = 0) -> NerData:
         types=types,
         data_issues=_data_issues(rows, changes),
         one_file=one_file,
+        notes=tuple(encodings.notes(changes)),
     )
 
 
@@ -136,7 +139,7 @@ def _first(path: Path) -> str:
 
 
 def _read_conll(path: Path, types: tuple[str, ...], changes: Counter[str]) -> list[Row]:
-    found = conll.read(path, types=types)
+    found = conll.read(path, types=types, counts=changes)
     _count(found.rewritten_tags, found.scheme, changes)
     rows = [
         {"tokens": tokens, "ner_tags": tags, "document": document}

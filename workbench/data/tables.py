@@ -16,7 +16,8 @@ import pyarrow.parquet
 
 from workbench.core.errors import DataError
 from workbench.data import formats, split_files
-from workbench.data.formats import decode, from_csv
+from workbench.data.encodings import decode
+from workbench.data.formats import from_csv
 from workbench.data.split_files import SPLITS, some
 
 __all__ = ["SPLITS", "column", "decode", "from_csv", "read_file", "read_splits"]
@@ -46,12 +47,12 @@ def by_column(frame: pandas.DataFrame, where: str) -> dict[str, pandas.DataFrame
 
 
 def read_file(path: Path, counts: Counter[str]) -> pandas.DataFrame:
-    """One file's rows; `counts` gets what `decode` counts in a CSV file.
+    """One file's rows; `counts` gets what `decode` counts.
 
     Financial PhraseBank has the columns `text` and `label`. Cells of a CSV file are text as it
     stands, empty ones missing (see `formats.from_csv`); whole numbers stay whole where some are
     missing; class numbers become their names. Raises DataError for an empty file, another format,
-    or rows that don't fit the header.
+    an encoding that is not known, or rows that don't fit the header.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES and not path.match(PHRASES):
@@ -60,14 +61,14 @@ def read_file(path: Path, counts: Counter[str]) -> pandas.DataFrame:
         )
     with reading(path):
         if suffix in {".csv", ".tsv"}:
-            text = decode(path.read_bytes(), counts)
+            text = decode(path.read_bytes(), counts, path)
             frame = from_csv(text, "\t" if suffix == ".tsv" else ",")
         elif suffix == ".txt":
-            frame = formats.from_phrases(decode(path.read_bytes(), counts))
+            frame = formats.from_phrases(decode(path.read_bytes(), counts, path))
         elif suffix == ".parquet":
             frame = _of_parquet(pyarrow.parquet.read_table(path))
         else:
-            frame = pandas.DataFrame(_json_rows(path), dtype=object)
+            frame = pandas.DataFrame(_json_rows(path, counts), dtype=object)
     if frame.empty:
         raise no_rows(path)
     return frame
@@ -155,8 +156,8 @@ def _unreadable(path: Path, why: str) -> DataError:
     return DataError(f"{path} can't be read: {why}", expected=f"a table as {path.suffix}")
 
 
-def _json_rows(path: Path) -> list[formats.Row]:
-    text = path.read_text(encoding="utf-8-sig")
+def _json_rows(path: Path, counts: Counter[str]) -> list[formats.Row]:
+    text = decode(path.read_bytes(), counts, path, latin=False)  # JSON has no Latin-1
     rows = formats.json_rows(text, lines=path.suffix.lower() == ".jsonl")
     return formats.sound(rows) if "\\ud" in text.lower() else rows
 

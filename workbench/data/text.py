@@ -16,7 +16,7 @@ from datasets import Dataset, DatasetDict
 
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
-from workbench.data import chinese, classes, near, split_files, tables
+from workbench.data import chinese, classes, encodings, near, split_files, tables
 from workbench.data.near import sha256
 from workbench.data.repairs import repair
 from workbench.data.tables import SPLITS
@@ -116,6 +116,7 @@ def load(
         split: tables.with_header(frame, *columns, source.name) for split, frame in frames.items()
     }
     notes = [note for frame in frames.values() for note in frame.attrs.get("notes", ())]
+    notes += encodings.notes(counts)
     own = "" not in frames
     parts = [_columns(frame, split, columns, kept, source.name) for split, frame in frames.items()]
     rows = _repaired(pandas.concat(parts, ignore_index=True), counts)
