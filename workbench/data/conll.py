@@ -81,6 +81,11 @@ def read(
     return found
 
 
+def is_untagged(path: Path) -> bool:
+    """Whether no line has more than one column, so that the words have no tags."""
+    return all(len(line.split()) < 2 for line in _lines(path, Counter()))
+
+
 def iob2(tags: list[str], scheme: str) -> tuple[list[str], int]:
     """Rewrite a sentence's tags of a scheme to IOB2; return them and how many changed."""
     if scheme != BARE:

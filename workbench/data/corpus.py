@@ -99,7 +99,7 @@ def _read(source: Source, column: str, counts: Counter[str]) -> list[str]:
 
 
 def _column(frame: pandas.DataFrame, column: str, where: str) -> list[str]:
-    return list(tables.column(frame, column, "text_column", where).fillna("").astype(str))
+    return list(tables.texts(frame, column, where).fillna("").astype(str))
 
 
 def _decoded(path: Path, counts: Counter[str]) -> str:

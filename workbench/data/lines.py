@@ -11,9 +11,9 @@ import pandas
 
 from workbench.core.errors import DataError
 from workbench.data import conll, encodings, tables
-from workbench.data.ner import conll_columns
 from workbench.data.records import TOKENS
 from workbench.data.records import column as find_column
+from workbench.data.tagged_files import conll_columns
 from workbench.data.tagged_rows import DOCUMENTS
 
 DEFAULT_COLUMN = "text"

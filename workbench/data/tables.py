@@ -6,7 +6,7 @@ What a folder's README says of its files is not looked at.
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,13 @@ from workbench.data.encodings import decode
 from workbench.data.formats import from_csv
 from workbench.data.split_files import SPLITS, some
 
-__all__ = ["SPLITS", "column", "decode", "from_csv", "read_file", "read_splits"]
+__all__ = ["SPLITS", "column", "decode", "from_csv", "read_file", "read_splits", "texts"]
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 PHRASES = "Sentences_*Agree.txt"
 """Files of Financial PhraseBank v1.0 as its authors publish them: sentence, @, label in a line."""
+BETWEEN = " | "
+"""What separates the columns that one text is made of."""
 
 
 def read_splits(folder: Path, counts: Counter[str]) -> dict[str, pandas.DataFrame]:
@@ -107,7 +109,7 @@ def with_header(frame: pandas.DataFrame, text: str, label: str, where: str) -> p
         for place, cell in enumerate(header[: frame.shape[1]])
         if cell and (frame.iloc[:, place] == cell).any()
     ]
-    if {text.casefold(), label.casefold()} & names or not again:
+    if {each.casefold() for each in [text, label, *parts(text)]} & names or not again:
         return frame
     kinds = frame.nunique().tolist()
     place = kinds.index(min(kinds))
@@ -150,6 +152,31 @@ def column(frame: pandas.DataFrame, name: str, parameter: str, where: str) -> pa
                 do=f"set {parameter} to another column, or write one value a row",
             )
     return frame[name]
+
+
+def parts(name: str) -> list[str]:
+    """The columns that a name such as `sentence1 + sentence2` joins; the name alone without +."""
+    return [part.strip() for part in name.split("+")]
+
+
+def texts(frame: pandas.DataFrame, name: str, where: str) -> pandas.Series:
+    """A column of texts; or several joined, as `sentence1 + sentence2`, with `BETWEEN` between.
+
+    A text is missing where one of its columns is. Raises DataError as `column` does.
+    """
+    if name in frame.columns or len(parts(name)) == 1:
+        return column(frame, name, "text_column", where)
+    cells = [column(frame, part, "text_column", where) for part in parts(name)]
+    cells = [each.astype(object).where(each.notna(), "").map(str).str.strip() for each in cells]
+    joined = [BETWEEN.join(row) if all(row) else None for row in zip(*cells, strict=True)]
+    return pandas.Series(joined, index=frame.index, dtype=object)
+
+
+def has_labels(frame: pandas.DataFrame, names: Iterable[str]) -> bool:
+    """Whether one of these columns is there, in any case, and a row of it holds something."""
+    wanted = {name.casefold() for name in names}
+    kept = frame[[name for name in frame.columns if str(name).strip().casefold() in wanted]]
+    return bool((kept.notna() & (kept.astype(str) != "")).to_numpy().any())
 
 
 def _unreadable(path: Path, why: str) -> DataError:
