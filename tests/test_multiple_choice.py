@@ -400,6 +400,18 @@ def test_own_choices_run_with_their_own_number_and_long_texts_are_cut(models, tm
     assert "<b>yes" not in shown + tables.worst_choices(result)._repr_html_()
 
 
+@pytest.mark.parametrize(
+    ("words", "limit", "shown"), [(60, 24, 20), (60, 4, 0), (21, 24, 21), (0, 24, 0)]
+)
+def test_a_passage_is_cut_and_the_question_after_it_stays(models, words, limit, shown):
+    passage = "word " * words + "\n" if words else ""
+    config = multiple_choice.Config.check({"shots": 0, "max_tokens": limit})
+    item = Item("", f"{passage}Who came?", ("a", "b"), 0)
+    asked = choice_methods.ask(config, models.decoder, [item], None)
+    assert asked.items[0].question == "word " * shown + "Who came?"
+    assert asked.cut == (shown < words)
+
+
 def test_more_shots_than_questions_are_one_clear_error(models, tmp_path):
     path = save(tmp_path / "own.jsonl", *(given(question=f"Which {n}?") for n in range(12)))
     config = multiple_choice.Config.check({"dataset": path, "shots": 64})

@@ -15,7 +15,7 @@ import pytest
 
 from workbench.core import assets, paths, sources
 from workbench.core.errors import DataError, ParameterError
-from workbench.data import ner, tables
+from workbench.data import tables, tagged_files
 
 COMMIT = "c0ffee" * 6 + "c0ff"
 
@@ -120,7 +120,7 @@ def test_a_snapshot_of_the_hubs_cache_may_link_to_its_blobs_only(tmp_path):
         sources.resolve(str(folder), "dataset")
 
 
-@pytest.mark.parametrize("suffix", [*ner.CONLL_SUFFIXES, *tables.SUFFIXES, ".csv.gz"])
+@pytest.mark.parametrize("suffix", [*tagged_files.CONLL_SUFFIXES, *tables.SUFFIXES, ".csv.gz"])
 def test_all_files_that_are_read_are_taken_from_the_hub(suffix):
     assert any(fnmatch(f"data/a{suffix}", each) for each in sources.HUB_FILES["dataset"])
 

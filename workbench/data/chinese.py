@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas
 
 from workbench.core.errors import IntegrityError
-from workbench.data import formats
+from workbench.data import encodings
 from workbench.data.tagged_rows import Found, tagged
 
 TYPES = {"nr": "PER", "ns": "LOC", "nt": "ORG"}
@@ -82,13 +82,13 @@ def _goes_on(before: list[str], after: list[tuple[str, str]]) -> bool:
 def reviews(folder: Path, counts: Counter[str]) -> pandas.DataFrame:
     """Reviews, one in each line of two files, with the columns `text` and `label`.
 
-    `counts` gets what `formats.decode` counts.
+    `counts` gets what `encodings.decode` counts.
     """
-    parts = [
-        pandas.DataFrame({"text": lines, "label": label})
-        for label in ("positive", "negative")
+    parts = []
+    for label in ("positive", "negative"):
+        path = folder / f"{label}.txt"
         # Only LF ends a line: a review may hold other line ends.
-        for lines in [formats.decode((folder / f"{label}.txt").read_bytes(), counts).split("\n")]
-    ]
+        lines = encodings.decode(path.read_bytes(), counts, path).split("\n")
+        parts.append(pandas.DataFrame({"text": lines, "label": label}))
     whole = pandas.concat(parts, ignore_index=True)
     return whole[whole["text"].str.strip() != ""].reset_index(drop=True)

@@ -24,7 +24,7 @@ NUMBERED = re.compile(r"(?:choice|option|answer)[ _-]?(\d+)")
 UNREAD = re.compile(r"(?:distractor|incorrect|wrong|ending|solution|sol|option|choice)[ _-]?\w*")
 """Columns that look like choices in a layout that is not read."""
 ARTICLE = re.compile(r"^(a|an|the) ")
-FULL_STOP = re.compile(r"(?<=[^\W\d_])\.$")
+FULL_STOP = re.compile(r"(?<=[^\W\d_])[.。]$")
 EXPECTED = (
     "the columns question and answer; with choices as well: choices (a list), or a column for each "
     "(A, B, ...; choice_a, ...; option1, ...), and in answer the letter, number or text of the "

@@ -13,11 +13,14 @@ MAX_LABELS = 200
 """More labels than this are refused: tables and prompts name every label."""
 MISSING = {"nan", "null", "n/a", "#n/a", "<na>", "#na", "-nan"}
 """Labels, in lower case, that say that there is none."""
+DASH = "-"
+"""A label that says, beside words, that annotators did not agree; but beside `+` it is a class."""
 MISSING_SHOWN = "NaN, null or N/A"
 DOUBTFUL = {"none", "na", "nil"}
 """Labels, in lower case, that may say that there is none and may be a class."""
 WHOLE = re.compile(r"[+]?(-?(?:0|[1-9]\d*))(?:[.,]0*)?")
 """A whole number, as tables write it: 1, +1, 1.0, 1,0."""
+WORD = re.compile(r"[^\W\d_]{2}")
 MOST_SHOWN, ENDS_SHOWN, WIDEST = 12, 5, 24
 """Labels of which each has its column; else how many of each end are named; characters of one."""
 
@@ -27,7 +30,8 @@ def merged(labels: pandas.Series, counts: Counter[str]) -> pandas.Series:
 
     Labels that differ in case, white space or as whole numbers only (`True` and `true`, `1` and
     `1.0`) are one, written as most rows have it; `counts` gets how many were `merged`. Those in
-    `MISSING` are none (`no_label`); those in `DOUBTFUL` are kept and counted (`none_label`).
+    `MISSING` are none (`no_label`), nor is `DASH` beside words (`dash`); those in
+    `DOUBTFUL` are kept and counted (`none_label`).
     """
     given = labels.astype(object).where(labels.notna(), None).tolist()
     written = [None if label is None else " ".join(str(label).split()) or None for label in given]
@@ -35,11 +39,14 @@ def merged(labels: pandas.Series, counts: Counter[str]) -> pandas.Series:
     usual: dict[str, str] = {}
     for label in sorted(often, key=lambda label: (-often[label], label)):
         usual.setdefault(_form(label), label)
+    words = [label for label in often if label != DASH]
+    none = MISSING | ({DASH} if len(words) > 1 and all(map(WORD.search, words)) else set())
     for label, number in often.items():
+        counts["dash"] += number * (label == DASH and DASH in none)
         counts["no_label"] += number * (label.casefold() in MISSING)
         counts["none_label"] += number * (label.casefold() in DOUBTFUL)
         counts["merged"] += number * (usual[_form(label)] != label)
-    kept = {label: usual[_form(label)] for label in often if label.casefold() not in MISSING}
+    kept = {label: usual[_form(label)] for label in often if label.casefold() not in none}
     found = [kept.get(label) if label is not None else None for label in written]
     return pandas.Series(found, index=labels.index, dtype=object)
 
@@ -130,6 +137,7 @@ def _dropped(counts: Counter[str]) -> str:
     names = {
         "empty": "without text or label",
         "no_label": f"labelled {MISSING_SHOWN}",
+        "dash": "labelled -",
         "repeated": "repeated",
         "contradicting": "repeated with other labels",
     }

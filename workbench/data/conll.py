@@ -8,16 +8,17 @@ word, lines that begin with `#` are comments (`# newdoc` starts a document), and
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from workbench.core.errors import DataError
+from workbench.data import encodings
 from workbench.record.iob import BARE, TAG, misfit, scheme_of, to_iob2
 
 DOCUMENT_MARK = "-DOCSTART-"
 COMMENT, NEW_DOCUMENT = "#", ["#", "newdoc"]
 BETWEEN = re.compile(r"\d+[-.]\d+")
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 Line = tuple[int, list[str]]
 """Line number from 1, and the columns."""
 
@@ -40,17 +41,24 @@ class ConllFile:
     """The scheme that the tags had: a key of `iob.SCHEMES`, or `iob.BARE`."""
 
 
-def read(path: Path, *, types: tuple[str, ...] = (), tagged: bool = True) -> ConllFile:
+def read(
+    path: Path,
+    *,
+    types: tuple[str, ...] = (),
+    tagged: bool = True,
+    counts: Counter[str] | None = None,
+) -> ConllFile:
     """Read one file into sentences with IOB2 tags; not `tagged`, into sentences of words alone.
 
     The tag stands in the last column that holds any. `types` are the entity types that may occur;
     empty means any. Raises DataError with file and line for a wrong number of columns, an unknown
-    tag, bytes that are not UTF-8, or no sentence. A byte order mark, CRLF line ends and a missing
-    last newline are accepted.
+    tag, an encoding that is neither UTF-8 nor Chinese (see `encodings`), or no sentence. `counts`
+    gets what `encodings.decode` counts. A byte order mark, CRLF line ends and a missing last
+    newline are accepted.
     """
     lines = [
         (number, re.split(r"[ \t]+", line.rstrip(" \t")) if line.strip(" \t") else [])
-        for number, line in enumerate(_lines(path), 1)
+        for number, line in enumerate(_lines(path, Counter() if counts is None else counts), 1)
     ]
     first = int(_is_indexed(lines, 2 + tagged))
     blocks, documents = _blocks(lines, indexed=bool(first))
@@ -73,6 +81,11 @@ def read(path: Path, *, types: tuple[str, ...] = (), tagged: bool = True) -> Con
     return found
 
 
+def is_untagged(path: Path) -> bool:
+    """Whether no line has more than one column, so that the words have no tags."""
+    return all(len(line.split()) < 2 for line in _lines(path, Counter()))
+
+
 def iob2(tags: list[str], scheme: str) -> tuple[list[str], int]:
     """Rewrite a sentence's tags of a scheme to IOB2; return them and how many changed."""
     if scheme != BARE:
@@ -81,21 +94,19 @@ def iob2(tags: list[str], scheme: str) -> tuple[list[str], int]:
     return found, sum(tag != "O" for tag in tags)
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path, counts: Counter[str]) -> list[str]:
     """Decoded lines without line ends; only LF and CRLF end a line, as in the format."""
-    raw = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
-    lines = []
-    for number, line in enumerate(raw.split(b"\n"), 1):
-        try:
-            lines.append(line.removesuffix(b"\r").decode("utf-8"))
-        except UnicodeDecodeError as error:
-            bad = line[error.start : error.start + 1].hex()
-            raise DataError(
-                f"{path}:{number}: byte 0x{bad} at column {error.start + 1} is not UTF-8",
-                expected="UTF-8 text",
-                do="convert the file, for instance: iconv -f latin1 -t utf-8",
-            ) from None
-    return lines
+    try:
+        text = encodings.decode(path.read_bytes(), counts, path, latin=False)
+    except UnicodeDecodeError as error:
+        before, bad = error.object[: error.start], error.object[error.start]
+        number, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+        raise DataError(
+            f"{path}:{number}: byte 0x{bad:02x} at column {column} is not UTF-8",
+            expected="UTF-8 text",
+            do="convert the file, for instance: iconv -f latin1 -t utf-8",
+        ) from None
+    return [line.removesuffix("\r") for line in text.split("\n")]
 
 
 def _is_indexed(lines: list[Line], columns: int) -> bool:

@@ -11,7 +11,7 @@ import pandas
 
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
-from workbench.data import tables, text, wikitext
+from workbench.data import encodings, tables, text, wikitext
 from workbench.data.repairs import repair
 from workbench.record.result import DataIssue
 
@@ -27,11 +27,14 @@ class Corpus:
     source: Source
     documents: list[str]
     data_issues: dict[str, DataIssue] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """How the files were read, where that is no matter of course."""
 
     def describe(self) -> str:
         """Number of documents and bytes, licence, and data issues, with fractions."""
         size = sum(len(document.encode()) for document in self.documents)
-        lines = [self.source.describe(), f"{len(self.documents):,} documents, {size:,} bytes"]
+        size_line = f"{len(self.documents):,} documents, {size:,} bytes"
+        lines = [self.source.describe(), *self.notes, size_line]
         return "\n".join([*lines, *(issue.describe() for issue in self.data_issues.values())])
 
 
@@ -40,7 +43,7 @@ def load(name: str, *, text_column: str = "text") -> Corpus:
 
     A .txt file's documents are separated by blank lines; in a folder each file is one. Encodings
     are repaired with ftfy. Documents that repeat an earlier one are dropped and counted. Raises
-    DataError where no document is left.
+    DataError where no document is left, or for an encoding that is not known.
     """
     source = resolve(name, "dataset")
     counts: Counter[str] = Counter()
@@ -73,6 +76,7 @@ def load(name: str, *, text_column: str = "text") -> Corpus:
             for key, note in notes.items()
             if counts[key] or key == "repeated"
         },
+        notes=tuple(encodings.notes(counts)),
     )
 
 
@@ -95,11 +99,11 @@ def _read(source: Source, column: str, counts: Counter[str]) -> list[str]:
 
 
 def _column(frame: pandas.DataFrame, column: str, where: str) -> list[str]:
-    return list(tables.column(frame, column, "text_column", where).fillna("").astype(str))
+    return list(tables.texts(frame, column, where).fillna("").astype(str))
 
 
 def _decoded(path: Path, counts: Counter[str]) -> str:
-    return tables.decode(path.read_bytes(), counts).replace("\r\n", "\n")
+    return tables.decode(path.read_bytes(), counts, path).replace("\r\n", "\n")
 
 
 def _wikipedia(path: Path, counts: Counter[str]) -> list[str]:

@@ -17,7 +17,7 @@ from datasets import Dataset, DatasetDict
 
 from workbench.core.errors import DataError, ParameterError
 from workbench.core.sources import Source, resolve
-from workbench.data import choices, text
+from workbench.data import choices, encodings, reading, split_files, tables, text
 from workbench.data.choices import answer_form
 from workbench.data.repairs import repair
 from workbench.data.tables import SPLITS
@@ -28,6 +28,7 @@ DATA_ISSUES = {
     "recoded": "lines that are no UTF-8, read as Latin-1",
     "broken": "conversations without an answer, dropped",
     "longer": "conversations that go on after the first answer, cut there",
+    "several": "questions with several accepted answers that differ, the first taken",
     "empty": "rows without question or answer, dropped",
     "alike": "questions two of whose choices are the same, dropped",
     "uneven": "questions with another number of choices than most, dropped",
@@ -48,12 +49,12 @@ class QuestionData:
     data_issues: dict[str, DataIssue] = field(default_factory=dict)
     unit: str = "questions"
     """What the column `cluster` holds together when intervals are made."""
-    layout: str = ""
-    """How the choices of a table of one's own were read, and its answers."""
+    notes: tuple[str, ...] = ()
+    """How the files, choices and answers of a table of one's own were read."""
 
     def describe(self) -> str:
         """Counts of each split, licence, and data issues, with fractions."""
-        lines = [self.source.describe(), *([self.layout] if self.layout else [])]
+        lines = [self.source.describe(), *self.notes]
         for name, split in self.splits.items():
             answers = len({answer_form(answer) for answer in split["answer"]})
             lines.append(f"{name:<10}{len(split):>8,} questions, {answers:,} different answers")
@@ -72,7 +73,8 @@ def load(name: str, *, categories: str = "trivia") -> QuestionData:
     """Load the catalogue's dialogs, or a table of one's own, with or without choices.
 
     `categories` are those of `dialogs`, comma-separated. A file is split by hash (see `split_of`);
-    a folder's own splits are kept. Texts are repaired with ftfy. Of a question that occurs again,
+    a folder's own splits are kept, but for a test split without answers. A passage stands before
+    its question (see `reading`). Texts are repaired with ftfy. Of a question that occurs again,
     the first is kept, of the latest split. All that is lost is counted. Raises DataError for
     columns that are missing, choices or answers that can't be read (see `choices.read`), or no
     question left.
@@ -83,6 +85,11 @@ def load(name: str, *, categories: str = "trivia") -> QuestionData:
         frames = {"": _categories(source, categories, counts)}
     else:
         frames = text.read(source, counts)
+    notes = encodings.notes(counts)
+    frames = {split: reading.flat(frame, counts, source.name) for split, frame in frames.items()}
+    frames = split_files.labelled(
+        frames, lambda frame: tables.has_labels(frame, choices.ANSWERS), notes
+    )
     parts = [_rows(frame, split, source.name) for split, frame in frames.items()]
     rows = pandas.concat([part for part, _ in parts], ignore_index=True)
     layouts = dict.fromkeys(layout for _, layout in parts if layout)
@@ -105,7 +112,10 @@ def load(name: str, *, categories: str = "trivia") -> QuestionData:
         if (rows["split"] == split).any()
     }
     return QuestionData(
-        source, DatasetDict(splits), _data_issues(counts), layout="; ".join(layouts)
+        source,
+        DatasetDict(splits),
+        _data_issues(counts),
+        notes=(*notes, *layouts),
     )
 
 

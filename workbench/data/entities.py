@@ -12,7 +12,7 @@ from datasets import Dataset, DatasetDict
 from workbench.core.errors import DataError
 from workbench.core.sources import resolve
 from workbench.core.unspaced import joined
-from workbench.data import DATASETS, ner, split_files, tables, tagged_rows
+from workbench.data import DATASETS, ner, split_files, tables, tagged_files, tagged_rows
 from workbench.data.tables import SPLITS
 from workbench.data.text import COLUMNS, TextData
 from workbench.record.iob import spans
@@ -28,10 +28,13 @@ def is_tagged(name: str) -> bool:
     if name in DATASETS:
         return DATASETS[name] is ner
     path = resolve(name, "dataset").path
-    files = split_files.of(path, ner.SUFFIXES)
-    splits = [file for file in files if split_files.place(file, path)[1]] or files
+    files = split_files.of(path, tagged_files.SUFFIXES)
+    places = {file: split_files.place(file, path)[1] for file in files}
+    splits = [file for file in files if places[file]] or files
+    # A test split may have been published without tags.
+    splits = [file for file in splits if places[file] != "test"] or splits
     phrases = any(file.match(tables.PHRASES) for file in files)
-    tagged = (ner.conll_columns(file) or tagged_rows.is_tagged(file) for file in splits)
+    tagged = (tagged_files.conll_columns(file) or tagged_rows.is_tagged(file) for file in splits)
     return bool(splits) and not phrases and all(tagged)
 
 

@@ -1,12 +1,10 @@
 """Rows from what a file holds: separated columns, JSON, phrases, and class names of Parquet."""
 
-import codecs
 import contextlib
 import csv
 import json
 import re
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator
 from io import StringIO
 from itertools import islice
@@ -21,8 +19,6 @@ SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;|\t]*\r?\n', re.IGNORECASE)
 SAMPLE_CHARACTERS, SAMPLE_ROWS = 60_000, 200
 """What the separator is chosen by; a cell of more characters is too long for the `csv` module."""
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
-UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-"""First bytes of a text in UTF-16."""
 Row = dict[str, Any]
 AsRow = Callable[[Any], Any]
 IsRow = Callable[[Row], bool]
@@ -215,21 +211,3 @@ def from_phrases(text: str) -> pandas.DataFrame:
             raise ValueError(f"line {number} is no sentence with @ and its label at the end")
         rows.append((sentence, label))
     return pandas.DataFrame([row for row in rows if row[0]], columns=["text", "label"])
-
-
-def decode(raw: bytes, counts: Counter[str]) -> str:
-    """Text of UTF-8 bytes; lines that are none are read as Latin-1.
-
-    `counts` gets the `lines` and how many were `recoded`. UTF-16 is known by its first bytes.
-    """
-    if raw.startswith(UTF16):
-        return raw.decode("utf-16", errors="replace")
-    lines = []
-    for line in raw.removeprefix(codecs.BOM_UTF8).removesuffix(b"\n").split(b"\n"):
-        try:
-            lines.append(line.decode("utf-8"))
-        except UnicodeDecodeError:
-            lines.append(line.decode("latin-1"))
-            counts["recoded"] += 1
-    counts["lines"] += len(lines)
-    return "\n".join(lines)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
-from workbench.data import tables
+from workbench.data import encodings, tables
 from workbench.record.result import DataIssue
 
 EVENTS, ITEMS = "interactions.tsv", "items.tsv"
@@ -56,6 +56,8 @@ class Interactions:
     time: NDArray[np.float64]
     """When it was [N], never falling: seconds since 1970, or whatever number the table has."""
     data_issues: dict[str, DataIssue] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """How the files were read, where that is no matter of course."""
 
     def by_user(self, kept: NDArray[np.bool_] | slice = slice(None)) -> list[list[int]]:
         """Items of each user [U] in order of time, of all events or those that are `kept` [N]."""
@@ -73,6 +75,7 @@ class Interactions:
         return "\n".join(
             [
                 shown,
+                *self.notes,
                 f"{len(self.user):,} events of {len(self.users):,} users with "
                 f"{len(self.items):,} items; {len(self.user) / cells:.1%} of all pairs",
                 f"from {_date(self.time[0])} to {_date(self.time[-1])}",
@@ -122,7 +125,11 @@ def load(name: str, *, items: str = "") -> Interactions:
     found = _made(source, items_source, rows, texts)
     note = "lines that are not UTF-8, read as Latin-1"
     recoded = DataIssue(count=counts["recoded"], of=counts["lines"], note=note)
-    return replace(found, data_issues=found.data_issues | {"recoded": recoded})
+    return replace(
+        found,
+        data_issues=found.data_issues | {"recoded": recoded},
+        notes=tuple(encodings.notes(counts)),
+    )
 
 
 def _made(

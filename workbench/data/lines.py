@@ -10,10 +10,10 @@ import numpy as np
 import pandas
 
 from workbench.core.errors import DataError
-from workbench.data import conll, formats, tables
-from workbench.data.ner import conll_columns
+from workbench.data import conll, encodings, tables
 from workbench.data.records import TOKENS
 from workbench.data.records import column as find_column
+from workbench.data.tagged_files import conll_columns
 from workbench.data.tagged_rows import DOCUMENTS
 
 DEFAULT_COLUMN = "text"
@@ -51,7 +51,8 @@ def read(name: str, column: str) -> Texts:
         )
     suffix = path.suffix.lower()
     if name != "-" and suffix != ".txt" and conll_columns(path):
-        found = conll.read(path, tagged=False)
+        found = conll.read(path, tagged=False, counts=counts)
+        _say(counts)
         return _of_words(found.tokens, found.documents)
     if suffix in tables.SUFFIXES:
         frame = tables.read_file(path, counts)
@@ -60,15 +61,22 @@ def read(name: str, column: str) -> Texts:
         asked = _of_table(frame, column, name)
     else:
         raw = sys.stdin.buffer.read() if name == "-" else path.read_bytes()
-        if b"\0" in raw and not raw.startswith(formats.UTF16):
+        if b"\0" in raw and not raw.startswith(encodings.UTF16):
             raise DataError(f"{name} holds bytes of 0, so it is no text", expected="plain text")
-        lines = tables.decode(raw, counts).split("\n")
+        lines = tables.decode(raw, counts, name).split("\n")
         asked = Texts([_whole(line.removesuffix("\r")) for line in lines], consecutive=True)
-    if counts["recoded"]:
-        print(f"{counts['recoded']} lines are no UTF-8, read as Latin-1", file=sys.stderr)
+    _say(counts)
     if not any(text.strip() for text in asked.texts):
         raise DataError(f"{name} holds no text", expected="at least one line or row")
     return asked
+
+
+def _say(counts: Counter[str]) -> None:
+    """Print how the file was read, where that is no matter of course."""
+    for note in encodings.notes(counts):
+        print(note, file=sys.stderr)
+    if counts["recoded"]:
+        print(f"{counts['recoded']} lines are no UTF-8, read as Latin-1", file=sys.stderr)
 
 
 def _is_file(path: Path) -> bool:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
-from workbench.data import prices, tables
+from workbench.data import encodings, prices, tables
 from workbench.record.result import DataIssue
 
 KNOWN = {
@@ -88,13 +88,14 @@ def load(
     prices of weeks or months.
     """
     source = resolve(name, "dataset")
+    counts: Counter[str] = Counter()
     if name in KNOWN:
         (date_column, price_column), date_order = KNOWN[name], "auto"
-    frame = _with_one_header(_read(source.path), source.name)
+    frame = _with_one_header(_read(source.path, counts), source.name)
     date_column, date = _column(frame, date_column, "date_column", source.name)
     price_column, price = _column(frame, price_column, "price_column", source.name)
     rows = pandas.DataFrame({"day": date, "price": price})
-    counts = Counter(rows=len(rows))
+    counts["rows"] = len(rows)
     rows = rows.map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
     rows = rows.replace([*MISSING, ""], None).dropna()
     counts["empty"] = counts["rows"] - len(rows)
@@ -105,7 +106,7 @@ def load(
     rows = _in_order(pandas.DataFrame({"day": day, "price": price}), source.name)
     counts["repeated"] = counts["rows"] - counts["empty"] - len(rows)
     notes = {"empty": "rows without a date or price, dropped", "repeated": "repeated rows, dropped"}
-    how = "".join(f"{note}; " for note in frame.attrs.get("notes", ()))
+    how = "".join(f"{note}; " for note in [*frame.attrs.get("notes", ()), *encodings.notes(counts)])
     how = f"read: {how}days from {date_column!r}, {read_day}; prices from {price_column!r}"
     found = Market(
         source=source,
@@ -213,7 +214,7 @@ def generated(days: int, *, edge: float, seed: int, rising: float = 0.5) -> Mark
     )
 
 
-def _read(path: Path) -> pandas.DataFrame:
+def _read(path: Path, counts: Counter[str]) -> pandas.DataFrame:
     """The table of a file, or of a folder's only one."""
     if path.is_dir():
         known = (*tables.SUFFIXES, ".gz")
@@ -222,9 +223,10 @@ def _read(path: Path) -> pandas.DataFrame:
             raise DataError(f"{path} has {len(files)} tables", expected="one table of prices")
         path = files[0]
     if path.suffix.lower() != ".gz":
-        return tables.read_file(path, Counter())
+        return tables.read_file(path, counts)
     try:
-        frame = tables.from_csv(tables.decode(gzip.decompress(path.read_bytes()), Counter()))
+        raw = gzip.decompress(path.read_bytes())
+        frame = tables.from_csv(tables.decode(raw, counts, path))
     except (OSError, EOFError, ValueError, Warning, zlib.error) as error:
         raise DataError(f"{path} can't be read: {error}", expected="a .csv.gz file") from None
     if frame.empty:

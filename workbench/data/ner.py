@@ -8,28 +8,19 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from datasets import Dataset, DatasetDict
 
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
-from workbench.data import chinese, conll, split_files, tables, tagged_rows
-from workbench.data.split_files import ALIASES, SPLITS
-from workbench.record.iob import TAG, misfit, scheme_of
+from workbench.data import chinese, encodings, split_files, tagged_files
+from workbench.data.split_files import SPLITS
+from workbench.data.tagged_files import Row
 from workbench.record.result import DataIssue
 
 TYPES = {"conll2003": ("LOC", "MISC", "ORG", "PER"), "tiny_ner": ("LOC", "MISC", "ORG", "PER")}
-CONLL_2003 = ("pos_tags", "chunk_tags")
-"""What stands between word and named-entity tag in the four columns of CoNLL-2003."""
-CONLL_SUFFIXES = (
-    *(".conll", ".txt", ".conllu", ".iob", ".iob2", ".bio"),
-    *(f".{alias}" for alias in ALIASES),  # such as eng.testa
-)
-SUFFIXES = (*CONLL_SUFFIXES, *tables.SUFFIXES)
 HELD_OUT = 8
 """Of ten buckets of a hash, the one that is validation."""
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -43,6 +34,8 @@ class NerData:
     """What was changed or is doubtful."""
     one_file: bool = False
     """Whether the splits are ours, made from one file by a hash."""
+    notes: tuple[str, ...] = ()
+    """How the files were read, where that is no matter of course."""
 
     @property
     def labels(self) -> list[str]:
@@ -51,7 +44,7 @@ class NerData:
 
     def describe(self) -> str:
         """Counts of each split, licence, and data issues, with fractions."""
-        lines = [self.source.describe()]
+        lines = [self.source.describe(), *self.notes]
         heads = ["documents", "sentences", "words", "entities", *self.types]
         width = max(10, *(len(head) + 2 for head in heads))
         lines.append("".join([" " * 10, *(f"{head:>{width}}" for head in heads)]))
@@ -72,7 +65,8 @@ def load(name: str, *, train_sentences: int = 0) -> NerData:
     of a word a row (see `tagged_rows`). A folder holds `train`, `test` and mostly `validation`,
     which names of files may have as a part of theirs (see `split_files`). Without `validation` a
     tenth of the training documents becomes it, by the hash of their words, as `data_issues` says;
-    the test split stays as it is. A single file, and a folder's only one, is split by the same
+    the test split stays as it is, but without tags it is left out, and validation is the test
+    split. A single file, and a folder's only one, is split by the same
     hash into 80, 10 and 10 per cent, so that more data moves none across, unless its rows name
     their `split`; so are training files alone. Tags of BIOES, BILOU and IO become IOB2, counted.
     With `train_sentences` the training split holds at most so many, of its documents in the order
@@ -83,13 +77,10 @@ def load(name: str, *, train_sentences: int = 0) -> NerData:
     types = TYPES.get(name, ())
     if name == "peoples_daily":
         rows = chinese.peoples_daily(source.path / "words.txt", changes)
-    elif file := split_files.only_file(source.path, SUFFIXES):
-        rows = _by_column(_read(file, types, changes), file)
     else:
-        rows = {
-            split: _joined([_read(file, types, changes) for file in files])
-            for split, files in split_files.find(source.path, SUFFIXES).items()
-        }
+        rows = tagged_files.read(source.path, types, changes)
+    notes = encodings.notes(changes)
+    rows = split_files.labelled(rows, bool, notes)
     rows = split_files.whole(rows, str(source.path))
     if one_file := "" in rows:
         rows = _split_by_hash(rows[""], source.path)
@@ -106,89 +97,8 @@ def load(name: str, *, train_sentences: int = 0) -> NerData:
         types=types,
         data_issues=_data_issues(rows, changes),
         one_file=one_file,
+        notes=tuple(notes),
     )
-
-
-def _read(path: Path, types: tuple[str, ...], changes: Counter[str]) -> list[Row]:
-    """The sentences of one file, their tags as IOB2."""
-    suffix = path.suffix.lower()
-    if suffix in CONLL_SUFFIXES or (suffix == ".tsv" and not tagged_rows.is_header(_first(path))):
-        return _read_conll(path, types, changes)
-    if suffix in tables.SUFFIXES:
-        return _from_rows(tagged_rows.read(path, changes), path, changes)
-    raise DataError(
-        f"{path}: a {path.suffix or 'nameless'} file can't hold tagged words",
-        expected=", ".join(SUFFIXES),
-    )
-
-
-def conll_columns(path: Path) -> bool:
-    """Whether a file holds CoNLL columns: by its name; a .tsv if its first line has a tag."""
-    suffix = path.suffix.lower()
-    tags = map(TAG.fullmatch, _first(path).split("\t")) if suffix == ".tsv" else ()
-    return suffix in CONLL_SUFFIXES or any(tags)
-
-
-def _first(path: Path) -> str:
-    """The first line of a file that is not empty."""
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        return next(filter(None, map(str.strip, file)), "")
-
-
-def _read_conll(path: Path, types: tuple[str, ...], changes: Counter[str]) -> list[Row]:
-    found = conll.read(path, types=types)
-    _count(found.rewritten_tags, found.scheme, changes)
-    rows = [
-        {"tokens": tokens, "ner_tags": tags, "document": document}
-        for tokens, tags, document in zip(found.tokens, found.tags, found.documents, strict=True)
-    ]
-    if len(found.columns[0][0]) == len(CONLL_2003):
-        for row, columns in zip(rows, found.columns, strict=True):
-            row |= dict(zip(CONLL_2003, map(list, zip(*columns, strict=True)), strict=True))
-    return rows
-
-
-def _from_rows(rows: list[Row], path: Path, changes: Counter[str]) -> list[Row]:
-    """Rows of a table, their tags as IOB2 and their documents numbered."""
-    tags = [(at, tag) for at, row in enumerate(rows) for tag in row["ner_tags"]]
-    scheme = scheme_of(tag for _, tag in tags)
-    if not scheme:
-        at, tag = tags[misfit(tag for _, tag in tags)]
-        raise conll.unknown_tag(tag, f"{path}, row {at}")
-    numbers: dict[str, int] = {}
-    for row in rows:
-        row["ner_tags"], changed = conll.iob2(row["ner_tags"], scheme)
-        row["document"] = numbers.setdefault(str(row["document"]), len(numbers))
-        _count(changed, scheme, changes)
-    return rows
-
-
-def _count(changed: int, scheme: str, changes: Counter[str]) -> None:
-    """Count rewritten tags, and under a scheme's name those of the schemes that aren't IOB."""
-    changes["rewritten_tags"] += changed
-    if scheme not in ("IOB", ""):
-        changes[f"scheme {scheme}"] += changed
-
-
-def _joined(parts: list[list[Row]]) -> list[Row]:
-    """Rows of a split's files, the documents numbered on."""
-    rows: list[Row] = []
-    for part in parts:
-        start = max(row["document"] for row in rows) + 1 if rows else 0
-        for row in part:
-            row.pop("split", None)  # the file says it
-            rows.append(row | {"document": start + row["document"]})
-    return rows
-
-
-def _by_column(rows: list[Row], path: Path) -> dict[str, list[Row]]:
-    """The splits that rows name themselves; all under "" where they name fewer than two."""
-    named = split_files.named([row.pop("split", "") for row in rows], str(path))
-    return {
-        split: [row for row, own in zip(rows, named, strict=True) if own == split]
-        for split in SPLITS
-        if split in named
-    } or {"": rows}
 
 
 def _hashes(rows: list[Row]) -> dict[int, bytes]:

@@ -29,7 +29,7 @@ def read(path: Path, counts: Counter[str], heads: tuple[Collection[str], ...]) -
         if path.suffix.lower() == ".parquet":
             rows = _from_parquet(path)
         else:
-            text = tables.decode(path.read_bytes(), counts)
+            text = tables.decode(path.read_bytes(), counts, path)
             if path.suffix.lower() in (".csv", ".tsv"):
                 rows = _from_csv(text, heads)
             else:

@@ -6,7 +6,7 @@ places, and is not read.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -97,6 +97,24 @@ def find(folder: Path, suffixes: Suffixes) -> Files:
                 do="leave one, or name the file or folder to read",
             )
     return {split: found[split] for split in SPLITS if split in found}
+
+
+def labelled(
+    parts: dict[str, Rows], has_labels: Callable[[Rows], bool], notes: list[str]
+) -> dict[str, Rows]:
+    """Return the splits without a test split that has no labels, as contests publish it.
+
+    Validation is the test split then, as `notes` says.
+    """
+    if "test" not in parts or has_labels(parts["test"]):
+        return parts
+    others = {split: rows for split, rows in parts.items() if split != "test"}
+    note = "the test split has no labels and is left out"
+    if "validation" in others:
+        others["test"] = others.pop("validation")
+        note += ": the validation split is the test split"
+    notes.append(note)
+    return others
 
 
 def whole(parts: dict[str, Rows], where: str) -> dict[str, Rows]:

@@ -6,7 +6,7 @@ What a folder's README says of its files is not looked at.
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,17 @@ import pyarrow.parquet
 
 from workbench.core.errors import DataError
 from workbench.data import formats, split_files
-from workbench.data.formats import decode, from_csv
+from workbench.data.encodings import decode
+from workbench.data.formats import from_csv
 from workbench.data.split_files import SPLITS, some
 
-__all__ = ["SPLITS", "column", "decode", "from_csv", "read_file", "read_splits"]
+__all__ = ["SPLITS", "column", "decode", "from_csv", "read_file", "read_splits", "texts"]
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 PHRASES = "Sentences_*Agree.txt"
 """Files of Financial PhraseBank v1.0 as its authors publish them: sentence, @, label in a line."""
+BETWEEN = " | "
+"""What separates the columns that one text is made of."""
 
 
 def read_splits(folder: Path, counts: Counter[str]) -> dict[str, pandas.DataFrame]:
@@ -46,12 +49,12 @@ def by_column(frame: pandas.DataFrame, where: str) -> dict[str, pandas.DataFrame
 
 
 def read_file(path: Path, counts: Counter[str]) -> pandas.DataFrame:
-    """One file's rows; `counts` gets what `decode` counts in a CSV file.
+    """One file's rows; `counts` gets what `decode` counts.
 
     Financial PhraseBank has the columns `text` and `label`. Cells of a CSV file are text as it
     stands, empty ones missing (see `formats.from_csv`); whole numbers stay whole where some are
     missing; class numbers become their names. Raises DataError for an empty file, another format,
-    or rows that don't fit the header.
+    an encoding that is not known, or rows that don't fit the header.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES and not path.match(PHRASES):
@@ -60,14 +63,14 @@ def read_file(path: Path, counts: Counter[str]) -> pandas.DataFrame:
         )
     with reading(path):
         if suffix in {".csv", ".tsv"}:
-            text = decode(path.read_bytes(), counts)
+            text = decode(path.read_bytes(), counts, path)
             frame = from_csv(text, "\t" if suffix == ".tsv" else ",")
         elif suffix == ".txt":
-            frame = formats.from_phrases(decode(path.read_bytes(), counts))
+            frame = formats.from_phrases(decode(path.read_bytes(), counts, path))
         elif suffix == ".parquet":
             frame = _of_parquet(pyarrow.parquet.read_table(path))
         else:
-            frame = pandas.DataFrame(_json_rows(path), dtype=object)
+            frame = pandas.DataFrame(_json_rows(path, counts), dtype=object)
     if frame.empty:
         raise no_rows(path)
     return frame
@@ -106,7 +109,7 @@ def with_header(frame: pandas.DataFrame, text: str, label: str, where: str) -> p
         for place, cell in enumerate(header[: frame.shape[1]])
         if cell and (frame.iloc[:, place] == cell).any()
     ]
-    if {text.casefold(), label.casefold()} & names or not again:
+    if {each.casefold() for each in [text, label, *parts(text)]} & names or not again:
         return frame
     kinds = frame.nunique().tolist()
     place = kinds.index(min(kinds))
@@ -151,12 +154,37 @@ def column(frame: pandas.DataFrame, name: str, parameter: str, where: str) -> pa
     return frame[name]
 
 
+def parts(name: str) -> list[str]:
+    """The columns that a name such as `sentence1 + sentence2` joins; the name alone without +."""
+    return [part.strip() for part in name.split("+")]
+
+
+def texts(frame: pandas.DataFrame, name: str, where: str) -> pandas.Series:
+    """A column of texts; or several joined, as `sentence1 + sentence2`, with `BETWEEN` between.
+
+    A text is missing where one of its columns is. Raises DataError as `column` does.
+    """
+    if name in frame.columns or len(parts(name)) == 1:
+        return column(frame, name, "text_column", where)
+    cells = [column(frame, part, "text_column", where) for part in parts(name)]
+    cells = [each.astype(object).where(each.notna(), "").map(str).str.strip() for each in cells]
+    joined = [BETWEEN.join(row) if all(row) else None for row in zip(*cells, strict=True)]
+    return pandas.Series(joined, index=frame.index, dtype=object)
+
+
+def has_labels(frame: pandas.DataFrame, names: Iterable[str]) -> bool:
+    """Whether one of these columns is there, in any case, and a row of it holds something."""
+    wanted = {name.casefold() for name in names}
+    kept = frame[[name for name in frame.columns if str(name).strip().casefold() in wanted]]
+    return bool((kept.notna() & (kept.astype(str) != "")).to_numpy().any())
+
+
 def _unreadable(path: Path, why: str) -> DataError:
     return DataError(f"{path} can't be read: {why}", expected=f"a table as {path.suffix}")
 
 
-def _json_rows(path: Path) -> list[formats.Row]:
-    text = path.read_text(encoding="utf-8-sig")
+def _json_rows(path: Path, counts: Counter[str]) -> list[formats.Row]:
+    text = decode(path.read_bytes(), counts, path, latin=False)  # JSON has no Latin-1
     rows = formats.json_rows(text, lines=path.suffix.lower() == ".jsonl")
     return formats.sound(rows) if "\\ud" in text.lower() else rows
 

@@ -147,17 +147,39 @@ def _from_spans(
     found = []
     for at, row in enumerate(rows):
         where = f"{path}, row {at}"
-        if not isinstance(row.get(text), str) or not isinstance(row.get(spans) or [], list):
+        cell = row.get(spans) or []
+        if _is_by_type(cell):
+            cell = _from_types(cell)
+        if not isinstance(row.get(text), str) or not isinstance(cell, list):
             raise DataError(
                 f"{where}: {text!r} is no text, or {spans!r} no list of spans",
                 expected="a text, and a list of spans with start, end and label",
             )
-        given = [_span(each, row[text], where) for each in row.get(spans) or []]
+        given = [_span(each, row[text], where) for each in cell]
         for tokens, tags in tagged(row[text], given, counts):
             for word in tokens:
                 _check_word(word, where)
             found.append({"tokens": tokens, "ner_tags": tags, **_place(row, at)})
     return found
+
+
+def _is_by_type(cell: Any) -> bool:
+    """Whether a cell is an object of types, each with entities and the places where they are."""
+    return isinstance(cell, dict) and all(
+        isinstance(places, list) and all(isinstance(p, list) and len(p) == 2 for p in places)
+        for entities in cell.values()
+        for places in (entities.values() if isinstance(entities, dict) else [None])
+    )
+
+
+def _from_types(cell: Any) -> list[Record]:
+    """Spans of CLUENER's layout, whose end is included in the entity."""
+    return [
+        {"start": start, "end": end + 1 if type(end) is int else end, "label": kind, "text": entity}
+        for kind, entities in cell.items()
+        for entity, places in entities.items()
+        for start, end in places
+    ]
 
 
 def _span(given: Any, text: str, where: str) -> Found:
@@ -217,10 +239,27 @@ def is_tagged(path: Path) -> bool:
     except DataError:
         return False
     names = _names(rows)
-    lists = {name for row in rows for name, cell in row.items() if isinstance(cell, list)}
+    lists = {
+        name
+        for row in rows
+        for name, cell in row.items()
+        if isinstance(cell, list) or (cell and _is_by_type(cell))
+    }
     words = column(names, TOKENS) in lists and column(names, TAGS) in lists
     spans = column(names, TEXTS) and column(lists, SPANS)
     return words or bool(spans) or all(column(names, known) for known in HEADS)
+
+
+def is_untagged(path: Path) -> bool:
+    """Whether a table holds texts or words alone: no column of tags or spans has anything."""
+    try:
+        rows = records.read(path, Counter(), (TEXTS,))
+    except DataError:
+        return False
+    names = _names(rows)
+    tags = {name for name in names if records.normal(name) in {*TAGS, *SPANS, *WORD_TAGS}}
+    given = any(row.get(name) not in (None, "", [], {}) for row in rows for name in tags)
+    return bool(column(names, TEXTS) or column(names, TOKENS)) and not given
 
 
 def is_header(line: str) -> bool:

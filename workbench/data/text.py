@@ -16,7 +16,7 @@ from datasets import Dataset, DatasetDict
 
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
-from workbench.data import chinese, classes, intents, near, split_files, tables
+from workbench.data import chinese, classes, encodings, intents, near, split_files, tables
 from workbench.data.near import sha256
 from workbench.data.repairs import repair
 from workbench.data.tables import SPLITS
@@ -96,27 +96,25 @@ def load(
 ) -> TextData:
     """Load a catalogue data set, a table or a folder of tables (see `tables`), or a Hub repository.
 
-    Or a file of Financial PhraseBank (`tables.PHRASES`), whose columns are `text` and `label`.
-    A file is split by hash (see `split_of`). Splits of a folder, a repository or a column `split`
-    are kept; where there is no validation, it comes out of training by the same hash. Texts are
-    repaired with ftfy. Of texts with one normal form the first is kept, and none where their labels
-    differ; a text of a later split leaves the earlier ones. But a test split of the data's own
-    stays whole, its repeats only counted, unless `drop_repeats` is set. Near copies are counted and
-    never dropped. Rows without text or label are dropped; labels are read as `classes.merged` says.
-    Columns named in `also` are kept as str where the data has them, "" where a row has nothing. The
-    order of a split is that of the items' hashes: its first n texts are a sample, also of a file
-    sorted by label. Raises DataError for a missing column, no rows, one label only, more than
-    `classes.MAX_LABELS`, or a label that the training split lacks; with what was dropped before.
+    Or a file of Financial PhraseBank (`tables.PHRASES`), whose columns are `text` and `label`. A
+    file is split by hash (see `split_of`). Splits of a folder, a repository or a column `split` are
+    kept; where there is no validation, it comes out of training by the same hash; a test split
+    without labels is left out, and validation is the test split. `text_column` may join columns
+    (see `tables.texts`). Texts are repaired with ftfy. Of texts with one normal form the first is
+    kept, and none where their labels differ; a text of a later split leaves the earlier ones. But a
+    test split of the data's own stays whole, its repeats only counted, unless `drop_repeats` is
+    set. Near copies are counted and never dropped. Rows without text or label are dropped; labels
+    are read as `classes.merged` says. Columns named in `also` are kept as str where the data has
+    them, "" where a row has nothing. The order of a split is that of the items' hashes: its first n
+    texts are a sample, also of a file sorted by label. Raises DataError for a missing column, no
+    rows, one label only, more than `classes.MAX_LABELS`, or a label that the training split lacks;
+    with what was dropped before.
     """
     source = resolve(name, "dataset")
     columns = KNOWN.get(name, (text_column, label_column))
     kept = [*dict.fromkeys(extra for extra in also if extra not in [*COLUMNS, "split", "row"])]
     counts: Counter[str] = Counter()
-    frames = split_files.whole(read(source, counts), source.name)
-    frames = {
-        split: tables.with_header(frame, *columns, source.name) for split, frame in frames.items()
-    }
-    notes = [note for frame in frames.values() for note in frame.attrs.get("notes", ())]
+    frames, notes = _frames(source, columns, counts)
     own = "" not in frames
     parts = [_columns(frame, split, columns, kept, source.name) for split, frame in frames.items()]
     rows = _repaired(pandas.concat(parts, ignore_index=True), counts)
@@ -131,6 +129,23 @@ def load(
     labels = classes.check(rows, source.name, UNPARSED, counts)
     splits = _splits(rows, [*COLUMNS, *(["row"] if own else []), *kept])
     return TextData(source, splits, labels, _data_issues(counts), notes=tuple(dict.fromkeys(notes)))
+
+
+def _frames(
+    source: Source, columns: tuple[str, str], counts: Counter[str]
+) -> tuple[dict[str, pandas.DataFrame], list[str]]:
+    """Tables of labelled texts by split, and how they were read."""
+    frames = {
+        split: tables.with_header(frame, *columns, source.name)
+        for split, frame in read(source, counts).items()
+    }
+    notes = [note for frame in frames.values() for note in frame.attrs.get("notes", ())]
+    notes += encodings.notes(counts)
+    joined = tables.parts(columns[0])
+    if len(joined) > 1 and columns[0] not in next(iter(frames.values())):
+        notes.append(f"a text is {tables.BETWEEN.join(joined)}")
+    kept = split_files.labelled(frames, lambda frame: tables.has_labels(frame, [columns[1]]), notes)
+    return split_files.whole(kept, source.name), notes
 
 
 def _splits(rows: pandas.DataFrame, columns: list[str]) -> DatasetDict:
@@ -188,7 +203,7 @@ def _columns(
 ) -> pandas.DataFrame:
     found = pandas.DataFrame(
         {
-            "text": tables.column(frame, columns[0], "text_column", where),
+            "text": tables.texts(frame, columns[0], where),
             "label": tables.column(frame, columns[1], "label_column", where),
             "split": split,
             "row": frame.index + 1,
@@ -208,7 +223,7 @@ def _repaired(rows: pandas.DataFrame, counts: Counter[str]) -> pandas.DataFrame:
     whole = rows.dropna(subset=["text", "label"])
     whole = whole.assign(text=whole["text"].astype(str))
     whole = whole[whole["text"].str.strip() != ""]
-    counts["empty"] = len(rows) - len(whole) - counts["no_label"]
+    counts["empty"] = len(rows) - len(whole) - counts["no_label"] - counts["dash"]
     return whole.assign(text=repair(whole["text"], counts))
 
 
@@ -240,6 +255,7 @@ def _data_issues(counts: Counter[str]) -> dict[str, DataIssue]:
         "redrawn": ("templates", "templates that gave no new sentence, left out"),
         "empty": ("rows", "rows without text or label, dropped"),
         "no_label": ("rows", f"rows with a label such as {classes.MISSING_SHOWN}, dropped"),
+        "dash": ("rows", "rows labelled -, which is no label beside words, dropped"),
         "none_label": ("rows", "rows whose label is the word None or NA, kept as a class"),
         "merged": (
             "rows",

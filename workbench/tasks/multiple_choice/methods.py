@@ -74,15 +74,31 @@ def ask(config: Config, model: CausalLM, items: Sequence[Item], train: Dataset |
     for place in drawn:
         assert train is not None, "no shots without questions"
         row = train[place]
-        short = (cut(model, row[key], limit)[0] for key in ("question", "answer"))
-        shots.append(({"question": next(short)}, next(short)))
+        shown, answer = (
+            _short(model, row["question"], limit)[0],
+            cut(model, row["answer"], limit)[0],
+        )
+        shots.append(({"question": shown}, answer))
     short_items, count = [], 0
     for item in items:
-        question, *choices = (cut(model, text, limit) for text in (item.question, *item.choices))
+        question = _short(model, item.question, limit)
+        choices = [cut(model, text, limit) for text in item.choices]
         count += sum(was_cut for _, was_cut in (question, *choices))
         kept = tuple(text for text, _ in choices)
         short_items.append(replace(item, question=question[0], choices=kept))
     return Asked(model, found, short_items, shots, dtype, count)
+
+
+def _short(model: CausalLM, text: str, limit: int) -> tuple[str, bool]:
+    """The question as `cut` gives it; but a passage on lines before it is cut first."""
+    line, was_cut = cut(model, text, limit)
+    passage, _, question = text.strip().rpartition("\n")
+    if not was_cut or not passage:
+        return line, was_cut
+    question = cut(model, question, limit)[0]
+    # One token is for the space between them.
+    room = limit - len(model.tokenizer(question, add_special_tokens=False)["input_ids"]) - 1
+    return f"{cut(model, passage, room)[0]} {question}" if room > 0 else question, True
 
 
 def score(asked: Asked) -> tuple[list[Read], dict[str, Any]]:
