@@ -6,7 +6,7 @@ from workbench.core import sources
 from workbench.core.config import names
 from workbench.core.errors import ParameterError
 from workbench.data.text import TextData
-from workbench.methods import asking, estimates
+from workbench.methods import asking, classifiers, estimates
 from workbench.methods import shots as prompt_shots
 from workbench.methods.adaptation import BITFIT
 from workbench.methods.classifiers import Labelled, Reading
@@ -81,7 +81,7 @@ def run(config: Config, model: Models, data: TextData) -> Findings:
 
 def _announce(config: Config, model: Models, pool: Labelled, texts: list[str]) -> None:
     """Print what learning will take."""
-    lengths = [*map(len, model.encoder.encode(pool.texts, config.max_tokens)[0])]
+    lengths = model.encoder.encode(pool.texts, config.max_tokens)[1].lengths.tolist()
     estimates.learning(
         [
             (name.removeprefix(DECODER), contest_methods.learner(name, model))
@@ -98,18 +98,10 @@ def _announce(config: Config, model: Models, pool: Labelled, texts: list[str]) -
 def _data_issues(
     config: Config, model: Models, levels: Levels, points: list[Point], rows: dict[str, Any]
 ) -> dict[str, DataIssue]:
-    """What prompts and the encoder lost, counted."""
+    """What prompts lost, and what the encoder reads in windows, counted."""
     texts = list(dict.fromkeys([*(t for point in points for t in point.texts), *rows["text"]]))
-    _, cut = model.encoder.encode(texts, config.max_tokens)
-    limit = min(config.max_tokens, model.encoder.capacity)
-    return {
-        **prompt_shots.issues(levels.prompted),
-        "cut_encoder": DataIssue(
-            count=cut,
-            of=len(texts),
-            note=f"texts of more than {limit} tokens, cut for the encoder",
-        ),
-    }
+    long = classifiers.long_texts(model.encoder, texts, config.max_tokens)
+    return prompt_shots.issues(levels.prompted) | long
 
 
 def _tables(
