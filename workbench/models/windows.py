@@ -129,7 +129,8 @@ def even_spans(
     while len(spans) < most:
         if len(words) - start <= size:
             return [*spans, (start, len(words))]
-        even = (total - start) / math.ceil((total - start) / size)
+        left = min(math.ceil((total - start) / size), most - len(spans))
+        even = min((total - start) / left, size)
         whole = [n for n in range(1, size + 1) if words[start + n] != words[start + n - 1]]
         gap, length = min((abs(n - even), n) for n in [*whole, 2 * size])
         length = length if gap <= even / 2 else math.ceil(even)

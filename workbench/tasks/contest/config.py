@@ -102,7 +102,7 @@ class Config(BaseConfig):
     )
     """What learns, own method first."""
     max_tokens: Annotated[int, Field(ge=4)] = 96
-    """Maximum number of tokens of a text in prompts, and of a window that the encoder reads."""
+    """Maximum number of tokens of a text in prompts, and of an encoder's window."""
 
     @property
     def counts(self) -> list[int]:
