@@ -10,10 +10,11 @@ from workbench import figures
 from workbench.core import machine, sources
 from workbench.core.errors import ParameterError
 from workbench.data import text
-from workbench.methods import adaptation, classifiers, export, learners
+from workbench.methods import adaptation, classifiers, embeddings, export, learners
 from workbench.methods.classifiers import Labelled, Reading
 from workbench.models.encoder import Encoder
-from workbench.models.text_classifier import LORA_ALPHA, TextClassifier
+from workbench.models.text_classifier import LORA_ALPHA, TextClassifier, features
+from workbench.models.windows import MAX_WINDOWS, even_spans, group_by_length
 from workbench.record.result import Cost, Metric, Result
 from workbench.tasks.fine_tuning import attribution, reliability, risk
 from workbench.training import Log, Recipe
@@ -233,29 +234,192 @@ def test_weights_of_a_logistic_regression_are_counted(tiny):
     assert learned == 3 * (tiny.width + 1)
 
 
-def test_texts_longer_than_the_limit_are_cut_and_counted(tiny):
-    texts = ["ada", "a b" * 5_000, "berg " * 2_000, ""]
-    rows, cut = tiny.encode(texts, 24)
-    assert cut == 2
-    assert [len(row) for row in rows] == [3 + 2, 24 + 2, 24 + 2, 2]
-    whole, none = tiny.encode(texts[:1], 24)
-    assert (none, whole[0]) == (0, rows[0])
-    _, most = tiny.encode(texts, 10**6)
-    assert most == 2, "never more than the model can"
-    assert all(row[0] == tiny.tokenizer.cls_token_id for row in rows)
-    assert all(row[-1] == tiny.tokenizer.sep_token_id for row in rows)
+def test_texts_longer_than_the_limit_are_read_in_windows_and_counted(tiny):
+    texts = ["ada", "a b" * 5_000, "berg " * 10, ""]
+    rows, windows = tiny.encode(texts, 24)
+    assert windows.counts.tolist() == [1, MAX_WINDOWS, 2, 1]
+    assert windows.cut == 1
+    assert [len(row) for row in rows] == windows.tokens.tolist()
+    assert windows.lengths[[0, 2, 3]].tolist() == [3 + 2, 40 + 4, 2]
+    assert 23 * MAX_WINDOWS < windows.lengths[1] - 2 * MAX_WINDOWS <= 24 * MAX_WINDOWS
+    assert np.bincount(windows.texts, windows.fractions) == pytest.approx(np.ones(4))
+    assert windows.fractions[[0, -1]].tolist() == [1, 1]
+    ends = (tiny.tokenizer.cls_token_id, tiny.tokenizer.sep_token_id)
+    assert {(row[0], row[-1]) for row in rows} == {ends}
+    inside = [token for row in rows[-3:-1] for token in row[1:-1]]
+    assert inside == tiny.tokenizer(texts[2], add_special_tokens=False)["input_ids"]
+    longest, _ = tiny.encode(texts, 10**6)
+    assert max(map(len, longest)) <= tiny.capacity + 2, "never more than the model can"
+    issues = classifiers.long_texts(tiny, texts, 24)
+    assert [(name, issue.count) for name, issue in issues.items()] == [
+        ("long_texts", 2), ("cut_texts", 1),
+    ]  # fmt: skip
+    assert "texts of more than 24 tokens" in issues["long_texts"].describe()
+    assert list(classifiers.long_texts(tiny, texts[2:], 24)) == ["long_texts"]
 
 
-def test_what_is_beyond_the_limit_is_not_read(tiny):
+@pytest.mark.parametrize("size", [4, 7, 24, 128])
+def test_windows_are_even_and_part_no_word(size):
+    chance = np.random.default_rng(size)
+    for total in [size + 1, size + 2, 2 * size, 2 * size + 1, 9 * size + 1, 10 * size]:
+        lengths = chance.integers(1, max(2, size // 4), total)
+        words = np.repeat(np.arange(total), lengths)[:total].tolist()
+        spans = even_spans(words, size)
+        assert [start for start, _ in spans] == [0, *(end for _, end in spans[:-1])]
+        assert spans[-1][1] == total, "all is read"
+        read = [end - start for start, end in spans]
+        assert max(read) <= size
+        assert min(read) > size / 4, "no stub"
+        assert all(words[start] != words[start - 1] for start, _ in spans[1:])
+    assert even_spans([], size) == [(0, 0)]
+    assert even_spans(range(size), size) == [(0, size)]
+    # One word, as of a language without spaces: nothing to cut between.
+    assert {end - start for start, end in even_spans([0] * (2 * size - 2), size)} == {size - 1}
+    cut = even_spans(range(100 * size), size)
+    assert len(cut) == MAX_WINDOWS
+    assert cut[-1][1] == MAX_WINDOWS * size
+
+
+def test_what_is_beyond_the_last_window_is_not_read(tiny):
     model = TextClassifier(tiny, ["a", "b"])
     torch.nn.init.normal_(model.head.weight)
     start = "ada berg runs " * 9
     found = classifiers.predict(model, [start, start + "and more"], READING)
+    assert not np.allclose(found[0], found[1], rtol=0, atol=1e-5), "beyond the first it is"
+    start = "ada berg runs " * 40
+    assert 24 * MAX_WINDOWS < 11 * 40
+    found = classifiers.predict(model, [start, start + "and more"], READING)
     # Rows of one product may be summed in another order, by processor and place in the batch.
     assert np.allclose(found[0], found[1], rtol=0, atol=1e-6)
-    longer = Reading(10**6, torch.float32)
-    whole = classifiers.predict(model, [start, start + "and more"], longer)
-    assert not np.allclose(whole[0], whole[1], rtol=0, atol=1e-5), "it would have been seen"
+
+
+def by_hand(encoder, words, size):
+    """Mean states of each window of a text, and their tokens, special ones too."""
+    read = encoder.tokenizer(words, add_special_tokens=False)
+    ends = (encoder.tokenizer.cls_token_id, encoder.tokenizer.sep_token_id)
+    states, tokens = [], []
+    for start, end in even_spans(read.word_ids(), size):
+        ids = torch.tensor([[ends[0], *read["input_ids"][start:end], ends[1]]])
+        with torch.inference_mode():
+            states.append(encoder.network(input_ids=ids).last_hidden_state.mean(1)[0])
+        tokens.append(ids.shape[1])
+    return torch.stack(states), torch.tensor(tokens)
+
+
+def test_a_long_text_is_the_mean_of_its_windows_by_tokens(tiny):
+    machine.seed(0)
+    model = TextClassifier(tiny, ["a", "b"])
+    torch.nn.init.normal_(model.head.weight)
+    words = "Ada runs the berg, 1996 said the mayor of Tarvik; nobody else came to see it"
+    states, tokens = by_hand(tiny, words, 24)
+    assert len(set(tokens.tolist())) > 1, "so that weights matter"
+    mean = (states * (tokens / tokens.sum())[:, None]).sum(0)
+    texts = ["short", words, "other"]
+    assert reader(tiny)(texts)[1] == pytest.approx(mean.numpy(), abs=1e-5)
+    found = classifiers.predict(model, texts, READING)
+    logits = (model.head(states) * (tokens / tokens.sum())[:, None]).sum(0)
+    assert found[1] == pytest.approx(logits.softmax(-1).detach().numpy(), abs=1e-5)
+    # With another head too.
+    model = TextClassifier(tiny, ["a", "b"], attention=True)
+    found = classifiers.predict(model, texts, READING)
+    logits = model.head(mean)
+    assert found[1] == pytest.approx(logits.softmax(-1).detach().numpy(), abs=1e-5)
+
+
+def test_texts_within_the_limit_have_the_very_numbers_of_reading_them_whole(tiny, reviews):
+    """As before there were windows: rows of all tokens, longest first, in the same batches."""
+    machine.seed(0)
+    model = TextClassifier(tiny, reviews.labels)
+    texts, reading = ODD[:2] + list(reviews.splits["train"]["text"]), Reading(110, torch.float32)
+    texts = [each for each in dict.fromkeys(texts) if len(tiny.tokenizer.tokenize(each)) <= 110]
+    start, end = tiny.tokenizer.cls_token_id, tiny.tokenizer.sep_token_id
+    plain = tiny.tokenizer(texts, add_special_tokens=False)["input_ids"]
+    encoded = [[start, *tokens, end] for tokens in plain]
+    probabilities = np.zeros((len(texts), len(reviews.labels)))
+    seen = np.zeros((len(texts), tiny.width), np.float32)
+    for rows in group_by_length([*map(len, encoded)], classifiers.EVALUATION_TOKENS):
+        batch = model.collate(encoded, rows)
+        with torch.inference_mode():
+            probabilities[rows] = model(batch).float().double().softmax(-1).numpy()
+            seen[rows] = features(tiny, batch).numpy()
+    assert len(texts) > 30
+    assert (classifiers.predict(model, texts, reading) == probabilities).all()
+    assert (classifiers.encode(tiny, texts, reading) == seen).all()
+
+
+def test_windows_of_a_text_count_as_one_in_training(tiny):
+    """The loss of an epoch without learning, and each text's part in the gradient."""
+    long = "ada berg runs " * 20
+    train = Labelled(["It is so.", long, long, "ada"], ["down", "up", "down", "up"])
+    machine.seed(0)
+    model = TextClassifier(tiny, ["down", "up"])
+    torch.nn.init.normal_(model.head.weight)
+    expected = []
+    for words, label in zip(train.texts, train.labels, strict=True):
+        states, _ = by_hand(tiny, words, 24)
+        losses = -model.head(states).log_softmax(-1)[:, model.labels.index(label)]
+        expected.append(losses.mean().item())
+    assert len(by_hand(tiny, long, 24)[0]) == 10
+    fit, log = tuned(model, train, epochs=1, learning_rate=1e-9)
+    assert log.records[-1]["train_loss"] == pytest.approx(np.mean(expected), abs=1e-5)
+    _, windows = tiny.encode(["It is so.", long, "ada"], 24)
+    assert fit.tokens == windows.lengths.sum() > 200 + 2 * 10
+
+
+def test_words_beyond_the_limit_decide_by_windows_and_not_by_cutting(tiny):
+    chance = np.random.default_rng(0)
+
+    def made(count):
+        """Texts of some 60 tokens whose last word alone says the label."""
+        fill = [" ".join(chance.choice("ada berg runs tarvik".split(), 12)) for _ in range(count)]
+        labels = chance.choice(["down", "up"], count).tolist()
+        ends = {"down": "xxxx xxxx xxxx", "up": "zzzz zzzz zzzz"}
+        return Labelled([f"{a} {ends[b]}" for a, b in zip(fill, labels, strict=True)], labels)
+
+    train, test = made(60), made(40)
+    assert min(len(tiny.tokenizer.tokenize(words)) for words in train.texts) > 24 + 20
+    short = Labelled([words[:24] for words in test.texts], test.labels)
+    machine.seed(0)
+    model = TextClassifier(tiny, ["down", "up"])
+    tuned(model, train, epochs=8, learning_rate=0.01)
+    for texts, low, high in [(test, 0.95, 1), (short, 0.2, 0.8)]:
+        given = classifiers.chosen(classifiers.predict(model, texts.texts, READING), model.labels)
+        assert low <= np.mean(np.array(given) == texts.labels) <= high
+    predict, _ = classifiers.linear_probe(reader(tiny), train, test, model.labels)
+    given = classifiers.chosen(predict(test.texts), model.labels)
+    assert np.mean(np.array(given) == test.labels) >= 0.95
+
+
+def test_every_window_begins_as_the_encoder_wants_texts_to_begin(tiny, monkeypatch):
+    monkeypatch.setattr(tiny, "prompts", {"query": "ada: "})
+    begin = [
+        tiny.tokenizer.cls_token_id,
+        *tiny.tokenizer("ada:", add_special_tokens=False)["input_ids"],
+    ]
+    words = "berg runs " * 9
+    rows, windows = tiny.encode(["x", words], 24, "query")
+    assert windows.counts.tolist() == [1, 4]
+    assert all(row[: len(begin)] == begin and len(row) <= 26 for row in rows)
+    inside = [token for row in rows[1:] for token in row[len(begin) : -1]]
+    assert inside == tiny.tokenizer(words, add_special_tokens=False)["input_ids"]
+    assert tiny.encode([words], 24, "passage")[0] == tiny.encode([words], 24)[0]
+
+
+def test_pairs_read_one_window_of_a_text_at_a_time_in_turn(tiny):
+    texts = ["ada berg runs " * 3, "ada", "so it is"]
+    _, windows = tiny.encode(texts, 24)
+    assert windows.counts.tolist() == [2, 1, 1]
+    assert [windows.turn(number).tolist() for number in range(3)] == [
+        [0, 2, 3], [1, 2, 3], [0, 2, 3],
+    ]  # fmt: skip
+    pairs = [(0, 1, True)] * 3
+    log = Log(None)
+    _, tokens = embeddings.learn_pairs(
+        tiny, texts, pairs, embeddings.cosine_error, recipe(9, 1e-3), READING, log, batch_pairs=1
+    )
+    first, second, other = windows.tokens[:3].tolist()
+    assert first != second
+    assert tokens == 2 * first + second + 3 * other
 
 
 @pytest.mark.parametrize("words", ODD, ids=lambda words: repr(words[:12]))
@@ -418,6 +582,16 @@ def test_words_add_up_to_the_change_of_the_logit(minilm):
     words, scores, gap = attribution.attribute(model, text, 1, reading)
     assert words == text.split()
     assert gap < 0.05 * max(map(abs, scores))
+    short = Reading(8, torch.float32)
+    assert minilm.encode([text], 8)[1].counts.tolist() == [2]
+    both, parts, apart = attribution.attribute(model, text, 1, short)
+    assert both == words, "those of both windows"
+    assert apart < 0.05 * max(map(abs, parts))
+    blank = " ".join(["[PAD]"] * len(minilm.tokenizer.tokenize(text)))
+    logits = np.log(classifiers.predict(model, [text, blank], short))
+    moved = (logits[0] - logits[1]) @ [-1, 1]
+    opposite = attribution.attribute(model, text, 0, short)[1]
+    assert sum(parts) - sum(opposite) == pytest.approx(moved, abs=0.1 * max(map(abs, parts)))
     _, other, _ = attribution.attribute(model, text, 0, reading)
     assert not np.allclose(scores, other, atol=0.01)
 
@@ -511,7 +685,7 @@ def test_attention_begins_as_the_mean_and_learns_otherwise(tiny, reviews):
     model = TextClassifier(tiny, reviews.labels, attention=True)
     model.head.load_state_dict(plain.head.state_dict())
     encoded, _ = tiny.encode(reviews.splits["train"]["text"][:6], 24)
-    batch = model.collate(encoded, range(6))
+    batch = model.collate(encoded, range(len(encoded)))
     assert torch.allclose(model(batch), plain(batch), atol=1e-6)
     torch.nn.init.normal_(model.attention.weight)
     states = tiny._read(input_ids=batch.input_ids, attention_mask=batch.attention_mask)

@@ -254,9 +254,7 @@ def table_of_ones_own(path, rows):
     }
 
 
-def test_a_table_of_ones_own_runs_by_parameters_alone_and_long_texts_are_counted(
-    tmp_path, encoder, capsys
-):
+def test_a_table_of_ones_own_runs_by_parameters_alone_and_long_texts_are_counted(tmp_path, encoder):
     chance = random.Random(0)
     words = "chair lamp door wheel cable screen paper stone river cloud".split()
     rows = [
@@ -269,9 +267,10 @@ def test_a_table_of_ones_own_runs_by_parameters_alone_and_long_texts_are_counted
     mine = table_of_ones_own(tmp_path / "mine.csv", rows) | {"model": str(encoder.source.path)}
     config = fine_tuning.Config.check(mine)
     result = flow.run(config, encoder, fine_tuning.load_data(config))
-    cut = result.data_issues["cut_texts"]
-    assert 0 < cut.count <= 40
-    assert "more than 100 tokens" in cut.describe()
+    long, cut = (result.data_issues[name] for name in ("long_texts", "cut_texts"))
+    assert 0 < long.count == cut.count <= 40
+    assert "more than 100 tokens, read in windows" in long.describe()
+    assert "cut after 16 windows of 100 tokens" in cut.describe()
     assert set(result.items["gold"].map(lambda gold: gold[0])) == {"bad", "good"}
 
 

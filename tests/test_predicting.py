@@ -20,7 +20,8 @@ from workbench.core.errors import DataError, IntegrityError, ParameterError
 from workbench.data import lines
 from workbench.data import ner as data
 from workbench.data.words import words as cut
-from workbench.methods import export, predict
+from workbench.methods import classifiers, export, predict
+from workbench.methods.classifiers import Reading
 from workbench.models.encoder import Encoder, TokenClassifier, word_shape
 from workbench.models.text_classifier import TextClassifier, merged
 from workbench.record import iob
@@ -380,22 +381,40 @@ def test_texts_get_the_probabilities_of_the_run(classified):
     assert sum(longer["probabilities"].values()) == pytest.approx(1, abs=1e-3)
 
 
-def test_text_longer_than_a_window_has_the_mean_logits_of_all_its_tokens(classified):
-    """By hand, in float32: two windows, the second shorter."""
+def test_long_texts_get_the_probabilities_of_the_run(classified, capsys):
     run, result = classified
     model, settings = export.load(run / export.FOLDER, result.tables["model_files"])
-    size = settings["max_tokens"]
-    tokens = model.encoder.tokenizer(LONG, add_special_tokens=False)["input_ids"]
-    assert size < len(tokens) < 2 * size
-    first, last = model.encoder.tokenizer.cls_token_id, model.encoder.tokenizer.sep_token_id
-    windows = [[first, *part, last] for part in (tokens[:size], tokens[size:])]
+    texts = [LONG, LONG * 3, LONG * 20, LONG * 30]
+    _, windows = model.encoder.encode(texts, settings["max_tokens"])
+    assert windows.counts.tolist()[0] == 2
+    assert (windows.counts.max(), windows.cut) == (16, 2)
+    wanted = classifiers.predict(model, texts, Reading(settings["max_tokens"], torch.float32))
+    capsys.readouterr()
+    found = list(predict.predict(run, texts))
+    given = [list(each["probabilities"].values()) for each in found]
+    assert np.array(given) == pytest.approx(wanted, abs=0.01)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.endswith("texts cut after 16 windows of 80 tokens: 2 of 4 (50.00%)\n")
+
+
+def test_the_cards_own_code_classifies_long_texts_the_same(classified):
+    """Plain transformers and what the card shows, text by text, in float32."""
+    run, result = classified
+    model, _ = export.load(run / export.FOLDER, result.tables["model_files"])
+    code = (run / export.FOLDER / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    assert "workbench" not in code
+    cell = {
+        "model": AutoModelForTokenClassification.from_pretrained(run / export.FOLDER).eval(),
+        "tokenizer": AutoTokenizer.from_pretrained(run / export.FOLDER),
+    }
+    exec(code, cell)  # noqa: S102  our own card
+    texts = [TEXTS[0], LONG, LONG * 3, LONG * 30]
     with torch.inference_mode():
-        logits = [model(model.collate([window], [0]))[0] for window in windows]
-    lengths = [len(window) for window in windows]
-    mean = sum(n * each for n, each in zip(lengths, logits, strict=True)) / sum(lengths)
-    (found,) = predict.predict(run, [LONG])
-    wanted = mean.softmax(-1).tolist()
-    assert list(found["probabilities"].values()) == pytest.approx(wanted, abs=0.01)
+        found = torch.stack([cell["probabilities"](text) for text in texts])
+    wanted = classifiers.predict(model, texts, Reading(80, torch.float32))
+    assert found.numpy() == pytest.approx(wanted, abs=1e-4)
+    assert np.abs(wanted[1] - wanted[0]).max() > 1e-3, "texts do differ"
 
 
 def test_plain_transformers_classifies_the_same(classified):

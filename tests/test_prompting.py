@@ -499,7 +499,8 @@ def test_very_long_texts_of_the_users_are_cut_and_counted(models, monkeypatch, t
     result = small(models, {**changes, "items": 3, "shots": 0}, monkeypatch)
     assert result.method == "zero-shot + batch"
     assert result.data_issues["cut_prompts"].count == 3
-    assert result.data_issues["cut_encoder"].count == 16 + 3
+    assert result.data_issues["long_texts"].count == 16 + 3
+    assert result.data_issues["cut_texts"].count == 16 + 3
     assert set(result.tables["methods"]) == {"zero-shot + batch", *result.baselines}
     assert figures.prompt_spread(result).caption
     assert figures.label_fractions(result).caption

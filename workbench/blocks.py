@@ -34,7 +34,7 @@ from workbench.record import iob
 from workbench.training import Log, Recipe
 
 MAX_TOKENS = 128
-"""Tokens read of a text to classify."""
+"""Tokens read at once of a text to classify."""
 Sentences = Sequence[Sequence[str]]
 
 
@@ -113,7 +113,7 @@ class Classifier:
         return tuple(self.model.labels)
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Probability of each label [N, L], rows adding up to 1, by a text's first 128 tokens."""
+        """Probability of each label [N, L], rows adding up to 1; long texts by windows."""
         return classifiers.predict(self.model, texts, self.reading)
 
     def predict(self, texts: Sequence[str]) -> list[str]:
@@ -135,8 +135,8 @@ def fit_classifier(
 
     `method` is "full fine-tuning", "LoRA" or "BitFit"; the last two multiply `learning_rate` by
     ten. All texts train, the last epoch is kept, and how many texts are longer than 128 tokens,
-    which are cut, is printed. DataError for fewer than two labels, ValueError for another method or
-    lists of different lengths.
+    which are read in windows, is printed. DataError for fewer than two labels, ValueError for
+    another method or lists of different lengths.
     """
     known = (FULL, LORA, BITFIT)
     if method not in known:
@@ -146,9 +146,9 @@ def fit_classifier(
     if len(names := sorted(set(labels))) < 2:
         raise DataError(f"all {len(labels)} texts have one label", expected="two at least")
     base = encoder(model) if isinstance(model, str) else model
-    _, cut = base.encode(list(texts), MAX_TOKENS)
-    if cut:
-        print(f"texts of more than {MAX_TOKENS} tokens, cut: {cut:,} of {len(texts):,}")
+    for issue in classifiers.long_texts(base, texts, MAX_TOKENS).values():
+        if issue.count:
+            print(issue.describe())
     dtype = machine.precision("auto", base.device)
     reading = Reading(MAX_TOKENS, dtype)
     setting = adaptation.Setting(

@@ -1,11 +1,15 @@
 """Classifiers of texts by one label each, learned from labelled texts: what every task compares.
 
-Each gives probabilities [N, L] over labels in the data's order.
+Each gives probabilities [N, L] over labels in the data's order. A long text is read in windows: its
+features, or its logits, are the mean over them, weighted by their tokens. Source: Sun et al. 2019,
+"How to Fine-Tune BERT for Text Classification?", section 5.3.1, whose mean of the windows' states
+is, under a linear head, this mean of their logits.
 """
 
 import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,7 +28,7 @@ from workbench.methods import label_scores
 from workbench.methods.extras import PARTS
 from workbench.models.encoder import Encoder
 from workbench.models.text_classifier import TextBatch, TextClassifier, collate, features
-from workbench.models.windows import group_by_length
+from workbench.models.windows import MAX_WINDOWS, group_by_length
 from workbench.record.result import DataIssue
 from workbench.training import Fit, Log, Recipe, fit
 
@@ -51,7 +55,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Reading:
-    """How texts are read: at most `max_tokens` of each, products in `dtype`."""
+    """How texts are read: in windows of at most `max_tokens`, products in `dtype`."""
 
     max_tokens: int
     dtype: torch.dtype
@@ -102,24 +106,48 @@ def linear_probe(
     return lambda texts: in_order(model, read(texts), labels), weights_of(model)
 
 
-def cut(encoder: Encoder, texts: Sequence[str], max_tokens: int, note: str) -> DataIssue:
-    """How many texts have more tokens than are read of them, said by `note`."""
-    _, count = encoder.encode(texts, max_tokens)
-    return DataIssue(count=count, of=len(texts), note=note)
+def long_texts(
+    encoder: Encoder, texts: Sequence[str], max_tokens: int, of: str = "texts"
+) -> dict[str, DataIssue]:
+    """How many texts are read in windows; how many are cut after the last, where some are."""
+    _, windows = encoder.encode(texts, max_tokens)
+    limit, long = min(max_tokens, encoder.capacity), int((windows.counts > 1).sum())
+    note = f"{of} of more than {limit} tokens, read in windows by the encoder"
+    found = {"long_texts": DataIssue(count=long, of=len(texts), note=note)}
+    note = f"{of} cut after {MAX_WINDOWS} windows of {limit} tokens"
+    cut = {"cut_texts": DataIssue(count=windows.cut, of=len(texts), note=note)}
+    return found | cut if windows.cut else found
 
 
 def encode(
     encoder: Encoder, texts: Sequence[str], reading: Reading, kind: str = "query"
 ) -> NDArray[np.float32]:
-    """Features [N, H] of texts under a frozen encoder, which begin as it wants texts of a `kind`.
+    """Features [N, H] of texts of a `kind` under a frozen encoder (see `Encoder.encode`)."""
+    return _averaged(encoder, texts, reading, partial(features, encoder), encoder.width, kind)
 
-    See `Encoder.prompted`.
-    """
-    encoded, _ = encoder.encode(encoder.prompted(texts, kind), reading.max_tokens)
-    found = np.zeros((len(texts), encoder.width), np.float32)
-    for rows in group_by_length([len(row) for row in encoded], EVALUATION_TOKENS):
-        with autocast(reading.dtype, encoder.device):
-            found[rows] = features(encoder, collate(encoder, encoded, rows)).cpu().numpy()
+
+def _averaged(
+    encoder: Encoder,
+    texts: Sequence[str],
+    reading: Reading,
+    forward: Callable[[TextBatch], torch.Tensor],
+    width: int,
+    kind: str = "",
+    *,
+    progress: bool = False,
+) -> NDArray[np.float32]:
+    """What `forward` gives of windows [B, width], averaged by tokens over each text's [N, .]."""
+    encoded, windows = encoder.encode(texts, reading.max_tokens, kind)
+    groups = group_by_length(windows.tokens.tolist(), EVALUATION_TOKENS)
+    fractions, found = windows.fractions[:, None], np.zeros((len(texts), width), np.float32)
+    for number, rows in enumerate(groups, 1):
+        if progress and len(groups) > 1:
+            print(f"\rscoring: {number} of {len(groups)} batches".ljust(80), end="", flush=True)
+        with torch.inference_mode(), autocast(reading.dtype, encoder.device):
+            given = forward(collate(encoder, encoded, rows)).float().cpu().numpy()
+        np.add.at(found, windows.texts[rows], given * fractions[rows])
+    if progress:
+        print("\r".ljust(81) + "\r", end="", flush=True)
     return found
 
 
@@ -137,24 +165,25 @@ def fine_tune(
 ) -> Fit:
     """Minimise the mean cross-entropy over the training texts, in place.
 
-    Equal texts are read once, and count with all their labels. The epoch with the best macro F1 on
-    validation is kept, or the last where there is none. Of the `extras`, accumulation and
-    compiling are done here; the head has those that are its own.
+    Equal texts are read once, and count with all their labels. Each of a text's k windows is an
+    example with the text's labels and weight 1 / k. The epoch with the best macro F1 on validation
+    is kept, or the last where there is none. Of the `extras`, accumulation and compiling are done
+    here; the head has those that are its own.
     """
     texts, counts = count_labels(train, model.labels)
     recipe = replace(recipe, parts=PARTS) if "accumulation" in extras else recipe
     if "compiled" in extras:
         model.encoder.train_compiled()
-    encoded, _ = model.encoder.encode(texts, reading.max_tokens)
-    lengths = [len(row) for row in encoded]
+    encoded, windows = model.encoder.encode(texts, reading.max_tokens)
+    counts = (counts / windows.counts[:, None]).astype(np.float32)[windows.texts]
     weights = torch.from_numpy(counts).to(model.encoder.device)
     chance = random.Random(seed)
     drawn: list[list[list[int]]] = []
 
     def epoch_batches(epoch: int) -> list[TextBatch]:
         while len(drawn) < epoch:  # in order, so that a training that goes on draws the same
-            drawn.append(group_by_length(lengths, batch_tokens, shuffle=chance))
-        return [model.collate(encoded, rows) for rows in drawn[epoch - 1]]
+            drawn.append(group_by_length(windows.tokens.tolist(), batch_tokens, shuffle=chance))
+        return [model.collate(encoded, rows, windows.texts) for rows in drawn[epoch - 1]]
 
     def loss(batch: TextBatch) -> torch.Tensor:
         each = weights[batch.rows]
@@ -188,20 +217,15 @@ def count_labels(train: Labelled, labels: Sequence[str]) -> tuple[list[str], NDA
     return list(texts), counts
 
 
-def predict(model: TextClassifier, texts: Sequence[str], reading: Reading) -> Probabilities:
+def predict(
+    model: TextClassifier, texts: Sequence[str], reading: Reading, *, progress: bool = True
+) -> Probabilities:
     """Probabilities of a fine-tuned classifier; equal texts are read once."""
     places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-    encoded, _ = model.encoder.encode(list(places), reading.max_tokens)
-    found = np.zeros((len(places), len(model.labels)))
-    groups = group_by_length([len(row) for row in encoded], EVALUATION_TOKENS)
     model.eval()
-    for number, rows in enumerate(groups, 1):
-        if len(groups) > 1:
-            print(f"\rscoring: {number} of {len(groups)} batches".ljust(80), end="", flush=True)
-        with torch.inference_mode(), autocast(reading.dtype, model.encoder.device):
-            logits = model(model.collate(encoded, rows)).float()
-        found[rows] = logits.double().softmax(-1).cpu().numpy()
-    print("\r".ljust(81) + "\r", end="", flush=True)
+    width = len(model.labels)
+    logits = _averaged(model.encoder, [*places], reading, model, width, progress=progress)
+    found = torch.from_numpy(logits).double().softmax(-1).numpy()
     return found[[places[text] for text in texts]]
 
 

@@ -162,14 +162,18 @@ def learn_pairs(
 ) -> tuple[Embedder, int]:
     """A copy of the encoder after one pass over pairs of the texts, and the tokens trained on.
 
-    The recipe's epochs do not count. Without pairs nothing is learned.
+    The recipe's epochs do not count. Without pairs nothing is learned. Of a text of several windows
+    each batch reads one, in turn: a pair costs and counts the same however long its texts are.
     """
     model = Embedder(encoder)
-    encoded, _ = model.encoder.encode(model.encoder.prompted(texts), reading.max_tokens)
+    encoded, windows = model.encoder.encode(texts, reading.max_tokens, "query")
     groups = [pairs[start : start + batch_pairs] for start in range(0, len(pairs), batch_pairs)]
 
     def epoch_batches(_epoch: int) -> list[PairBatch]:
-        return [model.collate(encoded, group) for group in groups]
+        return [
+            model.collate([encoded[row] for row in windows.turn(number)], group)
+            for number, group in enumerate(groups)
+        ]
 
     def weight(batch: PairBatch) -> float:
         return float(len(batch.left))

@@ -7,6 +7,7 @@ encoder was told of it, becomes the rows of the token type embedding.
 
 import copy
 import hashlib
+import inspect
 import json
 import os
 from pathlib import Path
@@ -22,6 +23,7 @@ from workbench.core.files import write_text
 from workbench.core.sources import Source
 from workbench.models.encoder import SHAPES, Encoder, TokenClassifier
 from workbench.models.text_classifier import TextClassifier, merged
+from workbench.models.windows import MAX_WINDOWS, even_spans
 from workbench.record.result import Result
 
 VARIABLE = "WORKBENCH_MODELS"
@@ -57,7 +59,7 @@ def keep(
     except ParameterError as error:
         print(f"the model is not kept: {error}")
         return result
-    write_text(directory / FOLDER / CARD_FILE, card(result))
+    write_text(directory / FOLDER / CARD_FILE, card(result, settings.get("max_tokens", 0)))
     return result.model_copy(update={"tables": result.tables | {"model_files": files}})
 
 
@@ -105,8 +107,11 @@ def load(folder: Path, files: dict[str, str]) -> tuple[Classifier, dict[str, Any
     return model.eval(), settings
 
 
-def card(result: Result) -> str:
-    """What the model is, how good, and how to load it: a model card in Markdown."""
+def card(result: Result, max_tokens: int = 0) -> str:
+    """What the model is, how good, and how to load it: a model card in Markdown.
+
+    `max_tokens` are read of a text at once, where labels are of texts.
+    """
     source, dataset = (result.sources[kind] for kind in ("model", "dataset"))
     scores = "\n".join(
         f"| {name} | {metric} | {metric.n:,} |"
@@ -122,7 +127,7 @@ def card(result: Result) -> str:
         data_license=f"{dataset['license']}; {dataset['terms']}".rstrip("; "),
         scores=scores,
         parameters=json.dumps(result.parameters, indent=1),
-        use=USE["words" if result.task == "ner" else "texts"],
+        use=USE["words"] if result.task == "ner" else _use_of_texts(max_tokens),
     )
 
 
@@ -156,13 +161,34 @@ words as they are from a `.conll` file or a column `tokens`, and gives the best 
 with `window_averaging` among the
 `extras` of that file it averages over windows of three sizes, with `document_smoothing` over a
 word's occurrences in a document.""",
-    "texts": """A text's logits are the mean of its tokens' logits, special tokens among them:
+    "texts": """A text's logits are the mean of its tokens' logits, special tokens among them. Where
+it has more than {max_tokens} tokens it is read in windows of at most {max_tokens}, each between
+special tokens of its own; {most} of them at most are read:
 
 ```python
-inputs = tokenizer(text, return_tensors="pt")
-probabilities = model(**inputs).logits.mean(1).softmax(-1)  # of one text, without padding
+import math
+from collections.abc import Sequence
+
+import torch
+
+
+{even_spans}
+
+def probabilities(text):
+    read = tokenizer(text, add_special_tokens=False)
+    logits = []
+    for start, end in even_spans(read.word_ids(), {max_tokens}, {most}):
+        window = read["input_ids"][start:end]
+        ids = [tokenizer.cls_token_id, *window, tokenizer.sep_token_id]
+        logits.append(model(input_ids=torch.tensor([ids])).logits[0])
+    return torch.cat(logits).mean(0).softmax(-1)
 ```""",
 }
+
+
+def _use_of_texts(max_tokens: int) -> str:
+    code = inspect.getsource(even_spans).replace(" = MAX_WINDOWS", "")
+    return USE["texts"].format(max_tokens=max_tokens, most=MAX_WINDOWS, even_spans=code)
 
 
 def _plain(model: Classifier) -> Any:

@@ -163,13 +163,13 @@ def _setting(
     """How one draw of one size is learned: none is there to validate."""
     encoder = learner.encoder
     kind = dtype(encoder)
-    encoded, _ = encoder.encode(train.texts, plan.max_tokens)
+    _, windows = encoder.encode(train.texts, plan.max_tokens)
     return Setting(
         encoder=encoder,
         labels=labels,
         validation=NOTHING,
         reading=Reading(plan.max_tokens, kind),
-        recipe=Recipe(epochs(map(len, encoded)), LEARNING_RATE, dtype=kind),
+        recipe=Recipe(epochs(windows.lengths.tolist()), LEARNING_RATE, dtype=kind),
         lora_rank=LORA_RANK,
         seed=plan.seed + draw,
         log=log,

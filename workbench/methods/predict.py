@@ -1,27 +1,26 @@
 """What a run's model says of new text: entities with places, or a label for each text.
 
-Nothing is cut: a long text is read in windows.
+A long text is read in windows; a classifier reads sixteen of them, and says where it cut more.
 """
 
 import itertools
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from workbench.core import machine
 from workbench.core.config import names
 from workbench.core.errors import ParameterError
-from workbench.core.machine import autocast
 from workbench.data.words import words as cut
-from workbench.methods import export
-from workbench.methods.tagging import EVALUATION_TOKENS, tag_scores
+from workbench.methods import classifiers, export
+from workbench.methods.classifiers import Reading
+from workbench.methods.tagging import tag_scores
 from workbench.models.encoder import TokenClassifier
 from workbench.models.text_classifier import TextClassifier
-from workbench.models.windows import group_by_length
 from workbench.record import iob
 from workbench.record.result import Result
 
@@ -132,33 +131,17 @@ def _spans(
 def _labels(
     model: TextClassifier, texts: Sequence[str], settings: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """A text's logits are the mean over all its tokens, window by window."""
-    encoder = model.encoder
-    tokens = encoder.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-    size = min(settings["max_tokens"], encoder.capacity)
-    start, end = encoder.tokenizer.cls_token_id, encoder.tokenizer.sep_token_id
-    windows, owners = [], []
-    for row, ids in enumerate(tokens):
-        for first in range(0, len(ids), size):
-            windows.append([start, *ids[first : first + size], end])
-            owners.append(row)
-    sums, weights = np.zeros((len(texts), len(model.labels))), np.zeros(len(texts))
-    dtype = machine.precision("auto", encoder.device)
-    lengths = np.array([len(window) for window in windows], float)
-    for rows in group_by_length(lengths.astype(int).tolist(), EVALUATION_TOKENS):
-        with torch.inference_mode(), autocast(dtype, encoder.device):
-            logits = model(model.collate(windows, rows)).float().cpu().numpy()
-        np.add.at(sums, np.array(owners)[rows], logits * lengths[rows, None])
-        np.add.at(weights, np.array(owners)[rows], lengths[rows])
-    for row, text in enumerate(texts):
-        if not weights[row]:
+    """The probabilities of a run, text by text; how many texts were cut goes to standard error."""
+    reading = Reading(settings["max_tokens"], machine.precision("auto", model.encoder.device))
+    _, windows = model.encoder.encode(texts, reading.max_tokens)
+    if windows.cut:
+        issue = classifiers.long_texts(model.encoder, texts, reading.max_tokens)["cut_texts"]
+        print(issue.describe(), file=sys.stderr)
+    found = classifiers.predict(model, texts, reading, progress=False)
+    for text, tokens, row in zip(texts, windows.lengths, found, strict=True):
+        if tokens == 2:  # the two special tokens alone
             yield {"text": text, "label": None, "probabilities": None}
             continue
-        mean = sums[row] / weights[row]
-        odds = np.exp(mean - mean.max())
-        named = zip(model.labels, (odds / odds.sum()).round(4).tolist(), strict=True)
-        yield {
-            "text": text,
-            "label": model.labels[int(odds.argmax())],
-            "probabilities": dict(named),
-        }
+        named = zip(model.labels, row.round(4).tolist(), strict=True)
+        label = model.labels[int(row.argmax())]
+        yield {"text": text, "label": label, "probabilities": dict(named)}

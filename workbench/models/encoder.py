@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -30,7 +31,15 @@ from workbench.models.loading import (
     read_network,
     read_tokenizer,
 )
-from workbench.models.windows import Batch, Segment, Window, collate, split_long
+from workbench.models.windows import (
+    Batch,
+    Segment,
+    TextWindows,
+    Window,
+    collate,
+    even_spans,
+    split_long,
+)
 
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "longformer")
 """Model types that count positions from the padding token's id plus one."""
@@ -38,8 +47,8 @@ SHORT = 256
 """Tokens of a window up to which a processor trains faster without torch's fused attention, whose
 backward pass is made for long ones (docs/log.md)."""
 PLAIN = {"add_special_tokens": False, "verbose": False}
-"""How texts are tokenized: without special tokens, and without a word on long ones, which are cut
-here."""
+"""How texts are tokenized: without special tokens, and without a word on long ones, which are read
+in windows."""
 SHAPES = ("none", "lower", "capitalised", "capital letter", "upper", "mixed")
 
 
@@ -134,24 +143,28 @@ class Encoder(nn.Module):
             embedded = embedded + self.shapes(batch.shapes)
         return self._read(inputs_embeds=embedded, attention_mask=batch.attention_mask)
 
-    def encode(self, texts: Sequence[str], max_tokens: int) -> tuple[list[list[int]], int]:
-        """Token ids of texts with this model's special tokens, and how many texts were cut.
+    def encode(
+        self, texts: Sequence[str], max_tokens: int, kind: str = ""
+    ) -> tuple[list[list[int]], TextWindows]:
+        """Token ids of the windows of texts, with this model's special tokens; whose they are.
 
-        At most `max_tokens` tokens of a text are read, its two special tokens not counted, and
-        never more than the model can.
+        A window holds at most `max_tokens` tokens, its two special tokens not counted, and never
+        more than the model can. Where embeddings are compared, `kind` is "query", or "passage" for
+        what is looked for by one: each window begins as the model wants such texts to; most models
+        want nothing.
         """
-        limit = min(max_tokens, self.capacity)
-        encoded = self.tokenizer(list(texts), **PLAIN)["input_ids"]
-        start, end = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
-        rows = [[start, *tokens[:limit], end] for tokens in encoded]
-        return rows, sum(len(tokens) > limit for tokens in encoded)
-
-    def prompted(self, texts: Sequence[str], kind: str = "query") -> list[str]:
-        """Texts with what they begin with where embeddings are compared; most models have nothing.
-
-        `kind` is "query", or "passage" for what is looked for by one.
-        """
-        return [self.prompts.get(kind, "") + text for text in texts]
+        limit, prompt = min(max_tokens, self.capacity), self.prompts.get(kind, "")
+        own = min(len(self.tokenizer(prompt.strip(), **PLAIN)["input_ids"]), limit // 2)
+        encoded = self.tokenizer([prompt + text for text in texts], **PLAIN)
+        first, last = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
+        rows, owners, cut = [], [], 0
+        for text, tokens in enumerate(encoded["input_ids"]):
+            begin, rest = [first, *tokens[:own]], tokens[own:]
+            spans = even_spans(encoded.word_ids(text)[own:], limit - own)
+            rows += [[*begin, *rest[start:end], last] for start, end in spans]
+            owners += [text] * len(spans)
+            cut += spans[-1][1] < len(rest)
+        return rows, TextWindows(np.array(owners, int), np.array([*map(len, rows)], int), cut)
 
     def pooled(
         self, input_ids: Tensor, attention_mask: Tensor, attention: nn.Module | None = None

@@ -4,7 +4,9 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
@@ -19,24 +21,25 @@ LORA_ALPHA = 2.0
 
 @dataclass(frozen=True)
 class TextBatch:
-    """Padded texts: B texts of at most T tokens."""
+    """Padded texts: B windows of texts, of at most T tokens."""
 
     input_ids: Tensor  # [B, T]
     attention_mask: Tensor  # [B, T]
-    rows: list[int]  # [B], index of each text in the data
+    rows: list[int]  # [B], index of each window among those of the data
+    texts: list[int]  # [B], index of the text that each is of, among the different texts
     tokens: int
     """Tokens without padding."""
 
     @property
     def items(self) -> list[int]:
-        """The index of each text among the different texts of the data."""
-        return self.rows
+        """The index of each window's text among the different texts of the data."""
+        return self.texts
 
     def part(self, index: int, count: int) -> "TextBatch | None":
-        """The texts `index`, `index + count`, ...; None where there are none."""
+        """The windows `index`, `index + count`, ...; None where there are none."""
         rows, mask = self.rows[index::count], self.attention_mask[index::count]
-        ids = self.input_ids[index::count]
-        return TextBatch(ids, mask, rows, int(mask.sum())) if rows else None
+        ids, texts = self.input_ids[index::count], self.texts[index::count]
+        return TextBatch(ids, mask, rows, texts, int(mask.sum())) if rows else None
 
 
 class TextClassifier(nn.Module):
@@ -82,17 +85,30 @@ class TextClassifier(nn.Module):
         """Number of weights that training changes."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
-    def collate(self, encoded: Sequence[Sequence[int]], rows: Sequence[int]) -> TextBatch:
-        """The batch of some of the `encoded` texts, on the model's device."""
-        return collate(self.encoder, encoded, rows)
+    def collate(
+        self,
+        encoded: Sequence[Sequence[int]],
+        rows: Sequence[int],
+        texts: Sequence[int] | NDArray[np.intp] = (),
+    ) -> TextBatch:
+        """The batch of some of the `encoded` windows, on the model's device (see `collate`)."""
+        return collate(self.encoder, encoded, rows, texts)
 
     def forward(self, batch: TextBatch) -> Tensor:
         """Logits [B, L]."""
         return self.head(self.encoder.pooled(batch.input_ids, batch.attention_mask, self.attention))
 
 
-def collate(encoder: Encoder, encoded: Sequence[Sequence[int]], rows: Sequence[int]) -> TextBatch:
-    """The batch of the texts `rows` among `encoded`, on the encoder's device."""
+def collate(
+    encoder: Encoder,
+    encoded: Sequence[Sequence[int]],
+    rows: Sequence[int],
+    texts: Sequence[int] | NDArray[np.intp] = (),
+) -> TextBatch:
+    """The batch of the windows `rows` among `encoded`, on the encoder's device.
+
+    `texts` has the text of each `encoded` window; without it each is a text of its own.
+    """
     ids = [list(encoded[row]) for row in rows]
     width = max(map(len, ids))
     mask = pad([[1] * len(row) for row in ids], width, 0)
@@ -101,6 +117,7 @@ def collate(encoder: Encoder, encoded: Sequence[Sequence[int]], rows: Sequence[i
         input_ids=padded.to(encoder.device, non_blocking=True),
         attention_mask=mask.to(encoder.device, non_blocking=True),
         rows=list(rows),
+        texts=[int(texts[row]) if len(texts) else row for row in rows],
         tokens=sum(map(len, ids)),
     )
 

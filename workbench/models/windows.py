@@ -1,4 +1,4 @@
-"""Whole sentences of a document packed into windows, and windows into batches.
+"""Sentences of a document packed into windows, long texts parted into them, and their batches.
 
 Each sentence gets its neighbours as context at no extra tokens, and every word is predicted.
 """
@@ -9,10 +9,15 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 NO_SHAPE = 0
+MAX_WINDOWS = 16
+"""Maximum number of windows read of a text to classify. Of 128 tokens each they hold 2,048, more
+than nearly every review or news article, and a pasted log costs no more than sixteen texts."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,61 @@ class Batch:
             words=[self.words[place] for place in places],
             tokens=int(mask.sum()),
         )
+
+
+@dataclass(frozen=True)
+class TextWindows:
+    """Which of N texts each of W windows is part of, in the order of the texts."""
+
+    texts: NDArray[np.intp]  # [W]
+    tokens: NDArray[np.intp]  # [W], special tokens counted
+    cut: int
+    """Texts with words beyond their last window."""
+
+    @property
+    def counts(self) -> NDArray[np.intp]:
+        """Number of windows of each text [N], one at least."""
+        return np.bincount(self.texts)
+
+    @property
+    def lengths(self) -> NDArray[np.intp]:
+        """Number of tokens of each text [N], over all its windows."""
+        return np.bincount(self.texts, self.tokens).astype(int)
+
+    @property
+    def fractions(self) -> NDArray[np.float32]:
+        """Each window's fraction of its text's tokens [W]: exactly 1 for an only window."""
+        return (self.tokens / self.lengths[self.texts]).astype(np.float32)
+
+    def turn(self, number: int) -> NDArray[np.intp]:
+        """One window of each text [N], the first for `number` 0, the next for 1, and so on."""
+        return np.cumsum(self.counts) - self.counts + number % self.counts
+
+
+def even_spans(
+    words: Sequence[int | None], size: int, most: int = MAX_WINDOWS
+) -> list[tuple[int, int]]:
+    """First token and end of each of a text's windows, which hold at most `size` tokens.
+
+    `words` has the number of each token's word. Windows are about equally long and part no word,
+    except one that fills half a window. Tokens beyond `most` windows are in none.
+
+    >>> even_spans([0, 1, 2, 2, 3], 4)
+    [(0, 2), (2, 5)]
+    """
+    spans: list[tuple[int, int]] = []
+    start, total = 0, min(len(words), most * size)
+    while len(spans) < most:
+        if len(words) - start <= size:
+            return [*spans, (start, len(words))]
+        left = min(math.ceil((total - start) / size), most - len(spans))
+        even = min((total - start) / left, size)
+        whole = [n for n in range(1, size + 1) if words[start + n] != words[start + n - 1]]
+        gap, length = min((abs(n - even), n) for n in [*whole, 2 * size])
+        length = length if gap <= even / 2 else math.ceil(even)
+        spans.append((start, start + length))
+        start += length
+    return spans
 
 
 def split_long(segment: Segment, capacity: int) -> list[Segment]:

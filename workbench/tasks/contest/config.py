@@ -62,7 +62,7 @@ class Config(BaseConfig):
     )
     """What learns, own method first."""
     max_tokens: Annotated[int, Field(ge=4)] = 96
-    """Maximum number of tokens read of a text; what is cut is counted."""
+    """Maximum number of tokens of a text in prompts, and of an encoder's window."""
 
     @property
     def counts(self) -> list[int]:

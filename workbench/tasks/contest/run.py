@@ -82,7 +82,7 @@ def run(config: Config, model: Models, data: TextData) -> Findings:
 
 def _announce(config: Config, model: Models, pool: Labelled, texts: list[str]) -> None:
     """Print what learning will take."""
-    lengths = [*map(len, model.encoder.encode(pool.texts, config.max_tokens)[0])]
+    lengths = model.encoder.encode(pool.texts, config.max_tokens)[1].lengths.tolist()
     estimates.learning(
         [
             (name.removeprefix(DECODER), contest_methods.adapted(name, model))
@@ -99,18 +99,10 @@ def _announce(config: Config, model: Models, pool: Labelled, texts: list[str]) -
 def _data_issues(
     config: Config, model: Models, levels: Levels, points: list[Point], rows: dict[str, Any]
 ) -> dict[str, DataIssue]:
-    """What prompts and the encoder lost, counted."""
+    """What prompts lost, and what the encoder reads in windows, counted."""
     texts = list(dict.fromkeys([*(t for point in points for t in point.texts), *rows["text"]]))
-    _, cut = model.encoder.encode(texts, config.max_tokens)
-    limit = min(config.max_tokens, model.encoder.capacity)
-    return {
-        **prompt_shots.issues(levels.prompted),
-        "cut_encoder": DataIssue(
-            count=cut,
-            of=len(texts),
-            note=f"texts of more than {limit} tokens, cut for the encoder",
-        ),
-    }
+    long = classifiers.long_texts(model.encoder, texts, config.max_tokens)
+    return prompt_shots.issues(levels.prompted) | long
 
 
 def _tables(

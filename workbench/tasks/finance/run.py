@@ -115,14 +115,12 @@ def run(config: Config, model: Encoder, data: MarketDays) -> Findings:
     answers = _answers(config, model, examples, cuts, log)
     scored = finance_scores.score(examples, cuts, answers)
     markets = enumerate(data.markets.values(), 1)
-    note = "texts longer than the model reads, cut"
-    cut = classifiers.cut(model, examples.inputs.texts, MAX_TOKENS, note)
     return Findings(
         sources={"model": model.source}
         | {f"dataset {number}": market.source for number, market in markets},
         **scored.record(),
         headline=("test/mcc", "test/accuracy"),
-        data_issues={"cut_texts": cut},
+        data_issues=classifiers.long_texts(model, examples.inputs.texts, MAX_TOKENS),
         device=model.device,
         dtype=_dtype(config, model),
         train_seconds=sum(answer.seconds for answer in answers.values()),

@@ -52,9 +52,24 @@ def study(
 def attribute(
     model: TextClassifier, text: str, label: int, reading: Reading
 ) -> tuple[list[str], list[float], float]:
-    """The words read of a text, what each adds to a label's logit, and the gap of their sum."""
+    """The words read of a text, what each adds to a label's logit, and the gap of their sum.
+
+    The logit of several windows is their mean by tokens, and so is what their words add.
+    """
+    rows, windows = model.encoder.encode([text], reading.max_tokens)
+    tokens: list[float] = []
+    change = 0.0
+    for row, fraction in zip(rows, windows.fractions.tolist(), strict=True):
+        added, moved = _window(model, row, label)
+        tokens += [fraction * each for each in added]
+        change += fraction * moved
+    words, scores = _by_word(model.encoder.tokenizer, text, tokens)
+    return words, scores, abs(sum(scores) - change)
+
+
+def _window(model: TextClassifier, row: Sequence[int], label: int) -> tuple[list[float], float]:
+    """What each token of a window adds to a label's logit, and the change of that from a blank."""
     encoder = model.encoder
-    (row,), _ = encoder.encode([text], reading.max_tokens)
     ids = torch.tensor([row], device=encoder.device)
     table = encoder.network.get_input_embeddings()
     blank = torch.full_like(ids, encoder.tokenizer.pad_token_id)
@@ -71,8 +86,7 @@ def attribute(
     tokens = ((end - start)[0] * slopes).sum(-1)
     with torch.no_grad():
         before, after = _logits(model, torch.cat([start, end]))[:, label].tolist()
-    words, scores = _by_word(encoder.tokenizer, text, tokens[1:-1].tolist())
-    return words, scores, abs(sum(scores) - (after - before))
+    return tokens[1:-1].tolist(), after - before
 
 
 def _logits(model: TextClassifier, embedded: Tensor) -> Tensor:

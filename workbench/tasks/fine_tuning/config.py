@@ -58,6 +58,6 @@ class Config(BaseConfig):
     slices: str = "apple, google"
     """Columns or phrases whose texts' errors are compared; "" for none."""
     max_tokens: Annotated[int, Field(ge=4)] = 128
-    """Maximum number of subword tokens read of a text; what is cut is counted."""
+    """Maximum number of tokens read at once; of longer texts windows are averaged."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products; auto: bfloat16 where the hardware has it."""

@@ -20,7 +20,7 @@ TOLERANCE = 1e-4
 
 
 def check(encoder: Encoder, labels: Sequence[str], batch: Labelled) -> dict[str, float]:
-    """Compare risk and gradients on a real batch; RuntimeError where they differ.
+    """Compare risk and gradients on a real batch's first windows; RuntimeError where they differ.
 
     Gives `texts`, both risks in nats, and the largest difference of a gradient's entry.
     """
@@ -28,8 +28,8 @@ def check(encoder: Encoder, labels: Sequence[str], batch: Labelled) -> dict[str,
     head = model.head
     assert isinstance(head, torch.nn.Linear)
     torch.nn.init.normal_(head.weight, std=1.0)  # a head that is sure, so often wrong
-    encoded, _ = encoder.encode(batch.texts, encoder.capacity)
-    inputs = model.collate(encoded, range(len(encoded)))
+    encoded, windows = encoder.encode(batch.texts, encoder.capacity)
+    inputs = model.collate(encoded, windows.turn(0).tolist())
     places = [list(labels).index(label) for label in batch.labels]
     hidden = model.encoder.pooled(inputs.input_ids, inputs.attention_mask)
     target = torch.tensor(places, device=hidden.device)

@@ -15,7 +15,7 @@ from workbench.methods.label_scores import Compared
 from workbench.methods.learners import FULL, HEAD, TFIDF
 from workbench.models.encoder import Encoder
 from workbench.record.findings import Findings
-from workbench.record.result import DataIssue, Metric
+from workbench.record.result import Metric
 from workbench.tasks.fine_tuning import attribution, label_noise, reliability, risk
 from workbench.tasks.fine_tuning import slices as by_slice
 from workbench.tasks.fine_tuning.config import Config
@@ -60,7 +60,7 @@ def run(config: Config, model: Encoder, data: TextData) -> Findings:
         sources={"model": model.source, "dataset": data.source},
         **record,
         headline=("test/accuracy", "test/macro_f1"),
-        data_issues={"cut_texts": _cut(config, model, train, test)},
+        data_issues=classifiers.long_texts(model, [*train.texts, *test.texts], config.max_tokens),
         device=model.device,
         dtype=setting.reading.dtype,
         train_seconds=sum(answer.seconds for answer in learned),
@@ -74,7 +74,10 @@ def run(config: Config, model: Encoder, data: TextData) -> Findings:
         items=compared.items,
         history=setting.log.records,
         keep=lambda result: export.keep(
-            answers[FULL].model, result, config.directory, max_tokens=config.max_tokens
+            answers[FULL].model,
+            result,
+            config.directory,
+            max_tokens=min(config.max_tokens, model.capacity),
         ),
     )
 
@@ -190,10 +193,3 @@ def _curve(
             sizes = {"texts": len(part.texts), "validation": len(held_out.texts)}
             points.append({"method": method} | sizes | metric.model_dump(mode="json"))
     return points, fewer
-
-
-def _cut(config: Config, model: Encoder, *parts: "Labelled") -> DataIssue:
-    texts = [text for part in parts for text in part.texts]
-    limit = min(config.max_tokens, model.capacity)
-    note = f"texts of more than {limit} tokens, of which only the first {limit} are read"
-    return classifiers.cut(model, texts, config.max_tokens, note)

@@ -46,13 +46,13 @@ class Config(BaseConfig):
     items: Annotated[int, Field(ge=1)] = 1000
     """Maximum number of test items to answer."""
     sizes: Annotated[str, AfterValidator(ascending)] = "16, 32, 64, 128, 256"
-    """Numbers of labelled texts of the second language to learn from, two or more."""
+    """Numbers of texts of the second language to learn from, two or more."""
     draws: Annotated[int, Field(ge=1, le=50)] = 5
     """Draws of those texts, each of all sizes."""
     methods: Annotated[str, AfterValidator(several(LEARNERS))] = "head only, nearest neighbours"
     """What learns, own method first."""
     max_tokens: Annotated[int, Field(ge=4)] = 96
-    """Maximum number of tokens read of a text; what is cut is counted."""
+    """Tokens of a window of the encoder; longer texts are read in several."""
 
     @property
     def counts(self) -> list[int]:

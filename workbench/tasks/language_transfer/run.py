@@ -158,7 +158,7 @@ def _announce(
     plan: Plan, model: Encoder, pool: Labelled, texts: Sequence[str], reading: Reading
 ) -> None:
     """Print what learning will take."""
-    lengths = [*map(len, model.encode(pool.texts, plan.max_tokens)[0])]
+    lengths = model.encode(pool.texts, plan.max_tokens)[1].lengths.tolist()
     passes = [learning_curves.epochs(lengths[:size]) for size in plan.sizes]
     timed = [(method, model) for method in plan.methods]
     estimates.learning(timed, plan.sizes, passes, plan.draws, texts, reading)
@@ -226,14 +226,12 @@ def _retrieval(
 def _data_issues(
     config: Config, model: Encoder, data: Languages, texts: Sequence[str]
 ) -> dict[str, DataIssue]:
-    """What was lost of both data sets and the translations, by reading and by the encoder."""
-    limit = min(config.max_tokens, model.capacity)
-    note = f"texts of more than {limit} tokens, cut for the encoder"
+    """What was lost of both data sets and the translations, and what is read in windows."""
     read = [*data.source.splits["train"]["text"], *data.target.splits["train"]["text"], *texts]
     return {
         **{f"source_{name}": issue for name, issue in data.source.data_issues.items()},
         **data.target.data_issues,
         **data.data_issues,
         **(data.bitext.data_issues if data.bitext else {}),
-        "cut_encoder": classifiers.cut(model, read, config.max_tokens, note),
+        **classifiers.long_texts(model, read, config.max_tokens),
     }

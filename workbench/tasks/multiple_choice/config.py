@@ -44,6 +44,6 @@ class Config(BaseConfig):
     shots: Annotated[int, Field(ge=0, le=64)] = 4
     """Answered questions in a prompt; 0 leaves few-shot prompts out."""
     max_tokens: Annotated[int, Field(ge=4)] = 128
-    """Maximum number of tokens read of a question or a choice; what is cut is counted."""
+    """Maximum number of tokens of a question or a choice in prompts, where it is cut."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products; auto: bfloat16 where the hardware has it."""

@@ -83,7 +83,7 @@ class Config(BaseConfig):
     train_texts: Annotated[int, Field(ge=16)] = 1000
     """Most labelled texts to learn from; validation takes up to 200 more."""
     max_tokens: Annotated[int, Field(ge=4)] = 96
-    """Maximum number of tokens read of a text; what is cut is counted."""
+    """Maximum number of tokens of a text in prompts, and of an encoder's window."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products; auto: bfloat16 where the hardware has it."""
 

@@ -6,7 +6,7 @@ from workbench.core import sources
 from workbench.core.errors import DataError
 from workbench.core.sources import Source
 from workbench.data.text import TextData
-from workbench.methods import asking, estimates, prompt_record, prompt_scores
+from workbench.methods import asking, classifiers, estimates, prompt_record, prompt_scores
 from workbench.methods import shots as prompt_shots
 from workbench.methods.asking import Models
 from workbench.methods.classifiers import Labelled, labelled
@@ -122,18 +122,12 @@ def _data_issues(
     train: Labelled,
     texts: list[str],
 ) -> dict[str, DataIssue]:
-    """What prompts, answers and the encoder lost, counted."""
+    """What prompts and answers lost, and what the encoder reads in windows, counted."""
     found = [answer for answers in read.values() for answer in answers]
-    _, cut = model.encoder.encode([*train.texts, *texts], config.max_tokens)
-    limit = min(config.max_tokens, model.encoder.capacity)
     return {
         **prompt_shots.issues(prompted),
         "unparsed_answers": DataIssue(
             count=found.count(UNPARSED), of=len(found), note="written answers that name no label"
         ),
-        "cut_encoder": DataIssue(
-            count=cut,
-            of=len(train.texts) + len(texts),
-            note=f"texts of more than {limit} tokens, cut for the encoder",
-        ),
+        **classifiers.long_texts(model.encoder, [*train.texts, *texts], config.max_tokens),
     }

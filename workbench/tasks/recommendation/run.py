@@ -53,13 +53,12 @@ def run(config: Config, model: Encoder, data: Interactions) -> Findings:
     items = _items(scored, data, asked)
     compared = label_scores.compare_values(COMBINED, scored, items, of="users")
     used = {"model": model.source, "dataset": data.source, "item_texts": data.items_source}
-    note = f"item texts of more than {MAX_TOKENS} tokens, cut"
-    cut = classifiers.cut(model, data.texts, MAX_TOKENS, note)
+    long = classifiers.long_texts(model, data.texts, MAX_TOKENS, of="item texts")
     return Findings(
         **compared.record(),
         sources={role: source for role, source in used.items() if source},
         headline=("test/ndcg_at_10", HIT),
-        data_issues=asked.data_issues | {"cut_texts": cut},
+        data_issues=asked.data_issues | long,
         device=model.device,
         dtype=reading.dtype,
         train_seconds=sum(costs[name]["seconds"] for name in compared.baselines),
