@@ -10,7 +10,7 @@ from workbench import figures
 from workbench.core import machine, sources
 from workbench.core.errors import ParameterError
 from workbench.data import text
-from workbench.methods import adaptation, classifiers, embeddings, export, learners
+from workbench.methods import adaptation, classifiers, embeddings, export, learners, logistic
 from workbench.methods.classifiers import Labelled, Reading
 from workbench.models.encoder import Encoder
 from workbench.models.text_classifier import LORA_ALPHA, TextClassifier, features
@@ -155,7 +155,7 @@ def test_the_loss_of_repeated_texts_is_the_mean_over_all_of_them(tiny):
     model = TextClassifier(tiny, ["down", "up"])
     found = classifiers.predict(model, train.texts, READING)
     _, log = tuned(model, train, epochs=1, learning_rate=1e-4)
-    expected = np.mean(classifiers.losses(found, train.labels, model.labels))
+    expected = np.mean(logistic.losses(found, train.labels, model.labels))
     assert log.records[-1]["train_loss"] == pytest.approx(expected, abs=1e-5)
 
 
@@ -469,7 +469,7 @@ def test_what_learning_took_is_told(tiny, reviews):
 
 
 def test_cross_entropy_is_that_of_the_gold_label():
-    found = classifiers.losses(np.array([[0.5, 0.5], [0, 1]]), ["b", "a"], ["a", "b"])
+    found = logistic.losses(np.array([[0.5, 0.5], [0, 1]]), ["b", "a"], ["a", "b"])
     assert found == pytest.approx([np.log(2), -np.log(1e-12)])
 
 

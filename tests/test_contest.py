@@ -25,6 +25,7 @@ from workbench.methods import (
     estimates,
     learners,
     learning_curves,
+    logistic,
 )
 from workbench.methods.adaptation import FEW, METHODS
 from workbench.methods.classifiers import Labelled, Reading
@@ -422,8 +423,8 @@ def test_setfit_of_one_label_says_that_label(tiny):
 
 def test_folds_choose_a_penalty_where_there_is_no_validation(data):
     train = classifiers.labelled(data, "train").first(40)
-    loss = partial(classifiers._folded_loss, np.eye(40, 5)[np.arange(40) % 5], train.labels)
-    assert np.isfinite([loss(penalty) for penalty in classifiers.PENALTIES]).all()
+    loss = partial(logistic._folded_loss, np.eye(40, 5)[np.arange(40) % 5], train.labels)
+    assert np.isfinite([loss(penalty) for penalty in logistic.PENALTIES]).all()
     predict, _ = classifiers.tfidf(train, Labelled([], []), data.labels)
     test = classifiers.labelled(data, "test")
     right = accuracy_score(test.labels, classifiers.chosen(predict(test.texts), data.labels))

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from workbench.methods import classifiers
+from workbench.methods import classifiers, logistic
 from workbench.methods.classifiers import Labelled, Predict, Probabilities, Reading
 from workbench.models.embedder import Embedder, Pair, PairBatch
 from workbench.models.encoder import Encoder
@@ -207,8 +207,8 @@ def setfit(
     model, tokens = learn_pairs(encoder, train.texts, pairs, cosine_error, recipe, reading, log)
     read: Read = lambda texts: unit(classifiers.encode(model.encoder, texts, reading))  # noqa: E731
     head = _head(read(train.texts), train.labels)
-    predict = lambda texts: classifiers.in_order(head, read(texts), labels)  # noqa: E731
-    return predict, model.trainable + classifiers.weights_of(head), tokens
+    predict = lambda texts: logistic.in_order(head, read(texts), labels)  # noqa: E731
+    return predict, model.trainable + logistic.weights_of(head), tokens
 
 
 def _head(features: Features, labels: Sequence[str]) -> Pipeline:

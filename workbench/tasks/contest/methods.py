@@ -5,7 +5,7 @@ from typing import Any
 
 from workbench.core.config import names
 from workbench.data.text import TextData
-from workbench.methods import classifiers, label_scores, learning_curves, prompt_scores
+from workbench.methods import classifiers, label_scores, learning_curves, logistic, prompt_scores
 from workbench.methods.classifiers import Labelled
 from workbench.methods.label_scores import Compared
 from workbench.methods.learners import MAJORITY
@@ -67,7 +67,7 @@ def compare(
         data.labels,
         of=data.unit,
         losses={
-            name: classifiers.losses(found, rows["label"], data.labels)
+            name: logistic.losses(found, rows["label"], data.labels)
             for name, found in scored.items()
         },
     )

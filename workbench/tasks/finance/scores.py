@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.methods import classifiers, label_scores
+from workbench.methods import label_scores, logistic
 from workbench.methods.label_scores import Compared
 from workbench.record.draws import Counts
 from workbench.record.result import Metric
@@ -34,7 +34,7 @@ def score(examples: Examples, cuts: Sequence[Fold], answers: Mapping[str, Answer
     gold = examples.labels_of(rows)
     guesses = {method: found.said.labels for method, found in answers.items()}
     losses = {
-        method: classifiers.losses(found.said.probabilities, gold, LABELS)
+        method: logistic.losses(found.said.probabilities, gold, LABELS)
         for method, found in answers.items()
         if method not in (LAST_MOVE, OPPOSITE)  # which give no probabilities
     }

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest, norm
 
-from workbench.methods.classifiers import Labelled, Probabilities, chosen, losses
+from workbench.methods.classifiers import Labelled, Probabilities, chosen
+from workbench.methods.logistic import losses
 from workbench.record.result import Metric
 from workbench.record.statistics import LEVEL
 

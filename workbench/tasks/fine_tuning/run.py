@@ -10,9 +10,10 @@ from workbench.data import text
 from workbench.data.text import TextData
 from workbench.methods import classifiers, export, label_scores
 from workbench.methods.adaptation import Answer, Setting, learn, methods
-from workbench.methods.classifiers import Labelled, Probabilities, Reading, labelled, losses
+from workbench.methods.classifiers import Labelled, Probabilities, Reading, labelled
 from workbench.methods.label_scores import Compared
 from workbench.methods.learners import FULL, HEAD, TFIDF
+from workbench.methods.logistic import losses
 from workbench.models.encoder import Encoder
 from workbench.record.findings import Findings
 from workbench.record.result import Metric

@@ -24,20 +24,20 @@ def retrieval(result: Result) -> Figure:
     for axes, language, colour in zip(panels, languages, COLOURS, strict=False):
         best = np.array(found["best_other"][language])
         right = translation > best
-        low = min(translation.min(), best.min()) - 0.01
-        axes.plot([low, 1], [low, 1], color=GREY, linewidth=1)
+        ends = [min(translation.min(), best.min()), max(translation.max(), best.max())]
+        axes.plot(ends, ends, color=GREY, linewidth=1)
         axes.plot(best[right], translation[right], "o", color=colour, markersize=4)
         axes.plot(best[~right], translation[~right], "x", color="black", markersize=6)
         metric = result.metrics[f"bitext/retrieval_from_{language}"]
-        axes.set_title(f"sentences in {language}: {metric}")
+        axes.set_title(f"from {language}: {metric.value:.3f} found")
         axes.set(xlabel="cosine of the nearest other sentence")
-        said.append(f"from {language} {metric} ({int((~right).sum())} wrong)")
+        said.append(f"from {language} {metric}, {int((~right).sum())} wrong")
     panels[0].set_ylabel("cosine of the translation")
     gap = float(np.median(translation - np.array(found["best_other"][languages[0]])))
     caption = (
         f"Each of {len(translation):,} points is a sentence, above the line if its translation is "
-        "nearer than every other sentence, so that it is found. Found are "
-        f"{' and '.join(said)}; the median translation is {gap:.3f} nearer than the next. "
+        "nearer than every other sentence of that language, so that it is found. Found are "
+        f"{'; '.join(said)}. The median translation is {gap:.3f} nearer than the next. "
         f"Intervals: {metric.how}."
     )
     return Figure(canvas, title, caption)

@@ -22,6 +22,7 @@ from workbench.methods import (
     estimates,
     label_scores,
     learning_curves,
+    logistic,
 )
 from workbench.methods.classifiers import Labelled, Probabilities, Reading
 from workbench.methods.learners import MAJORITY, TFIDF
@@ -141,16 +142,16 @@ def run(config: Config, model: Encoder, data: Languages) -> Findings:
 def _learners(
     methods: Sequence[str], model: Encoder, learned: Labelled, language: str
 ) -> tuple[list[Learner], list[Learner], Learner]:
-    """What learns from the second language; from the first, what shares its strings too; both."""
+    """What learns from the second language, from the first alone, and from both together."""
     features: dict[str, NDArray[np.float32]] = {}
     own = [Learner(method, model, method, features=features) for method in methods]
     abroad = [
-        replace(learner, method=f"{learner.plain}, {language}", base=learned)
+        replace(learner, method=f"{learner.plain}, from {language}", base=learned)
         for learner in own
         if learner.plain != TFIDF
     ]
-    abroad.append(Learner(f"{TFIDF}, {language}", model, TFIDF, base=learned))
-    both = replace(own[0], method=f"{own[0].plain}, {language} too", base=learned)
+    abroad.append(Learner(f"{TFIDF}, from {language}", model, TFIDF, base=learned))
+    both = replace(own[0], method=f"{own[0].plain}, with {language}", base=learned)
     return own, abroad, both
 
 
@@ -188,7 +189,7 @@ def _compare(
         data.labels,
         of=data.unit,
         losses={
-            name: classifiers.losses(found, rows["label"], data.labels)
+            name: logistic.losses(found, rows["label"], data.labels)
             for name, found in scored.items()
         },
     )

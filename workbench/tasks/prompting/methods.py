@@ -12,9 +12,10 @@ from workbench.core import machine
 from workbench.data.text import TextData
 from workbench.methods import adaptation, asking, label_scores, prompt_scores, prompts, shots
 from workbench.methods.adaptation import Answer, Setting
-from workbench.methods.classifiers import Labelled, Reading, chosen, labelled, losses
+from workbench.methods.classifiers import Labelled, Reading, chosen, labelled
 from workbench.methods.label_scores import Compared
 from workbench.methods.learners import FULL, MAJORITY, TFIDF
+from workbench.methods.logistic import losses
 from workbench.methods.prompt_scores import Asked, Draw, Prompted
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
