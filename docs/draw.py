@@ -15,6 +15,7 @@ PICTURES = {
     "contest": figures.overtaking,
     "finance": figures.edges,
     "ner": figures.f1_by_type,
+    "language_transfer": figures.overtaking,
     "recommendation": lambda result: figures.methods(result, "test/ndcg_at_10"),
 }
 """Task -> the figure that answers its question."""

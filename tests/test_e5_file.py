@@ -6,7 +6,6 @@ import math
 import struct
 import unicodedata
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pandas
@@ -14,7 +13,7 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from workbench.core import sources
+from workbench.core import paths, sources
 from workbench.core.errors import IntegrityError
 from workbench.methods import classifiers, embeddings
 from workbench.models import e5_file, float_copy
@@ -214,7 +213,7 @@ def test_plain_transformers_load_the_copy(read):
 @pytest.mark.parametrize("read", ["e5_small"], indirect=True)
 def test_sentences_of_two_languages_find_each_other(read):
     encoder, _ = read
-    pairs = pandas.read_csv(Path(__file__).parent / "golden" / "parallel_en_zh.csv")
+    pairs = pandas.read_csv(paths.ROOT / "data" / "fixtures" / "parallel_en_zh" / "pairs.csv")
     assert len(pairs) == 100
     english, chinese = (
         embeddings.unit(classifiers.encode(encoder, list(pairs[column]), READING))

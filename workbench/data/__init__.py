@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from workbench.data import corpus, dialogs, interactions, market, ner, text
+from workbench.data import bitext, corpus, dialogs, interactions, market, ner, text
 
 DATASETS: dict[str, ModuleType] = {
     "brand_tweets": text,
@@ -14,6 +14,7 @@ DATASETS: dict[str, ModuleType] = {
     "movielens100k": interactions,
     "nasdaq": market,
     "news_sample": corpus,
+    "parallel_en_zh": bitext,
     "peoples_daily": ner,
     "sp500": market,
     "tiny_films": interactions,
