@@ -43,6 +43,8 @@ class Config(BaseConfig):
     """Column of the labels, in tables of your own."""
     bitext: str = "parallel_en_zh"
     """Table of sentences and their translations, two columns; "" for none."""
+    source_texts: Annotated[int, Field(ge=2)] = 2000
+    """Maximum number of labelled texts of the first language to learn from."""
     items: Annotated[int, Field(ge=1)] = 1000
     """Maximum number of test items to answer."""
     sizes: Annotated[str, AfterValidator(ascending)] = "16, 32, 64, 128, 256"

@@ -98,7 +98,7 @@ def run(config: Config, model: Encoder, data: Languages) -> Findings:
     plan = Plan(methods, config.counts, config.draws, config.seed, config.max_tokens)
     drawn = learning_curves.pools(plan, classifiers.labelled(data.target, "train"))
     reading = Reading(config.max_tokens, learning_curves.dtype(model))
-    learned = classifiers.labelled(data.source, "train")
+    learned = classifiers.labelled(data.source, "train").first(config.source_texts)
     own, abroad, both = _learners(methods, model, learned, config.source_dataset)
     _announce(plan, model, drawn[0], rows["text"], reading)
     log = Log(config.directory)
@@ -228,7 +228,8 @@ def _data_issues(
     config: Config, model: Encoder, data: Languages, texts: Sequence[str]
 ) -> dict[str, DataIssue]:
     """What was lost of both data sets and the translations, and what is read in windows."""
-    read = [*data.source.splits["train"]["text"], *data.target.splits["train"]["text"], *texts]
+    learned = data.source.splits["train"]["text"][: config.source_texts]
+    read = [*learned, *data.target.splits["train"]["text"], *texts]
     return {
         **{f"source_{name}": issue for name, issue in data.source.data_issues.items()},
         **data.target.data_issues,
