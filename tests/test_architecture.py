@@ -49,7 +49,7 @@ LONGER = {
     "fine_tuning.Config": "a table of one's own needs two columns named, and slices of it",
     "ner.Config": "how many labels a language needs is asked by training on a part",
     "finance.Config": "prices of one's own need two columns and the order of dates named",
-    "language_transfer.Config": "tables of two languages need columns, sizes and translations named",
+    "language_transfer.Config": "two languages, their columns, and their translations are named",
     "prompting.Config": "a table of one's own needs two columns named, and wordings for it",
 }
 

@@ -36,7 +36,10 @@ def gradients(encoder, rows, width):
     return pooled.detach(), {name: p.grad.clone() for name, p in found if p.grad is not None}
 
 
-@pytest.mark.parametrize(("rows", "most"), [(1, compiled.MOST), (compiled.ROWS, 1)])
+@pytest.mark.parametrize(
+    ("rows", "most"),
+    [pytest.param(1, compiled.MOST, marks=pytest.mark.long), (compiled.ROWS, 1)],
+)
 def test_states_and_gradients_are_those_of_the_plain_network(encoder, monkeypatch, rows, most):
     """Padded to a grid as on a processor and as on a GPU; more shapes than are compiled."""
     monkeypatch.setattr(compiled, "MOST", most)

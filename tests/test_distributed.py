@@ -234,6 +234,7 @@ def test_two_processes_leave_one_run_with_the_numbers_of_one_and_listen_on_loopb
     np.testing.assert_allclose(*losses, rtol=1e-2)
 
 
+@pytest.mark.long
 def test_failure_keeps_its_exit_code(workbench, reports, tmp_path):
     bad = tmp_path / "bad"
     bad.mkdir()

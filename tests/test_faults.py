@@ -649,7 +649,9 @@ def test_no_network(trial, seen, within):
 
 @pytest.mark.skipif(bool(gpus.visible()), reason="there is a GPU here")
 @pytest.mark.fault(23, "no GPU; none visible; a driver that fails", "CPU, said; exit 9 if required")
-@pytest.mark.parametrize("visible", [None, pytest.param("", marks=pytest.mark.long), "broken"])
+@pytest.mark.parametrize(
+    "visible", [None, *(pytest.param(one, marks=pytest.mark.long) for one in ("", "broken"))]
+)
 def test_no_gpu(trial, seen, visible):
     trial.notebook("good", *GOOD)
     tools = trial.folder / "tools"
@@ -836,7 +838,9 @@ STARTING = (5, "the first process ends while the server of kernels starts", "no 
 
 
 @pytest.mark.fault(*STARTING)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.long)]
+)
 def test_end_while_the_server_starts(trial, seen, number):
     trial.notebook("good", *GOOD)
     path = trial.folder / "suite.yaml"

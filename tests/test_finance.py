@@ -238,6 +238,7 @@ def test_labels_that_leak_past_the_texts_are_found_by_the_placebo(leak):
     assert "something leaks" in found.reason
 
 
+@pytest.mark.long
 def test_the_verdict_errs_at_its_stated_rates():
     """Fifty markets with an edge of five points and fifty without, 5,000 days each."""
     answers = {
@@ -251,6 +252,7 @@ def test_the_verdict_errs_at_its_stated_rates():
         assert found.count("withheld") <= AT_MOST_YES_ON_A_RANDOM_WALK
 
 
+@pytest.mark.long
 def test_a_market_that_mostly_rises_does_not_hide_an_edge():
     """Where 54 % of days rise, the more probable direction is up after most texts."""
     found = [judged(*walked(0.05, seed, rising=0.54), logistic, seed=seed) for seed in range(20)]

@@ -147,6 +147,7 @@ def test_training_gives_the_same_numbers_to_the_last_bit(done, notebook):
         assert a[part] == b[part], part
 
 
+@pytest.mark.long
 def test_server_leaves_nothing_that_a_fork_would_break():
     code = """if True:
         import sys, threading

@@ -68,7 +68,10 @@ def test_greedy_answers_are_those_of_one_text_at_a_time(model, real):
     assert ended == {False, True}, "else one of the two was not tried"
 
 
-@pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "kind",
+    [*ARCHITECTURES[:5], *(pytest.param(k, marks=pytest.mark.long) for k in ARCHITECTURES[5:])],
+)
 def test_no_answer_depends_on_its_batch(tiny_decoder, kind):
     tiny = tiny_decoder(kind)
     for grammar, sampling in itertools.product(
