@@ -12,6 +12,7 @@ from workbench import tasks
 from workbench.core import paths
 from workbench.core.config import Config, unknown_parameter
 from workbench.core.errors import ParameterError
+from workbench.record.answer import answer
 from workbench.record.findings import Findings
 from workbench.record.result import Cost, Result
 
@@ -91,11 +92,13 @@ def run(config: Config, model: Any, data: Any) -> Result:
         environment=machine.environment(),
         tables=dict(found.tables),
     )
+    result = result.model_copy(update={"answer": answer(result)})
     history = [dict(line) for line in found.history]
     result = found.keep(result).with_details(
         directory=config.directory, items=found.items, history=history
     )
     print(f"done in {result.cost.seconds:,.0f} s")
+    print(result.answer)
     return result
 
 

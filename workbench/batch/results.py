@@ -13,6 +13,7 @@ from workbench.batch.progress import ProgressDisplay
 from workbench.core import paths
 from workbench.core.errors import InterruptedRunError, printable
 from workbench.record import state
+from workbench.record.answer import answer
 from workbench.record.result import Result, duration, is_whole
 from workbench.report import index
 
@@ -143,7 +144,6 @@ class SuiteResults:
 
 
 def _headline(run: Run) -> str:
-    """The first headline metric in words."""
+    """What the run found, in one sentence."""
     record = Result.read_record(run.directory)
-    known = [(name, record.metrics[name]) for name in record.headline if name in record.metrics]
-    return "; ".join(f"{name} {metric}, n = {metric.n:,}" for name, metric in known[:1])
+    return record.answer or answer(record)

@@ -71,21 +71,30 @@ def _counted(
     return counts
 
 
+def differences(data: NerData, split: str, ours: Predicted, theirs: Predicted) -> dict[str, Metric]:
+    """Entity F1 of our tags minus that of theirs on the same sentences, paired by cluster."""
+    both, unit = _both(data, split, ours, theirs)
+    metric = difference(both, m.f1, n=int(both[:, 0, GOLD].sum()), clusters=unit)
+    return {f"{split}/entity_f1": metric} if metric else {}
+
+
+def _both(data: NerData, split: str, ours: Predicted, theirs: Predicted) -> tuple[Counts, str]:
+    """Entity counts of two taggings by cluster [clusters, 2, 3], and what a cluster is."""
+    gold = list(data.splits[split]["ner_tags"])
+    clusters, unit = drawn(data, split)
+    sides = [
+        m.entity_counts(gold, tags, clusters, data.types).sum(axis=1) for tags in (ours, theirs)
+    ]
+    return np.stack(sides, axis=1), unit
+
+
 def alone(data: NerData, split: str, predicted: Predicted, alone: Predicted) -> dict[str, Metric]:
     """Entity F1 where each sentence is read alone, and what the rest of the split adds to it.
 
     `predicted` are read among their document's other sentences, which are test sentences too:
     that is transductive. The difference is paired, over the same clusters.
     """
-    gold = list(data.splits[split]["ner_tags"])
-    clusters, unit = drawn(data, split)
-    both = np.stack(
-        [
-            m.entity_counts(gold, tags, clusters, data.types).sum(axis=1)
-            for tags in (predicted, alone)
-        ],
-        axis=1,
-    )
+    both, unit = _both(data, split, predicted, alone)
     found = {
         "entity_f1_sentence_alone": _metric(both[:, 1], m.f1, unit),
         "entity_f1_gain_of_document": difference(
@@ -136,11 +145,6 @@ def _metric(counts: Counts, statistic: Statistic, clusters: str, n: int = GOLD) 
 def majority(data: NerData) -> dict[str, Metric]:
     """Test metrics of tagging every word `O`."""
     return baseline(data, outside(data))
-
-
-def lexicon(data: NerData) -> dict[str, Metric]:
-    """Test metrics of remembering the entities of the training split."""
-    return baseline(data, remembered(data))
 
 
 def outside(data: NerData) -> list[list[str]]:

@@ -118,6 +118,8 @@ class Result(_Record):
     """What makes an item right, in words; empty where the task has no right items."""
     test: dict[str, Any] | None = None
     """Parameters that change the test items or the question; None in old records."""
+    answer: str = ""
+    """What was found, in one sentence (`record.answer`); empty in old records."""
     method: str = ""
     """What `metrics` are of, where several methods are compared: the run's own."""
     baselines: dict[str, dict[str, Metric]] = {}

@@ -14,11 +14,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from workbench.record.answer import LESS_IS_BETTER
 from workbench.record.result import Metric
 from workbench.report.rows import CODE, FAILED, GOOD, Row, begun_at, differing
 
-LESS_IS_BETTER = {"bits per byte", "nats"}
-"""Units of metrics of which the smaller one is better."""
 DATA = ("dataset", "corpus")
 """How the kinds of sources begin that are data."""
 WIDTH, HEIGHT, MARGIN = 150, 18, 7

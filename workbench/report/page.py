@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,18 @@ from pygments.token import STANDARD_TYPES
 from workbench.core import paths
 from workbench.core.files import strict_json, write_text
 from workbench.record import state
-from workbench.record.result import ITEMS, LOG, NOTEBOOK, PAGE, PARAMETERS, RESULT, Result, duration
+from workbench.record.answer import answer
+from workbench.record.result import (
+    ITEMS,
+    LOG,
+    NOTEBOOK,
+    PAGE,
+    PARAMETERS,
+    RESULT,
+    DataIssue,
+    Result,
+    duration,
+)
 from workbench.report import cells, ending
 from workbench.report.cells import TEMPLATES
 from workbench.report.cleaning import visible, without_home
@@ -95,13 +106,11 @@ def _from_record(record: Result) -> dict[str, Any]:
     return {
         "started": record.started,
         "seconds": cost.seconds,
+        "answer": record.answer or answer(record),
         "headline": {n: record.metrics[n] for n in record.headline if n in record.metrics},
         "cost": spent,
         "memory": f"peak {max(cost.memory_mb.values(), default=0):,.0f} MiB",
-        "data_issues": {
-            issue.note: f"{issue.count:,} of {issue.of:,} ({issue.count / max(issue.of, 1):.2%})"
-            for issue in record.data_issues.values()
-        },
+        **_issues(record.data_issues.values()),
         "sources": {
             f"{kind} {source.get('name', '')}": ". ".join(
                 filter(None, map(source.get, ("about", "license", "terms")))
@@ -111,6 +120,17 @@ def _from_record(record: Result) -> dict[str, Any]:
         },
         "environment": {**machine, **packages},
     }
+
+
+def _issues(issues: Iterable[DataIssue]) -> dict[str, Any]:
+    """Data issues with their fractions, the largest first; what was looked for and not found."""
+    ordered = sorted(issues, key=lambda issue: -issue.count / max(issue.of, 1))
+    found = [
+        (issue.note, f"{issue.count:,} of {issue.of:,} ({issue.count / max(issue.of, 1):.2%})")
+        for issue in ordered
+        if issue.count
+    ]
+    return {"data_issues": found, "no_issues": [one.note for one in ordered if not one.count]}
 
 
 @cache

@@ -48,6 +48,8 @@ class Row:
     label: str = ""
     """The parameters in which it differs from others of its notebook."""
     page: str = ""
+    answer: str = ""
+    """What was found, in one sentence."""
     right: str = ""
     """What makes an item right, in words."""
     test: dict[str, Any] | None = None
@@ -133,6 +135,7 @@ def _row(directory: Path, record: Verified | None) -> Row:
         metrics=whole.metrics if whole else {},
         made_by=_made_by(facts, found),
         page=f"runs/{directory.name}/{PAGE}" if (directory / PAGE).exists() else "",
+        answer=whole.answer if whole else "",
         right=found.right if found else "",
         test=found.test if found else None,
         correctness=whole.correctness if whole else None,

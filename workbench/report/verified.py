@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from workbench.core import paths
 from workbench.core.errors import DataError, VersionError, WorkbenchError
 from workbench.core.files import write_text
+from workbench.record.answer import answer
 from workbench.record.comparison.correctness import Correctness, read_correctness
 from workbench.record.result import LOCK, PAGE, RESULT, STATE, Metric, Result, is_whole
 
@@ -50,6 +51,7 @@ class Verified(BaseModel):
     """Kind -> name and fingerprint."""
     metrics: dict[str, Metric] = {}
     """Those of the headline, most important first."""
+    answer: str = ""
     right: str = ""
     test: dict[str, Any] | None = None
     correctness: Correctness | None = None
@@ -130,6 +132,7 @@ def _verify(asked: tuple[Path, str]) -> tuple[str, Verified]:
             for kind, source in record.sources.items()
         },
         metrics={name: record.metrics[name] for name in record.headline if name in record.metrics},
+        answer=record.answer or answer(record),
         right=record.right,
         test=record.test,
         correctness=correctness,

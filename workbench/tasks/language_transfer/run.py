@@ -231,8 +231,11 @@ def _data_issues(
     learned = data.source.splits["train"]["text"][: config.source_texts]
     read = [*learned, *data.target.splits["train"]["text"], *texts]
     return {
-        **{f"source_{name}": issue for name, issue in data.source.data_issues.items()},
-        **data.target.data_issues,
+        **{
+            f"{side}_{name}": issue.model_copy(update={"note": f"{own.source.name}: {issue.note}"})
+            for side, own in (("source", data.source), ("target", data.target))
+            for name, issue in own.data_issues.items()
+        },
         **data.data_issues,
         **(data.bitext.data_issues if data.bitext else {}),
         **classifiers.long_texts(model, read, config.max_tokens),

@@ -41,6 +41,7 @@ def run(config: Config, model: Encoder, data: NerData) -> Findings:
     log, settings = Log(config.directory), _settings(config)
     fit, validated = taggers.train(settings, tagger, data, log)
     tested = taggers.predict(tagger, data, "test", settings)
+    lexicon = tag_scores.remembered(data)
     alone = taggers.tags_alone(tagger, data, "test", settings)
     transferred = ner_transfer.scores(tagger, data, tested.tags, other, settings)
     tables = tag_scores.tables(data, tested.tags) | {"best_epoch": fit.best_epoch}
@@ -58,8 +59,9 @@ def run(config: Config, model: Encoder, data: NerData) -> Findings:
         headline=HEADLINE,
         baselines={
             "majority": tag_scores.majority(data),
-            "lexicon": tag_scores.lexicon(data),
+            "lexicon": tag_scores.baseline(data, lexicon),
         },
+        comparisons={"lexicon": tag_scores.differences(data, "test", tested.tags, lexicon)},
         data_issues={**_tokenization_issues(model, data), **transferred.data_issues},
         device=model.device,
         dtype=taggers.dtype(settings, model),
