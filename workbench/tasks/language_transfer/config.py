@@ -34,9 +34,9 @@ class Config(BaseConfig):
     model: str = "e5_small"
     """Encoder of both languages: catalogue name, folder or hf:<id>."""
     source_dataset: str = "intents_en"
-    """Labelled texts of the language that is learned from: name, path or hf:<id>."""
+    """Labelled texts of the first language: name, path or hf:<id>."""
     dataset: str = "intents_zh"
-    """Labelled texts of the language that is tested, with labels of the same names."""
+    """Labelled texts of the second, which is tested; labels of the same names."""
     text_column: str = "text"
     """Column of the texts, in tables of your own."""
     label_column: str = "label"
@@ -48,7 +48,7 @@ class Config(BaseConfig):
     items: Annotated[int, Field(ge=1)] = 1000
     """Maximum number of test items to answer."""
     sizes: Annotated[str, AfterValidator(ascending)] = "16, 32, 64, 128, 256"
-    """Numbers of texts of the second language to learn from, two or more."""
+    """Numbers of texts of the second to learn from, two or more."""
     draws: Annotated[int, Field(ge=1, le=50)] = 5
     """Draws of those texts, each of all sizes."""
     methods: Annotated[str, AfterValidator(several(LEARNERS))] = "head only, nearest neighbours"
