@@ -637,3 +637,15 @@ def test_everything_works_with_the_network_cut(reports, tmp_path, monkeypatch):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (reports / "index.html").exists()
+
+
+def test_parts_without_an_entity_to_find_have_no_score():
+    loaded = data.load("tiny_ner")
+    turned = {"PER": "LOC", "LOC": "ORG", "ORG": "MISC", "MISC": "PER"}
+    predicted = [
+        [tag[:2] + turned[tag[2:]] if tag != "O" else tag for tag in tags]
+        for tags in loaded.splits["test"]["ner_tags"]
+    ]
+    parts = tag_errors.study(loaded, predicted)["parts"]
+    assert min(row["f1"]["n"] for row in parts) > 0
+    assert "seen as another type" not in {row["part"] for row in parts}

@@ -143,7 +143,6 @@ def _by_part(data: NerData, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
         "sentence": lambda s, _: (
             "all capitals" if " ".join(sentences[s]).isupper() else "not all capitals"
         ),
-        # A spurious entity in a sentence without any has no part: F1 would be 0 there.
         "entities in the sentence": lambda s, _: ("", "1", "2", "3", "4 or more")[
             min(entities[s], 4)
         ],
@@ -159,8 +158,10 @@ def _by_part(data: NerData, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
                     split[part(sentence, span)].append((sentence, *sides))
         for name in sorted(split):
             counts, unit = _summed(data, split[name], _counts)
-            f1 = _dump(counts, m.f1, int(counts[:, 2].sum()), unit)
-            if name and f1:
+            gold_there = int(counts[:, 2].sum())
+            f1 = _dump(counts, m.f1, gold_there, unit)
+            # Where nothing is to be found F1 is 0 whatever is found.
+            if name and f1 and gold_there:
                 rows.append({"by": by, "part": name, "f1": f1})
     return rows
 
