@@ -216,7 +216,7 @@ def test_process_that_dies_with_its_run_is_said_and_the_others_go_on(job, tmp_pa
     assert runner.run_suite(path) == 7
     said = capsys.readouterr().out
     assert "the run's own process ended with code -9" in said
-    assert "test/entity_f1 0.667" in said
+    assert "entity F1 0.667" in said
     (found,) = (found for found in plan_status.judge(suite.read(path)) if found.status != "done")
     assert (found.status, found.job.notebook.name) == ("failed", "91_deadly")
     assert found.why == "interrupted"
@@ -357,7 +357,7 @@ def test_suite_goes_on_after_a_failure_and_returns_the_worst_code(job, tmp_path,
     assert runner.run_suite(path) == 5
     said = capsys.readouterr().out
     assert "ZeroDivisionError" in said
-    assert "test/entity_f1 0.667" in said
+    assert "entity F1 0.667" in said
     assert said.rstrip().endswith("index.html")
 
     assert runner.run_suite(path) == 5

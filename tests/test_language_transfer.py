@@ -23,7 +23,8 @@ WORDS = f"{TFIDF}, from intents_en"
 
 @pytest.fixture(scope="module")
 def config():
-    return transfer.Config.check(tasks.TASKS["language_transfer"].SMOKE)
+    intents = {"source_dataset": "intents_en", "dataset": "intents_zh"}
+    return transfer.Config.check(tasks.TASKS["language_transfer"].SMOKE | intents)
 
 
 @pytest.fixture(scope="module")

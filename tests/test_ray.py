@@ -168,7 +168,7 @@ def test_local_cluster_runs_a_suite_and_goes_with_it(notebook, start, reports):
     said, steps = driver.communicate(timeout=300)
     assert driver.returncode == 5, (said, steps)
     assert "ZeroDivisionError" in said
-    assert "test/entity_f1 0.667" in said
+    assert "entity F1 0.667" in said
     assert not psutil.wait_procs(nodes, timeout=20)[1]
 
 

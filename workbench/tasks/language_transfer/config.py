@@ -10,13 +10,15 @@ from workbench.methods.learners import LEARNERS
 
 SMOKE: dict[str, object] = {
     "model": "minilm",
+    "source_dataset": "tiny_reviews",
+    "dataset": "tiny_reviews",
     "items": 24,
     "sizes": "16, 64",
     "draws": 1,
     "methods": "nearest neighbours",
     "max_tokens": 24,
 }
-"""Overrides for tests: a smaller encoder, few items."""
+"""Overrides for tests: a smaller encoder, and few reviews of one language as both."""
 
 
 class Config(BaseConfig):
