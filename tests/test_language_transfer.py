@@ -115,6 +115,26 @@ def test_translations_are_found_by_the_largest_cosine(result, model, config):
         assert ((translation > best).mean()) == metric.value
 
 
+def test_files_of_ones_own_run_by_parameters_alone(model, tmp_path):
+    chance = np.random.default_rng(0)
+    files = {}
+    for language, words in (("english", "good bad"), ("deutsch", "gut schlecht")):
+        kinds = dict(zip(("up", "down"), words.split(), strict=True))
+        rows = [(label, f"{language} {kinds[label]} {n}") for n in range(150) for label in kinds]
+        text_and_label = [f"{said},{label}" for label, said in chance.permutation(rows).tolist()]
+        files[language] = tmp_path / f"{language}.csv"
+        files[language].write_text("\n".join(["said,kind", *text_and_label]) + "\n")
+    config = transfer.Config.check(
+        tasks.TASKS["language_transfer"].SMOKE
+        | {"source_dataset": str(files["english"]), "dataset": str(files["deutsch"])}
+        | {"text_column": "said", "label_column": "kind", "bitext": "", "source_texts": 50}
+    )
+    result = flow.run(config, model, transfer.load_data(config))
+    assert result.method == f"{NEAREST}, from english"
+    assert set(result.tables["methods"]) >= {NEAREST, f"{NEAREST}, with english"}
+    assert result.sources["source_dataset"]["name"] == str(files["english"])
+
+
 def test_figures_and_tables_say_what_the_numbers_say(result):
     caption = figures.retrieval(result).caption
     for language in ("en", "zh"):

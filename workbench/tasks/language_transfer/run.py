@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,9 @@ def run(config: Config, model: Encoder, data: Languages) -> Findings:
     drawn = learning_curves.pools(plan, classifiers.labelled(data.target, "train"))
     reading = Reading(config.max_tokens, learning_curves.dtype(model))
     learned = classifiers.labelled(data.source, "train").first(config.source_texts)
-    own, abroad, both = _learners(methods, model, learned, config.source_dataset)
+    # A name on charts: of a file without its folders, of a Hub id without its owner.
+    language = PurePath(config.source_dataset).stem
+    own, abroad, both = _learners(methods, model, learned, language)
     _announce(plan, model, drawn[0], rows["text"], reading)
     log = Log(config.directory)
     transferred = [
