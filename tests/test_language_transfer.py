@@ -1,6 +1,7 @@
 """Transfer between languages: what is learned from which labels, translations found, the data."""
 
 import dataclasses
+import json
 import re
 from collections import Counter
 
@@ -184,6 +185,18 @@ def test_intents_are_one_sentence_of_each_template(name, templates, rare, sizes)
     assert all(frame.equals(again[split]) for split, frame in frames.items())
     own = text.load(name)
     assert tuple(len(own.splits[split]) for split in frames) == sizes
+
+
+def test_a_template_that_occurs_again_stays_in_one_split(tmp_path):
+    repeated = ["switch {name} on [right] now [please]"] * 10
+    others = [f"let there be light {n}" for n in range(6)]
+    data = [{"sentences": repeated[:5] + others}, {"sentences": repeated[5:]}]
+    home = {"language": "en", "intents": {"HassTurnOn": {"data": data}}}
+    (tmp_path / intents.FILE).write_text(json.dumps(home))
+    frames = intents.sentences(tmp_path, "en", Counter())
+    drawn = [split for split, frame in frames.items() if frame["text"].str.contains("now").any()]
+    assert len(drawn) == 1
+    assert sum(len(frame) for frame in frames.values()) > len(others) + 1
 
 
 def test_a_bitext_has_each_sentence_once_and_two_languages(tmp_path):

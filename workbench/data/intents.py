@@ -49,9 +49,10 @@ def sentences(path: Path, language: str, counts: Counter[str]) -> dict[str, pand
         if len(templates) < FEWEST:
             counts["rare_intents"] += len(templates)
             continue
-        # The order of hashes is random and the same in every run.
+        # The order of hashes is random and the same in every run; repeats stay in one split.
         templates.sort(key=lambda template: sha256(template[0]))
-        for place, (text, form, block) in enumerate(templates):
+        places = {text: place for place, (text, _, _) in reversed([*enumerate(templates)])}
+        for text, form, block in templates:
             chance = random.Random(f"{language}/{name}/{text}")
             lists = home.slot_lists | own_words | block.slot_lists
             draw = _Draw(chance, lists, home.expansion_rules | block.expansion_rules)
@@ -60,7 +61,7 @@ def sentences(path: Path, language: str, counts: Counter[str]) -> dict[str, pand
                 counts["redrawn"] += 1
                 continue
             seen.add(sentence)
-            found[_split(place / len(templates))].append((sentence, _label(name)))
+            found[_split(places[text] / len(templates))].append((sentence, _label(name)))
     return {
         split: pandas.DataFrame(rows, columns=["text", "label"]) for split, rows in found.items()
     }

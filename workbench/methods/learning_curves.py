@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from workbench.core import machine
 from workbench.core.errors import DataError, ParameterError
-from workbench.methods import adaptation
+from workbench.methods import adaptation, classifiers, label_scores, logistic
 from workbench.methods.adaptation import BATCH_TOKENS, Answer, Setting
 from workbench.methods.classifiers import Labelled, Probabilities, Reading
 from workbench.methods.crossings import Answered
+from workbench.methods.label_scores import Compared
+from workbench.methods.learners import MAJORITY
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
 from workbench.training import Log, Recipe
@@ -217,6 +219,38 @@ def answered(
         },
         clusters=rows["cluster"],
         unit=unit,
+    )
+
+
+def compare(
+    plan: Plan,
+    own: str,
+    points: Sequence[Point],
+    levels: Mapping[str, Sequence[Probabilities]],
+    majority_of: Labelled,
+    rows: Mapping[str, Sequence[str]],
+    labels: Sequence[str],
+    unit: str,
+) -> Compared:
+    """Curves at their largest size, levels and majority label, of the first draw, on all items.
+
+    `own` is the run's own among them; every label's answer is an item's row.
+    """
+    scored = {
+        point.method: point.answer.probabilities
+        for point in points
+        if point.draw == 0 and len(point.texts) == plan.largest
+    }
+    scored |= {name: found[0] for name, found in levels.items()}
+    scored[MAJORITY] = classifiers.majority(majority_of, labels, len(rows["text"]))
+    gold = rows["label"]
+    return label_scores.compare(
+        own,
+        {name: classifiers.chosen(found, labels) for name, found in scored.items()},
+        rows,
+        labels,
+        of=unit,
+        losses={name: logistic.losses(found, gold, labels) for name, found in scored.items()},
     )
 
 

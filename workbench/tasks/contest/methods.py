@@ -4,11 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from workbench.core.config import names
-from workbench.data.text import TextData
-from workbench.methods import classifiers, label_scores, learning_curves, logistic, prompt_scores
-from workbench.methods.classifiers import Labelled
-from workbench.methods.label_scores import Compared
-from workbench.methods.learners import MAJORITY
+from workbench.methods import learning_curves, prompt_scores
 from workbench.methods.learning_curves import Learner, Plan, Point
 from workbench.methods.prompt_scores import BATCH
 from workbench.models.encoder import Encoder
@@ -41,36 +37,6 @@ def references(config: Config) -> list[str]:
     """The prompts that what learns is to overtake, fixed in advance; the most shots come last."""
     conditions = dict.fromkeys(prompt_scores.condition(shots) for shots in (0, config.shots))
     return [prompt_scores.method(name, BATCH) for name in conditions]
-
-
-def compare(
-    config: Config,
-    levels: Levels,
-    points: Sequence[Point],
-    drawn: Sequence[Labelled],
-    data: TextData,
-) -> Compared:
-    """The first draw alone, the largest size of it, with every label's answer an item's row."""
-    rows = data.splits["test"][: config.items]
-    largest = drawn[0]
-    scored = {
-        point.method: point.answer.probabilities
-        for point in points
-        if point.draw == 0 and len(point.texts) == config.counts[-1]
-    }
-    scored |= {name: found[0] for name, found in levels.answers.items()}
-    scored[MAJORITY] = classifiers.majority(largest, data.labels, len(rows["text"]))
-    return label_scores.compare(
-        names(config.methods)[0],
-        {name: classifiers.chosen(found, data.labels) for name, found in scored.items()},
-        rows,
-        data.labels,
-        of=data.unit,
-        losses={
-            name: logistic.losses(found, rows["label"], data.labels)
-            for name, found in scored.items()
-        },
-    )
 
 
 def costs(levels: Levels, points: Sequence[Point]) -> dict[str, dict[str, Any]]:

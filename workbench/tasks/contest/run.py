@@ -58,7 +58,10 @@ def run(config: Config, model: Models, data: TextData) -> Findings:
     _announce(config, model, pools[0], rows["text"])
     learners = contest_methods.learners(config, model)
     points = learning_curves.learn(plan, learners, data.labels, pools, rows["text"], log)
-    compared = contest_methods.compare(config, levels, points, pools, data)
+    own = names(config.methods)[0]
+    compared = learning_curves.compare(
+        plan, own, points, levels.answers, pools[0], rows, data.labels, data.unit
+    )
     answered = learning_curves.answered(plan, points, levels.answers, rows, data.labels, data.unit)
     return Findings(
         sources={

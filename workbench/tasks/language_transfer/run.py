@@ -1,6 +1,6 @@
 """Transfer between languages: what labels of one language are worth in another."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
@@ -21,13 +21,11 @@ from workbench.methods import (
     crossings,
     embeddings,
     estimates,
-    label_scores,
     learning_curves,
-    logistic,
 )
-from workbench.methods.classifiers import Labelled, Probabilities, Reading
-from workbench.methods.learners import MAJORITY, TFIDF
-from workbench.methods.learning_curves import NOTHING, Learner, Plan, Point
+from workbench.methods.classifiers import Labelled, Reading
+from workbench.methods.learners import HEAD, NEAREST, TFIDF
+from workbench.methods.learning_curves import NOTHING, Learner, Plan
 from workbench.models.encoder import Encoder
 from workbench.record import means
 from workbench.record.findings import Findings
@@ -35,6 +33,9 @@ from workbench.record.metric import Metric
 from workbench.record.result import DataIssue
 from workbench.tasks.language_transfer.config import Config
 from workbench.training import Log
+
+FROZEN = {TFIDF, NEAREST, HEAD}
+"""Methods that train no weight of the encoder."""
 
 
 @dataclass(frozen=True)
@@ -112,14 +113,16 @@ def run(config: Config, model: Encoder, data: Languages) -> Findings:
     points = learning_curves.learn(plan, [*own, both], labels, drawn, rows["text"], log)
     levels = {point.method: [point.answer.probabilities] * plan.draws for point in transferred}
     answered = learning_curves.answered(plan, points, levels, rows, labels, data.target.unit)
-    compared = _compare(plan, points, levels, learned, rows, data.target)
+    references = [point.method for point in transferred]
+    compared = learning_curves.compare(
+        plan, references[0], points, levels, learned, rows, labels, data.target.unit
+    )
     found, pairs = _retrieval(model, data.bitext, reading)
     used = {
         "model": model.source,
         "dataset": data.target.source,
         "source_dataset": data.source.source,
     }
-    references = [point.method for point in transferred]
     return Findings(
         **compared.record() | {"metrics": compared.metrics | found},
         sources=used | ({"bitext": data.bitext.source} if data.bitext else {}),
@@ -161,41 +164,11 @@ def _learners(
 def _announce(
     plan: Plan, model: Encoder, pool: Labelled, texts: Sequence[str], reading: Reading
 ) -> None:
-    """Print what learning will take."""
+    """Print what training will take; what leaves the encoder as it is reads each text once."""
+    timed = [(method, model) for method in plan.methods if method not in FROZEN]
     lengths = model.encode(pool.texts, plan.max_tokens)[1].lengths.tolist()
     passes = [learning_curves.epochs(lengths[:size]) for size in plan.sizes]
-    timed = [(method, model) for method in plan.methods]
     estimates.learning(timed, plan.sizes, passes, plan.draws, texts, reading)
-
-
-def _compare(
-    plan: Plan,
-    points: Sequence[Point],
-    levels: Mapping[str, Sequence[Probabilities]],
-    learned: Labelled,
-    rows: Mapping[str, Sequence[str]],
-    data: TextData,
-) -> label_scores.Compared:
-    """What was learned elsewhere, the largest size of the first draw beside it, on all items."""
-    scored = {name: found[0] for name, found in levels.items()}
-    own, *_ = scored
-    scored |= {
-        point.method: point.answer.probabilities
-        for point in points
-        if point.draw == 0 and len(point.texts) == plan.largest
-    }
-    scored[MAJORITY] = classifiers.majority(learned, data.labels, len(rows["text"]))
-    return label_scores.compare(
-        own,
-        {name: classifiers.chosen(found, data.labels) for name, found in scored.items()},
-        rows,
-        data.labels,
-        of=data.unit,
-        losses={
-            name: logistic.losses(found, rows["label"], data.labels)
-            for name, found in scored.items()
-        },
-    )
 
 
 def _retrieval(
