@@ -15,7 +15,7 @@ COSTS = {
 
 
 def learning_curves(result: Result) -> Html:
-    """A row a method: accuracy by labelled examples, what it is beside a level, what it cost."""
+    """Accuracy by method and labelled examples, the difference from a level, and the cost."""
     curve, found = result.tables["curve"], result.tables["crossings"]
     level = found[0]["level"]
     differences = {
