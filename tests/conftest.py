@@ -319,13 +319,19 @@ def call_forked(start_forked):
     return call
 
 
-@pytest.fixture(scope="session")
-def browse():
-    """Open an address in headless Chromium, scripts on; return the page as it then stands."""
+def chromium_program() -> str:
+    """The system's Chromium; where there is none, the test that asks is skipped."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     program = next(filter(None, map(shutil.which, names)), None)
     if program is None:
-        pytest.skip("no Chromium on this machine to open a page in")
+        pytest.skip("no Chromium on this machine: install the system's package chromium")
+    return program
+
+
+@pytest.fixture(scope="session")
+def browse():
+    """Open an address in headless Chromium, scripts on; return the page as it then stands."""
+    program = chromium_program()
 
     def call(address: str, *options: str) -> str:
         done = subprocess.run(
@@ -377,6 +383,47 @@ def tiny_bert(tmp_path_factory) -> Path:
                 weight.copy_(0.05 * wave.reshape(weight.shape))
     network.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """The system's Chromium, driven by playwright; where there is none, its tests are skipped.
+
+    Of one module, as its event loop goes on until it is closed, and notebooks run in their own.
+    """
+    from playwright.sync_api import sync_playwright
+
+    program = chromium_program()
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium):
+    """Open a file as a reader does; a request to elsewhere or an error in the console fails."""
+    opened, wrong = [], []
+
+    def asked(request) -> None:
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            wrong.append(f"asked for {request.url}")
+
+    def open_file(path: Path, *, width: int = 1280, height: int = 900, **options):
+        context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+        opened.append(context)
+        page = context.new_page()
+        page.on("request", asked)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: said.type == "error" and wrong.append(said.text))
+        page.goto(path.as_uri())
+        return page
+
+    yield open_file
+    for context in opened:
+        context.close()
+    assert not wrong
 
 
 @pytest.fixture(scope="session")
