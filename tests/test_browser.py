@@ -1,6 +1,7 @@
 """Pages in a real browser: they are accessible, ask for nothing elsewhere, and raise no error."""
 
 import nbformat
+import pandas
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -44,7 +45,17 @@ def run(reports):
     ]
     nbformat.write(new_notebook(cells=cells), folder / "notebook.ipynb")
     state.write(folder, status="succeeded", notebook="50_ner", task="ner")
-    record.save(folder)
+    n = 10
+    frame = pandas.DataFrame(
+        {
+            "item": [f"test/{place}" for place in range(n)], "split": "test", "method": "own",
+            "cluster": "0", "input": [[f"text {place}"] for place in range(n)],
+            "gold": [["calm"]] * n,
+            "predicted": [["glad"] if place % 3 == 0 else ["calm"] for place in range(n)],
+            "loss": [place / n for place in range(n)],
+        }
+    )  # fmt: skip
+    record.with_details(directory=None, items=frame, history=[]).save(folder)
     page.write(folder)
     index.write(reports)
     return folder
@@ -54,3 +65,30 @@ def run(reports):
 def test_page_and_index_are_accessible(run, visit, scheme):
     for file in (run / "report.html", paths.reports() / "index.html"):
         assert not serious(visit(file, color_scheme=scheme)), file.name
+
+
+def test_items_are_filtered_and_sorted_by_keyboard_too(run, visit):
+    opened = visit(run / "report.html")
+    rows = opened.locator("table.items tbody tr")
+    assert rows.count() == 4, "the wrong ones"
+    assert rows.first.locator("td").last.inner_text() == "0.900"
+    opened.get_by_label("Order").select_option("lowest loss first")
+    assert rows.first.locator("td").last.inner_text() == "0.000"
+    opened.get_by_label("Outcome").select_option("all")
+    assert opened.locator("section.items output").inner_text() == "10 of 10 shown"
+    opened.get_by_label("Text").focus()
+    opened.keyboard.type("text 7")
+    assert rows.count() == 1
+    opened.keyboard.type(" <b>")
+    assert opened.locator("section.items output").inner_text() == "No item is like this."
+
+
+def test_a_page_is_printed_with_all_that_is_folded(run, visit):
+    opened = visit(run / "report.html")
+    closed = "document.querySelectorAll('details:not([open])').length"
+    before = opened.evaluate(closed)
+    assert before
+    opened.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert opened.evaluate(closed) == 0
+    opened.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert opened.evaluate(closed) == before

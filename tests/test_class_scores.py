@@ -387,6 +387,22 @@ def trained(*scores_of_epochs, method="full"):
     return result.with_details(directory=None, items=result.items, history=records)
 
 
+def test_the_training_curve_is_the_same_however_often_a_step_was_reported():
+    losses = [2.0 / number for number in range(1, 101)]
+
+    def drawn(every):
+        records = [
+            step("full", 1) | {"step": end, "steps": 100, "losses": losses[end - every : end]}
+            for end in range(every, 101, every)
+        ]
+        result = recorded(compared())
+        records.append(epoch("full", 1, 0.5))
+        return result.with_details(directory=None, items=result.items, history=records)
+
+    quiet, busy = (figures.history(drawn(every), score="macro F1").png for every in (50, 1))
+    assert quiet == busy
+
+
 def test_the_training_figure_says_which_epoch_is_kept_and_why():
     rising = figures.history(trained(0.5, 0.7), score="macro F1").caption
     assert rising == (

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from nbclient import NotebookClient
 
 from workbench import notebooks
@@ -16,6 +17,7 @@ from workbench.batch import child, forked, plan, server
 from workbench.batch.execute import Outcome
 from workbench.core import paths
 from workbench.record.result import Result
+from workbench.report import cells
 
 MAX_LINES, MAX_CELL = 120, 25
 NAMES = [path.stem for path in notebooks.every()]
@@ -72,6 +74,8 @@ def overrides(tiny_bert, tiny_decoder_folder):
         notebook = notebooks.find(name)
         defaults = {key: field.default for key, field in notebook.config.model_fields.items()}
         small = {"attention_layer": 1} if "attention_layer" in defaults else {}
+        if not notebook.smoke:  # a folder of one's own in place of the default's name
+            small["dataset"] = str(paths.FIXTURES / "tiny_ner")
         named = [key for key in notebook.config.sources if defaults.get(key) in tiny]
         return notebook.smoke | small | {key: tiny[defaults[key]] for key in named}
 
@@ -112,6 +116,52 @@ def test_notebook_runs_in_batch_and_leaves_a_whole_run(name, batch_run):
     assert {"notebook.ipynb", "items.parquet", "run.log", "params.json"} <= set(record.artefacts)
     executed = (directory / "notebook.ipynb").read_text(encoding="utf-8")
     assert str(paths.ROOT) not in json.dumps(json.loads(executed)["metadata"])
+
+
+DEFAULTS = re.compile(
+    r"CoNLL-|\b19\d\d\b|\bnews\b|Reuters|tweet|\bbrand|crowd worker|S&P|NASDAQ|\bfilm|movie|"
+    r"volunteer|English|Chinese|German|\bhome|Wikipedia|MiniLM|SmolLM|E5\b|\d million|invented",
+    re.IGNORECASE,
+)
+"""Words that are true of some notebook's default model or data, and of few others."""
+OPTIONS = ("Parameters", "What to try next")
+"""Sections that name what could be used instead."""
+
+
+def said_of_defaults(html: str) -> list[str]:
+    """What a page says in its own words of the data or model that a notebook has by default."""
+    soup = BeautifulSoup(html, "html.parser")
+    for heading in soup.select("main h2"):
+        if heading.get_text().removesuffix("¶") in OPTIONS:
+            for sibling in heading.find_next_siblings():
+                sibling.decompose()
+    for quoted in soup.select("main :is(code, pre, .wb-sentences, td.wb-text, .highlight)"):
+        quoted.decompose()
+    text = " ".join(soup.find("main").get_text(" ").split())
+    return [text[max(0, m.start() - 60) : m.end() + 40] for m in DEFAULTS.finditer(text)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_page_on_other_data_and_models_says_nothing_of_the_defaults(name, batch_run):
+    _, directory = batch_run(name)
+    assert not said_of_defaults((directory / "report.html").read_text(encoding="utf-8"))
+
+
+def test_page_says_of_the_defaults_what_is_true_of_them_alone(batch_run):
+    _, directory = batch_run("50_ner")
+    given = Result.read_record(directory).parameters
+    path = directory / "notebook.ipynb"
+    own, default = (
+        cells.read(path, "succeeded", parameters).body
+        for parameters in (given, given | {"dataset": "conll2003"})
+    )
+    assert "News of 1996" not in own
+    assert "news of 1996 from one agency" in default
+    content = nbformat.read(path, as_version=4)
+    content.cells[0].source += "\n\nThe sentences are news of 1996."
+    (directory / "false.ipynb").write_text(nbformat.writes(content), encoding="utf-8")
+    shown = cells.read(directory / "false.ipynb", "succeeded", given).body
+    assert said_of_defaults(f"<main>{shown}</main>") != said_of_defaults(f"<main>{own}</main>")
 
 
 def run_by_hand(content, environment, log):

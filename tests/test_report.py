@@ -16,7 +16,7 @@ from workbench import tables
 from workbench.display.html import table
 from workbench.record import state
 from workbench.record.result import Cost, Metric, Result
-from workbench.report import cells, ending, page, prose
+from workbench.report import cells, ending, items, page, prose
 
 PAYLOADS = [
     "<script>steal()</script>",
@@ -137,13 +137,73 @@ def test_page_shows_header_contents_and_folded_code(tmp_path):
     assert len(soup.find_all("h1")) == 1
     assert soup.find(class_="chip").get_text() == "succeeded"
     assert "0.400 to 0.600" in soup.find(class_="cards").get_text()
-    assert [a.get_text() for a in soup.select("nav.contents a")] == ["Data"]
+    assert [a.get_text() for a in soup.select("nav.contents a")] == ["Data", "How it was done"]
     anchor = soup.select_one("nav.contents a")["href"]
     assert soup.find(id=anchor.removeprefix("#"))
     assert not soup.find("details", class_="code").has_attr("open")
     assert soup.find("pre", class_="output").get_text() == "b\n"
     assert "1 min 1 s" in html
     assert "default-src 'none'" in html
+
+
+def test_what_comes_before_the_results_is_folded_below_them_where_a_run_succeeded(tmp_path):
+    cells = [
+        new_markdown_cell("# A question?"),
+        new_markdown_cell("## Data"),
+        new_code_cell("result = wb.run(cfg, model, data)"),
+        new_markdown_cell("## Scores"),
+    ]
+    folder = run_directory(tmp_path / "run", cells)
+    soup = BeautifulSoup(page.render(folder, record(status="succeeded")), "html.parser")
+    heads = [head.get_text().removesuffix("¶") for head in soup.select("main h2")]
+    assert heads == ["Scores", "How it was done", "Data"]
+    folded = soup.select_one("section.how details")
+    assert "Data" in folded.get_text()
+    assert not folded.has_attr("open")
+    failed = BeautifulSoup(page.render(folder, record(status="failed")), "html.parser")
+    heads = [head.get_text().removesuffix("¶") for head in failed.select("main h2")]
+    assert heads == ["Data", "Scores", "How it was done"]
+
+
+def items_of(texts, gold, predicted, loss=None):
+    frame = pandas.DataFrame(
+        {
+            "item": [f"test/{place}" for place in range(len(texts))], "split": "test",
+            "method": "own", "cluster": "0", "input": texts, "gold": gold, "predicted": predicted,
+            "loss": loss or [1.0] * len(texts),
+        }
+    )  # fmt: skip
+    return record(status="succeeded").with_details(directory=None, items=frame, history=[])
+
+
+def test_items_of_a_run_are_on_its_page_and_their_text_can_not_run(tmp_path):
+    texts = [["Ada", "ran"], [*PAYLOADS[:2]]]
+    result = items_of(texts, [["B-PER", "O"], ["O", "O"]], [["O", "O"], ["O", "O"]])
+    folder = run_directory(tmp_path / "run", FIRST)
+    directory = result.save(folder)
+    soup = BeautifulSoup(page.render(directory), "html.parser")
+    data = json.loads(soup.find(id="items-data").string)
+    assert data["of"] == 2
+    assert data["wrong"] == 1
+    assert data["rows"][0] == ["test/0", "Ada ran", [["PER", "Ada"]], [], 1.0, 0]
+    assert data["rows"][1][1] == " ".join(" ".join(PAYLOADS[:2]).split())
+    soup.find(id="items-data").decompose()
+    harmless(str(soup))
+
+
+def test_wrong_items_and_high_losses_come_first_where_a_page_can_not_hold_all(tmp_path):
+    n = 50
+    texts, gold = [[f"text {place}"] for place in range(n)], [["calm"]] * n
+    predicted = [["glad"] if place % 10 == 0 else ["calm"] for place in range(n)]
+    result = items_of(texts, gold, predicted, [place / n for place in range(n)])
+    directory = result.save(tmp_path / "run")
+    found = items.browsable(directory, Result.read_record(directory), budget=700)
+    kept = [int(name.partition("/")[2]) for name, *_ in found["rows"]]
+    assert {0, 10, 20, 30, 40} < set(kept)
+    right = sorted(set(kept) - {0, 10, 20, 30, 40})
+    assert right == list(range(n - len(right), n))
+    assert kept == sorted(kept)
+    assert found["of"] == n
 
 
 def test_page_of_a_torn_notebook_is_still_a_page(tmp_path):

@@ -333,7 +333,7 @@ def test_long_outputs_and_code_take_a_page_no_time(tmp_path, unit):
     path = tmp_path / "notebook.ipynb"
     nbformat.write(new_notebook(cells=[new_code_cell(text, outputs=outputs)]), path)
     began = time.process_time()
-    shown = cells.read(path, "failed").body
+    shown = cells.read(path, "failed", {}).body
     assert time.process_time() - began < 15
     assert "the last line" in shown
     assert "more characters in notebook.ipynb" in shown

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from workbench.display.canvas import COLOURS, Figure, forest, grid_of_counts, styled, with_intervals
+from workbench.record.answer import against_others
 from workbench.record.metric import UNPARSED
 from workbench.record.result import Metric, Result, words
-from workbench.record.statistics import correction, verdicts
 
 MAX_LABELS = 12
 """Labels that a grid shows, the most frequent; the rest are one."""
@@ -28,29 +28,7 @@ def methods(result: Result, metric: str) -> Figure:
     forest(axes, rows, mark=result.method)
     axes.set(xlabel=f"{name}{with_intervals(rows.values())}")
     axes.set_title(f"{name[:1].upper()}{name[1:]} by method, n = {rows[result.method].n:,}")
-    return Figure(canvas, f"{name} by method with 95 % intervals", _beside(result, metric, name))
-
-
-def _beside(result: Result, metric: str, name: str) -> str:
-    """What the paired differences say, a clause for each verdict."""
-    groups: dict[str, list[str]] = {"better": [], "worse": [], "cannot tell": []}
-    differences = {
-        other: found[metric] for other, found in result.comparisons.items() if metric in found
-    }
-    for other, verdict in verdicts(differences).items():
-        near = ", borderline" if verdict.borderline else ""
-        groups[verdict.word].append(f"{other} ({differences[other].value:+.3f}{near})")
-    words = {
-        "better": "is better than",
-        "worse": "is worse than",
-        "cannot tell": "shows no clear difference from",
-    }
-    clauses = [f"{words[verdict]} {', '.join(who)}" for verdict, who in groups.items() if who]
-    own = f"By {name}, on the same items, {result.method} "
-    if not clauses:
-        return ""
-    told = f"{own}{'; '.join(clauses)}. In brackets: the paired difference."
-    return f"{told} {correction(differences)}".rstrip()
+    return Figure(canvas, f"{name} by method with 95 % intervals", against_others(result, metric))
 
 
 @styled

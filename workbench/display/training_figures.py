@@ -1,35 +1,42 @@
 """How training went."""
 
+from collections.abc import Iterator
+
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from workbench.display.canvas import COLOURS, Figure, styled
 from workbench.record.result import Result
 
+WINDOWS = 40
+"""Points of a curve, each the mean loss of as many steps; reports come by the clock."""
 WIDE = 20
 """Ratio of the largest loss to the smallest from which on a log scale shows more."""
 
 
 @styled
 def history(result: Result, *, score: str, unit: str = "nats") -> Figure:
-    """Training loss by step and validation score by epoch, a line for each thing trained.
+    """Training loss by examples seen and validation score by epoch, a line for each thing trained.
 
     `score` says in words what validation measured, `unit` what the loss is in.
     """
     methods = list(dict.fromkeys(record["method"] for record in result.history))
     epochs = [record for record in result.history if record["event"] == "epoch"]
     scored = any(record["score"] is not None for record in epochs)
+    shown: list[float] = []
     canvas = Canvas(figsize=(5.4, 4.8 if scored else 2.8))
     panels = canvas.subplots(2 if scored else 1, 1, squeeze=False)[:, 0]
     for method, colour in zip(methods, COLOURS, strict=False):
-        steps = [r for r in result.history if r["method"] == method and r["event"] == "step"]
-        when = [record["epoch"] - 1 + record["step"] / record["steps"] for record in steps]
-        panels[0].plot(when, [r["loss"] for r in steps], color=colour, label=method, marker=".")
+        losses = np.array(list(_losses(result.history, method)))
+        windows = np.array_split(losses, min(WINDOWS, len(losses)))
+        when, loss = np.array([window.mean(axis=0) for window in windows]).T
+        shown += loss.tolist()
+        panels[0].plot(when, loss, color=colour, label=method, marker=".")
         if scored:
             ends = [record for record in epochs if record["method"] == method]
             _scores(panels[1], ends, colour, named=len(methods) == 1)
-    panels[0].set(xlabel="epoch", ylabel=unit)
-    shown = [record["loss"] for record in result.history if record["event"] == "step"]
+    panels[0].set(xlabel="passes over the training split", ylabel=unit)
     if max(shown) > WIDE * min(shown):
         panels[0].set(yscale="log", ylabel=f"{unit}, log scale")
         panels[0].yaxis.set_major_formatter("{x:g}")
@@ -42,6 +49,15 @@ def history(result: Result, *, score: str, unit: str = "nats") -> Figure:
         panels[1].set_title("Validation score")
     title = "Training loss and validation score by epoch" if scored else "Training loss"
     return Figure(canvas, title, " ".join(_reading(m, epochs, score) for m in methods))
+
+
+def _losses(history: list[dict], method: str) -> Iterator[tuple[float, float]]:
+    """Epochs passed and loss of each step of a training."""
+    for record in history:
+        if record["method"] == method and record["event"] == "step":
+            losses = record.get("losses", [record["loss"]])  # early records have means alone
+            for step, loss in enumerate(losses, record["step"] - len(losses) + 1):
+                yield record["epoch"] - 1 + step / record["steps"], loss
 
 
 def _scores(axes: Axes, ends: list[dict], colour: str, *, named: bool) -> None:

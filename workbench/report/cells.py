@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -13,6 +14,7 @@ from bs4 import BeautifulSoup
 from nbconvert.exporters import TemplateExporter
 from nbconvert.filters import Highlight2HTML
 
+from workbench.core.config import names
 from workbench.report.cleaning import clean
 from workbench.report.prose import latex, markdown
 
@@ -28,6 +30,9 @@ INJECTED = "injected-parameters"
 """papermill's tag of the cell with the parameters that are not as in the notebook."""
 MARKER = "papermill-error-cell-tag"
 """papermill's tag of what it writes around an error, which the page says in its own way."""
+ONLY = "only:"
+"""A tag `only:dataset=conll2003` shows prose where that parameter names that, and nowhere else."""
+RUN = re.compile(r"\bwb\.run\(")
 STOPPED = ("timeout", "killed", "oom", "interrupted")
 """Statuses of runs that ended while a cell was at work."""
 UNFINISHED = ("running", "failed", *STOPPED)
@@ -50,6 +55,8 @@ class Shown:
 
     title: str = ""
     body: str = ""
+    setup: str = ""
+    """What stands before the results of a run that succeeded: data, model, training log."""
     contents: tuple[tuple[str, str], ...] = ()
     """Anchor and text of each section."""
     changed: frozenset[str] | None = frozenset()
@@ -57,8 +64,8 @@ class Shown:
     ended: Place | None = None
 
 
-def read(path: Path, status: str) -> Shown:
-    """Read the notebook that a run with that status has left."""
+def read(path: Path, status: str, parameters: Mapping[str, Any]) -> Shown:
+    """Read the notebook that a run with that status and those parameters has left."""
     if not path.is_file():
         return Shown(changed=None)
     try:
@@ -66,15 +73,37 @@ def read(path: Path, status: str) -> Shown:
     except Exception:  # noqa: BLE001  nbformat's errors have no class in common
         text = "<p>The notebook file was not written to its end.</p>"
         return Shown(body=text, changed=None)
-    cells = [cell for cell in content.cells if MARKER not in cell.metadata.get("tags", [])]
-    content.cells = cells
+    cells = [cell for cell in content.cells if _applies(cell, parameters)]
     title = ""
     if cells and (match := re.match(r"# (.+)\n*", cells[0].source)):
         title = match[1]
         cells[0].source = cells[0].source[match.end() :]
     ended = _mark(cells, status)
-    body, _ = _exporter().from_notebook_node(content)
-    return Shown(title, body, _contents(body), _changed(cells), ended)
+    first, results = _setup(cells) if status == "succeeded" else (0, 0)
+    body = _exported(content, cells[:first] + cells[results:])
+    setup = _exported(content, cells[first:results])
+    return Shown(title, body, setup, _contents(body), _changed(cells), ended)
+
+
+def _exported(content: Any, cells: list[Any]) -> str:
+    content.cells = cells
+    return str(_exporter().from_notebook_node(content)[0])
+
+
+def _setup(cells: list[Any]) -> tuple[int, int]:
+    """Where the cells from the first section to the call of `wb.run` begin, and where they end."""
+    runs = (n for n, c in enumerate(cells) if c.cell_type == "code" and RUN.search(c.source))
+    end = next(runs, -1) + 1
+    heads = (n for n, cell in enumerate(cells[:end]) if cell.source.startswith("## "))
+    return next(heads, end), end
+
+
+def _applies(cell: Any, parameters: Mapping[str, Any]) -> bool:
+    """Whether a page shows a cell: what is said of some model or data only where it is used."""
+    tags = cell.metadata.get("tags", [])
+    meant = [tag.removeprefix(ONLY).partition("=") for tag in tags if tag.startswith(ONLY)]
+    named = (value in names(str(parameters.get(name, ""))) for name, _, value in meant)
+    return MARKER not in tags and (not meant or any(named))
 
 
 def last_begun(cells: list[Any]) -> Place | None:

@@ -1,13 +1,10 @@
 """The page over all runs: what failed, what is ahead, what was found, and how two runs differ."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-from markupsafe import Markup
 
 from workbench.core.files import write_text
 from workbench.record import state
@@ -39,8 +36,8 @@ def write(reports: Path) -> Path:
         tasks=sorted({row.task for row in found}),
         statuses=[name for name in rows.ORDER if any(row.status == name for row in found)],
         written=datetime.now().astimezone().isoformat(timespec="minutes"),
-        run_data=embed(_run_data(begun)),
-        pair_data=embed(pairs.embedded(reports, begun)),
+        run_data=page.embed(_run_data(begun)),
+        pair_data=page.embed(pairs.embedded(reports, begun)),
     )
     write_text(reports / INDEX, text)
     return reports / INDEX
@@ -55,16 +52,6 @@ def refresh(reports: Path) -> Path:
             except OSError as error:  # a full disk stops the index, below
                 state.set_aside(directory, f"its page can't be written: {error.strerror}")
     return write(reports)
-
-
-def embed(value: Any) -> Markup:
-    r"""JSON for a script element that is data: nothing in it can end the element.
-
-    >>> embed({"a": "</script>"})
-    Markup('{"a":"\\u003c/script>"}')
-    """
-    text = json.dumps(value, separators=(",", ":"), default=str)
-    return Markup(text.replace("<", "\\u003c"))  # noqa: S704  no character of it is markup
 
 
 def _counts(found: Sequence[Row]) -> list[tuple[str, int]]:

@@ -3,19 +3,21 @@
 import base64
 import hashlib
 import html
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 from pygments.styles import get_style_by_name
 from pygments.token import STANDARD_TYPES
 
 from workbench.core import paths
 from workbench.core.files import strict_json, write_text
 from workbench.record import state
-from workbench.record.answer import answer
+from workbench.record.answer import answer, findings
 from workbench.record.result import (
     ITEMS,
     LOG,
@@ -27,7 +29,7 @@ from workbench.record.result import (
     Result,
     duration,
 )
-from workbench.report import cells, ending
+from workbench.report import cells, ending, items
 from workbench.report.cells import TEMPLATES
 from workbench.report.cleaning import visible, without_home
 
@@ -44,8 +46,8 @@ def render(directory: Path, record: Result | None = None) -> str:
     status = record.status if record else facts.get("status", "unknown")
     if status == "succeeded" and not record:
         status, facts = "interrupted", facts | {"message": NOT_RECORDED}
-    notebook = cells.read(directory / NOTEBOOK, status)
     given = record.parameters if record else parameters(directory)
+    notebook = cells.read(directory / NOTEBOOK, status, given)
     changed = given.keys() if notebook.changed is None else notebook.changed
     differing = {name: value for name, value in given.items() if name in changed}
     shown: dict[str, Any] = {
@@ -59,9 +61,13 @@ def render(directory: Path, record: Result | None = None) -> str:
         "files": _files(directory, record),
         "ending": ending.explain(facts, status, notebook.ended, differing),
     }
+    scripts = ["page.js"]
     if record:
         shown |= _from_record(record)
-    return shell("run.html", scripts=["page.js"], **shown, notebook=notebook)
+        if browsable := items.browsable(directory, record):
+            shown |= {"items": browsable, "items_data": embed(browsable)}
+            scripts.append("items.js")
+    return shell("run.html", scripts=scripts, **shown, notebook=notebook)
 
 
 def write(directory: Path, record: Result | None = None) -> None:
@@ -107,9 +113,9 @@ def _from_record(record: Result) -> dict[str, Any]:
         "started": record.started,
         "seconds": cost.seconds,
         "answer": record.answer or answer(record),
+        "findings": findings(record),
         "headline": {n: record.metrics[n] for n in record.headline if n in record.metrics},
         "cost": spent,
-        "memory": f"peak {max(cost.memory_mb.values(), default=0):,.0f} MiB",
         **_issues(record.data_issues.values()),
         "sources": {
             f"{kind} {source.get('name', '')}": ". ".join(
@@ -167,6 +173,16 @@ def shell(
         **values, style=css, theme_script=first, scripts=texts, script_policy=allowed
     )
     return without_home(visible(made))
+
+
+def embed(value: Any) -> Markup:
+    r"""JSON for a script element that is data: nothing in it can end the element.
+
+    >>> embed({"a": "</script>"})
+    Markup('{"a":"\\u003c/script>"}')
+    """
+    text = json.dumps(value, separators=(",", ":"), default=str)
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704  no character of it is markup
 
 
 def _text(name: str) -> str:

@@ -119,7 +119,7 @@ class Meter:
         self.reported += time.monotonic() - began
 
     def report(self) -> None:
-        """Log mean loss and gradient norm since the last report, speed and time to go."""
+        """Log the loss of each step since the last report, their mean, speed and time to go."""
         if not self.values:
             return
         losses, norms = torch.stack(self.values).T.tolist()
@@ -141,6 +141,7 @@ class Meter:
                 "step": progress.step,
                 "steps": len(self.batches),
                 "loss": sum(losses) / count,
+                "losses": losses,
                 "gradient_norm": sum(norms) / count,
                 "tokens_per_s": progress.tokens / progress.seconds,
                 "seconds_left": left * progress.seconds / progress.steps,

@@ -68,7 +68,7 @@ def read_correctness(directory: Path, record: Result) -> Correctness:
     Raises DataError or ParameterError where `compare` would refuse it.
     """
     try:
-        return _correctness(*_own_items(directory, record, COLUMNS), directory, record)
+        return _correctness(*own_items(directory, record, COLUMNS), directory, record)
     # Arrow raises NotImplementedError for a column of a type that it can't compare.
     except (OSError, ValueError, TypeError, KeyError, NotImplementedError) as error:
         raise DataError(f"its items can't be read: {error}") from None
@@ -81,9 +81,9 @@ def _correctness(method: str, table: Any, directory: Path, record: Result) -> Co
     for column in ("split", "item", "cluster"):
         _digest(digest, table[column])
     _digest_labels(digest, table["gold"])
-    right, unparsed = _right(table["gold"], table["predicted"])
+    right, unparsed = right_items(table["gold"], table["predicted"])
     measure = known(record.main_measure, table["loss"].to_numpy())
-    sums, n = _sums(measure, table, lambda: _own_items(directory, record, ("input",))[1])
+    sums, n = _sums(measure, table, lambda: own_items(directory, record, ("input",))[1])
     return Correctness(
         method=method,
         items=digest.hexdigest(),
@@ -125,7 +125,7 @@ def _listed(column: Any) -> Labels:
 
 def read_items(directory: Path, record: Result, examples: int) -> Items:
     """The items of a run, with its first `examples` texts."""
-    _, table = _own_items(directory, record, (*COLUMNS, "input"))
+    _, table = own_items(directory, record, (*COLUMNS, "input"))
     first = table.slice(0, examples)
     shown = zip(*(first[name].to_pylist() for name in ("item", "input", "gold")), strict=True)
     return Items(
@@ -151,7 +151,7 @@ def rules() -> dict[str, float]:
     }
 
 
-def _own_items(directory: Path, record: Result, columns: Sequence[str]) -> tuple[str, Any]:
+def own_items(directory: Path, record: Result, columns: Sequence[str]) -> tuple[str, Any]:
     """The run's own method and its rows, without their chunks."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -209,7 +209,7 @@ def _digest_labels(digest: Any, column: Any) -> None:
     digest.update(ranks[codes])
 
 
-def _right(gold: Any, predicted: Any) -> tuple[NDArray[np.bool_], int]:
+def right_items(gold: Any, predicted: Any) -> tuple[NDArray[np.bool_], int]:
     """Whether each item has all its labels right, in number and each; and unparsed answers."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -36,4 +36,14 @@
     });
     label();
   });
+
+  // Paper has no triangle to press: what is folded is printed open, and folded again after.
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("details:not([open])")];
+    for (const each of opened) each.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const each of opened) each.open = false;
+  });
 }

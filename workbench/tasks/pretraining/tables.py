@@ -74,7 +74,7 @@ def domains(result: Result) -> Html:
     text = (
         f"In brackets 95 % intervals: {'; '.join(sorted(made))}; the difference is paired. N-gram "
         "and lzma are given other documents of the corpus, so many bytes, and then the passages; "
-        "the model is given none of them. Given text that repeats itself, such as retweets, helps "
+        "the model is given none of them. Given text that repeats itself helps "
         "the two. Lzma writes one stream, so no interval. Uniform: each token as probable as any "
         "other."
     )
