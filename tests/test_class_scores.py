@@ -340,7 +340,7 @@ def test_labels_beyond_the_most_frequent_are_one_in_the_confusion():
         ([(f"common {n:02d}", f"common {n:02d}") for n in range(12)] * 3
          + [("rare a", "rare b"), ("rare c", "rare d"), ("rare a", "rare b")],
          "The most frequent error is rare a predicted as rare b: 2 of 3 errors (67%). 3 errors are "
-         "between (other labels), and so lie on the diagonal."),
+         "between (other labels), and so on the diagonal."),
     ],
 )  # fmt: skip
 def test_caption_of_the_label_confusion_is_true_of_any_errors(pairs, says):

@@ -3,7 +3,8 @@
 import base64
 import functools
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from html import escape
 from typing import Concatenate, ParamSpec
 
@@ -11,7 +12,9 @@ import matplotlib
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure as Canvas
+from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
@@ -24,7 +27,13 @@ STYLE = paths.PACKAGE / "display" / "workbench.mplstyle"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's, distinguishable to people who see colours differently."""
 ACCENT, SECOND = COLOURS[:2]
-GREY = "#777777"
+MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+"""One more than there are colours, so that the pairs of both repeat late."""
+GREY = "#6e6e6e"
+HALO = (withStroke(linewidth=3, foreground="white"),)
+"""Keeps a number readable that stands on a line."""
+MOST_LETTERS = 60
+"""Of all labels below a grid; more stand upright."""
 FONT = "noto_sans_sc"
 """Asset with the letters that the style's font lacks."""
 
@@ -95,21 +104,64 @@ def styled(draw: Draw[Arguments]) -> Draw[Arguments]:
     return inside
 
 
+@dataclass(frozen=True)
+class Look:
+    """How a method is drawn."""
+
+    colour: str
+    marker: str
+
+
+def looks(result: Result, *more: str) -> dict[str, Look]:
+    """A colour and a marker for each method of a run and for `more` names, equal in all its charts.
+
+    The run's own method comes first, then the baselines as recorded.
+    """
+    names = dict.fromkeys([result.method, *result.baselines, *more])
+    return {
+        name: Look(COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)])
+        for place, name in enumerate(names)
+    }
+
+
+def ink(colour: str) -> str:
+    """Black or white, whichever stands out more on a colour (WCAG 2.2, contrast ratio).
+
+    >>> ink("#0072b2"), ink("#e69f00")
+    ('white', 'black')
+    """
+    parts = np.array(to_rgb(colour))
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    luminance = float(linear @ [0.2126, 0.7152, 0.0722])
+    return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "black"
+
+
 def with_intervals(metrics: Iterable[Metric]) -> str:
     """What an axis says of its numbers: that there are intervals, where there are any."""
     return ", with 95 % interval" if any(metric.low is not None for metric in metrics) else ""
 
 
-def forest(axes: Axes, rows: dict[str, Metric], *, mark: str = "") -> None:
-    """A dot and its 95 % interval a row, from the top; the row named `mark` stands out."""
+def forest(
+    axes: Axes,
+    rows: Mapping[str, Metric],
+    *,
+    mark: str = "",
+    styles: Mapping[str, Look] | None = None,
+) -> None:
+    """A dot and its 95 % interval a row, from the top; the row named `mark` stands out.
+
+    Rows that are methods are drawn in their `styles`.
+    """
     for row, (name, metric) in enumerate(rows.items()):
-        colour = SECOND if name == mark else ACCENT
+        look = (styles or {}).get(name) or Look(SECOND if name == mark else ACCENT, "o")
+        colour = look.colour
         if metric.low is not None and metric.high is not None:
             axes.hlines(row, metric.low, metric.high, color=colour, linewidth=2.5)
-        axes.plot(metric.value, row, marker="o", color=colour)
+        axes.plot(metric.value, row, marker=look.marker, color=colour)
         axes.annotate(
             f"{metric.value:.3f}", (metric.value, row), textcoords="offset points",
-            xytext=(0, 7), ha="center", color=colour,
+            xytext=(0, 7), ha="center", fontweight="bold" if name == mark else "normal",
+            path_effects=HALO,
         )  # fmt: skip
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set_ylim(len(rows) - 0.4, -0.8)
@@ -120,8 +172,10 @@ def grid_of_counts(
 ) -> None:
     """Counts [rows, columns] as numbers on a shade for the fraction of the row."""
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(len(columns)), columns)
+    image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.figure.colorbar(image, ax=axes, label="fraction of the row")
+    crowded = sum(map(len, columns)) > MOST_LETTERS
+    axes.set_xticks(range(len(columns)), columns, rotation=90 if crowded else 0)
     axes.set_yticks(range(len(rows)), rows)
     axes.grid(visible=False)
     for row, column in np.ndindex(*counts.shape):

@@ -6,10 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from workbench.display.canvas import COLOURS, GREY, Figure, styled
+from workbench.display.canvas import GREY, HALO, Figure, Look, looks, styled
 from workbench.record.result import Result
 
-MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">")
 REFERENCE_STYLES = ("-", "--")
 APART = 1.4
 """Least ratio of two crossings whose numbers stand side by side; nearer ones stand below."""
@@ -19,7 +18,7 @@ APART = 1.4
 def overtaking(result: Result) -> Figure:
     """Test accuracy by labelled examples: a curve what learns from them, a band each level.
 
-    Crosses mark where a curve passes the first of the levels.
+    Large markers show where a curve passes the first of the levels.
     """
     curve, crossings = result.tables["curve"], result.tables["crossings"]
     methods = list(dict.fromkeys(point["method"] for point in curve))
@@ -27,26 +26,24 @@ def overtaking(result: Result) -> Figure:
     canvas = Canvas(figsize=(6.4, 4.2))
     axes = canvas.subplots()
     _bands(axes, result, sizes)
+    styles = looks(result, *methods)
     for place, method in enumerate(methods):
         line = [point for point in curve if point["method"] == method]
-        colour = COLOURS[place % len(COLOURS)]
+        colour = styles[method].colour
         # Side by side, so that intervals can be read.
         shift = 1 + 0.04 * (place - (len(methods) - 1) / 2)
         texts = np.array([point["texts"] for point in line])
         values = [point["value"] for point in line]
-        # More methods than colours: the others have them again, dashed.
-        style = "-" if place < len(COLOURS) else "--"
-        marker = MARKERS[place % len(MARKERS)]
-        axes.plot(texts, values, style, color=colour, marker=marker, label=method)
+        axes.plot(texts, values, color=colour, marker=styles[method].marker, label=method)
         if all(point["low"] is not None for point in line):
             low, high = ([point[end] for point in line] for end in ("low", "high"))
             axes.vlines(texts * shift, low, high, color=colour, alpha=0.45)
     first = [found for found in crossings if found["level"] == crossings[0]["level"]]
-    _crosses(axes, result, first, methods)
+    _crosses(axes, result, first, styles)
     axes.set(xlabel="labelled examples, log scale", ylabel="test accuracy", xscale="log")
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.minorticks_off()
-    axes.set_title(f"What labelled examples buy, n = {curve[0]['n']:,} test items")
+    axes.set_title(f"Learning curves, n = {curve[0]['n']:,} test items")
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.16), ncols=2)
     return Figure(canvas, "Test accuracy by labelled examples", _caption(result, first))
 
@@ -66,23 +63,26 @@ def _bands(axes: Axes, result: Result, sizes: list[int]) -> None:
 
 
 def _crosses(
-    axes: Axes, result: Result, crossings: list[dict[str, Any]], methods: list[str]
+    axes: Axes, result: Result, crossings: list[dict[str, Any]], styles: dict[str, Look]
 ) -> None:
-    """A cross on the level where a curve passes it, with the number of examples."""
+    """The method's marker where its curve passes the level, with the number of examples."""
     levels = {level["method"]: level["value"] for level in result.tables["levels"]}
     lines: list[float] = []  # the last crossing whose number stands in each line
     passed = [found for found in crossings if not isinstance(found["at"], str)]
     for found in sorted(passed, key=lambda one: one["at"]):
-        place = methods.index(found["method"])
         free = (n for n, last in enumerate(lines) if found["at"] >= APART * last)
         line = next(free, len(lines))
         lines[line : line + 1] = [found["at"]]
         spot = (found["at"], levels[found["level"]])
-        axes.plot(*spot, marker="x", markersize=8, markeredgewidth=2.2, color="black", zorder=5)
+        look = styles[found["method"]]
+        axes.plot(
+            *spot, marker=look.marker, markersize=9, markeredgewidth=1.6, color=look.colour,
+            markeredgecolor="black", zorder=5,
+        )  # fmt: skip
         axes.annotate(
             f"{found['at']:,.0f}", spot, textcoords="offset points",
-            xytext=(0, -12 - 9 * line), ha="center", color=COLOURS[place % len(COLOURS)],
-            fontweight="bold", zorder=6,
+            xytext=(0, -13 - 9 * line), ha="center", fontweight="bold", zorder=6,
+            path_effects=HALO,
         )  # fmt: skip
 
 
@@ -98,4 +98,5 @@ def _caption(result: Result, crossings: list[dict[str, Any]]) -> str:
     reading += "; Wilson's where few items are right or wrong." if few else "."
     if "no interval" in how:
         reading = f"{lines}; {how}."
-    return f"{said} {reading} A cross is where a curve passes the line of {crossings[0]['level']}."
+    level = crossings[0]["level"]
+    return f"{said} {reading} A large marker is where a curve passes the line of {level}."

@@ -6,7 +6,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from workbench.display.canvas import COLOURS, Figure, forest, grid_of_counts, styled, with_intervals
+from workbench.display.canvas import (
+    ACCENT,
+    SECOND,
+    Figure,
+    forest,
+    grid_of_counts,
+    looks,
+    styled,
+    with_intervals,
+)
 from workbench.record.answer import against_others
 from workbench.record.metric import UNPARSED
 from workbench.record.result import Metric, Result, words
@@ -25,7 +34,7 @@ def methods(result: Result, metric: str) -> Figure:
     name = words(metric)
     canvas = Canvas(figsize=(5.8, 0.5 * len(rows) + 1.2))
     axes = canvas.subplots()
-    forest(axes, rows, mark=result.method)
+    forest(axes, rows, mark=result.method, styles=looks(result))
     axes.set(xlabel=f"{name}{with_intervals(rows.values())}")
     axes.set_title(f"{name[:1].upper()}{name[1:]} by method, n = {rows[result.method].n:,}")
     return Figure(canvas, f"{name} by method with 95 % intervals", against_others(result, metric))
@@ -77,7 +86,8 @@ def _hidden(pairs: Counter[tuple[str, str]], kept: set[str]) -> str:
     )
     if not hidden:
         return ""
-    return f" {hidden:,} errors are between {OTHERS}, and so lie on the diagonal."
+    many = "error is" if hidden == 1 else "errors are"
+    return f" {hidden:,} {many} between {OTHERS}, and so on the diagonal."
 
 
 def most_frequent(errors: Counter[str]) -> str:
@@ -105,9 +115,9 @@ def reliability(result: Result) -> Figure:
     canvas = Canvas(figsize=(4.2, 3.8))
     axes = canvas.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as sure as right")
-    _dots(axes, bins, COLOURS[0], "as trained" if cooled else "")
+    _dots(axes, bins, ACCENT, "o", "as trained" if cooled else "")
     if cooled:
-        _dots(axes, cooled["bins"], COLOURS[1], f"temperature {cooled['temperature']:.2f}")
+        _dots(axes, cooled["bins"], SECOND, "s", f"temperature {cooled['temperature']:.2f}")
         bins = bins + cooled["bins"]
     low = min(0.95, *(min(part["low"], part["confidence"]) for part in bins)) - 0.05
     axes.set(
@@ -120,13 +130,13 @@ def reliability(result: Result) -> Figure:
     return Figure(canvas, "Accuracy by confidence", caption)
 
 
-def _dots(axes: Axes, bins: list[dict], colour: str, label: str) -> None:
+def _dots(axes: Axes, bins: list[dict], colour: str, marker: str, label: str) -> None:
     """Accuracy over confidence of each bin, with its interval."""
     sure, right, low, high = (
         np.array([part[key] for part in bins]) for key in ("confidence", "accuracy", "low", "high")
     )
     spread = np.maximum([right - low, high - right], 0)
-    axes.errorbar(sure, right, yerr=spread, color=colour, marker="o", ls="", label=label)
+    axes.errorbar(sure, right, yerr=spread, color=colour, marker=marker, ls="", label=label)
 
 
 def _cooled(cooled: dict) -> str:
@@ -166,12 +176,14 @@ def learning_curve(result: Result) -> Figure:
     canvas = Canvas(figsize=(5.4, 3.4))
     axes = canvas.subplots()
     names = list(dict.fromkeys(point["method"] for point in points))
-    for place, (method, colour) in enumerate(zip(names, COLOURS, strict=False)):
+    styles = looks(result, *names)
+    for place, method in enumerate(names):
+        colour = styles[method].colour
         line = [point for point in points if point["method"] == method]
         # Side by side, so that intervals can be read.
         texts = np.array([point["texts"] for point in line]) * (1 + 0.03 * (place - 1))
         value = np.array([point["value"] for point in line])
-        axes.plot(texts, value, color=colour, marker="o", label=method)
+        axes.plot(texts, value, color=colour, marker=styles[method].marker, label=method)
         if all(point["low"] is not None for point in line):
             axes.vlines(
                 texts, [p["low"] for p in line], [p["high"] for p in line], color=colour, alpha=0.5
@@ -180,7 +192,7 @@ def learning_curve(result: Result) -> Figure:
     axes.set(xlabel="labelled texts, log scale", ylabel="test accuracy", xscale="log")
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.minorticks_off()
-    axes.set_title(f"What more labels buy, n = {points[0]['n']:,} test texts")
+    axes.set_title(f"Learning curve, n = {points[0]['n']:,} test texts")
     axes.legend()
     return Figure(canvas, "Test accuracy by labelled texts", _labels_saved(points, names, ticks))
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from workbench.display.canvas import COLOURS, Figure, styled
+from workbench.display.canvas import Figure, Look, looks, styled
 from workbench.record.result import Result
 
 WINDOWS = 40
@@ -27,7 +27,9 @@ def history(result: Result, *, score: str, unit: str = "nats") -> Figure:
     shown: list[float] = []
     canvas = Canvas(figsize=(5.4, 4.8 if scored else 2.8))
     panels = canvas.subplots(2 if scored else 1, 1, squeeze=False)[:, 0]
-    for method, colour in zip(methods, COLOURS, strict=False):
+    styles = looks(result, *methods)
+    for method in methods:
+        colour = styles[method].colour
         losses = np.array(list(_losses(result.history, method)))
         windows = np.array_split(losses, min(WINDOWS, len(losses)))
         when, loss = np.array([window.mean(axis=0) for window in windows]).T
@@ -35,7 +37,7 @@ def history(result: Result, *, score: str, unit: str = "nats") -> Figure:
         panels[0].plot(when, loss, color=colour, label=method, marker=".")
         if scored:
             ends = [record for record in epochs if record["method"] == method]
-            _scores(panels[1], ends, colour, named=len(methods) == 1)
+            _scores(panels[1], ends, styles[method], named=len(methods) == 1)
     panels[0].set(xlabel="passes over the training split", ylabel=unit)
     if max(shown) > WIDE * min(shown):
         panels[0].set(yscale="log", ylabel=f"{unit}, log scale")
@@ -60,15 +62,16 @@ def _losses(history: list[dict], method: str) -> Iterator[tuple[float, float]]:
                 yield record["epoch"] - 1 + step / record["steps"], loss
 
 
-def _scores(axes: Axes, ends: list[dict], colour: str, *, named: bool) -> None:
+def _scores(axes: Axes, ends: list[dict], look: Look, *, named: bool) -> None:
     """A line of scores by epoch; with `named` the best is written beside its dot."""
-    axes.plot([r["epoch"] for r in ends], [r["score"] for r in ends], color=colour, marker="o")
+    epochs, scores = [r["epoch"] for r in ends], [r["score"] for r in ends]
+    axes.plot(epochs, scores, color=look.colour, marker=look.marker)
     if not named:
         return
     best = max(ends, key=lambda record: record["score"])
     axes.annotate(
         f"{best['score']:.3f}", (best["epoch"], best["score"]), textcoords="offset points",
-        xytext=(0, 7), ha="center", color=colour,
+        xytext=(0, 7), ha="center",
     )  # fmt: skip
 
 

@@ -4,7 +4,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from workbench.display.canvas import ACCENT, GREY, SECOND, Figure, forest, styled, with_intervals
+from workbench.display.canvas import (
+    ACCENT,
+    GREY,
+    SECOND,
+    Figure,
+    Look,
+    forest,
+    looks,
+    styled,
+    with_intervals,
+)
 from workbench.record.result import Metric, Result
 
 LEVEL = 0.05
@@ -21,8 +31,8 @@ def edges(result: Result) -> Figure:
     axes = canvas.subplots()
     axes.axvline(0, color=GREY, linewidth=1)
     axes.axvline(limit, color=GREY, linewidth=1, linestyle=":")
-    forest(axes, {name.replace(" on the ", "\non the "): row for name, row in rows.items()},
-           mark=result.method)  # fmt: skip
+    forest(axes, rows, mark=result.method, styles=looks(result))
+    axes.set_yticks(range(len(rows)), [name.replace(" on the ", "\non the ") for name in rows])
     axes.set(
         xlabel=f"MCC{with_intervals(rows.values())}\nsolid: chance, dotted: limit of a no ({limit})"
     )
@@ -65,13 +75,14 @@ def _against_chance(rows: dict[str, Metric]) -> str:
 def folds(result: Result) -> Figure:
     """Accuracy in each fold, in order of time, beside always guessing the majority."""
     found = result.tables["folds"]
-    methods = {result.method: SECOND, "majority": ACCENT}
+    styles = looks(result)
+    methods = (result.method, "majority")
     canvas = Canvas(figsize=(5.6, 3.9))
     axes = canvas.subplots()
     axes.axhline(0.5, color=GREY, linewidth=1)
-    for shift, (method, colour) in zip((-0.12, 0.12), methods.items(), strict=True):
+    for shift, method in zip((-0.12, 0.12), methods, strict=True):
         for place, fold in enumerate(found):
-            _upright(axes, place + shift, Metric(**fold["accuracy"][method]), colour,
+            _upright(axes, place + shift, Metric(**fold["accuracy"][method]), styles[method],
                      method if place == 0 else "")  # fmt: skip
     ticks = [f"{fold['first'][:7]}\nto {fold['last'][:7]}\nn = {fold['n']:,}" for fold in found]
     axes.set_xticks(range(len(found)), ticks)
@@ -101,11 +112,11 @@ def _span(fractions: list[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _upright(axes: Axes, place: float, metric: Metric, colour: str, label: str) -> None:
+def _upright(axes: Axes, place: float, metric: Metric, look: Look, label: str) -> None:
     """A dot with its interval standing on a place of the x axis."""
     if metric.low is not None and metric.high is not None:
-        axes.vlines(place, metric.low, metric.high, color=colour, linewidth=2.5)
-    axes.plot(place, metric.value, marker="o", linestyle="", color=colour, label=label or None)
+        axes.vlines(place, metric.low, metric.high, color=look.colour, linewidth=2.5)
+    axes.plot(place, metric.value, look.marker, color=look.colour, label=label or None)
 
 
 @styled

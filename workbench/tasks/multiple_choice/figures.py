@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure as Canvas
 
-from workbench.display.canvas import COLOURS, GREY, Figure, styled
+from workbench.display.canvas import COLOURS, GREY, MARKERS, Figure, styled
 from workbench.record.result import Metric, Result
 
 PARTS = {"shortest": "right answer is the shortest", "longest": "the longest", "neither": "neither"}
@@ -24,7 +24,7 @@ def choice_lengths(result: Result) -> Figure:
             if metric.low is not None and metric.high is not None:
                 axes.hlines(height, metric.low, metric.high, color=COLOURS[place], linewidth=1.5)
             axes.plot(
-                metric.value, height, color=COLOURS[place], marker="o", linestyle="",
+                metric.value, height, color=COLOURS[place], marker=MARKERS[place], linestyle="",
                 label=f"{PARTS[part]} (n = {metric.n:,})" if not row else None,
             )  # fmt: skip
     chance = result.baselines["chance"]["test/accuracy"]

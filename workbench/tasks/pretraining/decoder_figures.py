@@ -152,12 +152,13 @@ def attention(result: Result) -> Figure:
         if head >= heads:
             panel.set_axis_off()
             continue
-        panel.imshow(weights[head], cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        image = panel.imshow(weights[head], cmap="Blues", vmin=0, vmax=1, aspect="auto")
         panel.set_title(f"head {head + 1}")
         panel.set_yticks(range(len(words)), words, fontsize=6.5)
         panel.set_xticks(range(len(words)), words, fontsize=6, rotation=90)
     canvas.supxlabel("token looked at", fontsize=9)
-    canvas.supylabel("token that looks (the darker, the more)", fontsize=9)
+    canvas.supylabel("token that looks", fontsize=9)
+    canvas.colorbar(image, ax=panels, label="fraction of attention", location="top", shrink=0.6)
     title = f"Attention of layer {found['layer']} by head"
     return Figure(canvas, title, _heads(weights, found["layer"]) + _cut(found))
 

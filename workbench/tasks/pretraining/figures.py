@@ -36,7 +36,7 @@ def bits_per_byte(result: Result) -> Figure:
         axes.plot(metric.value, row, "o", color=ACCENT, label="" if row else "the model")
         axes.annotate(
             f"{metric.value:.2f}", (metric.value, row), textcoords="offset points",
-            xytext=(0, 7), ha="center", color=ACCENT,
+            xytext=(0, 7), ha="center",
         )  # fmt: skip
     names = [f"{name}  (n = {metric.n:,})" for name, metric in rows.items()]
     axes.set_yticks(range(len(rows)), names)
@@ -126,10 +126,10 @@ def fertility(result: Result) -> Figure:
         for row, metric in enumerate(rows.values()):
             where = row - 0.15 + 0.3 * place
             _interval(axes, where, metric, colour)
-            axes.plot(metric.value, where, "o", color=colour, label="" if row else name)
+            axes.plot(metric.value, where, "os"[place], color=colour, label="" if row else name)
             axes.annotate(
                 f"{metric.value:.2f}", (metric.high or metric.value, where),
-                textcoords="offset points", xytext=(6, -3), color=colour,
+                textcoords="offset points", xytext=(6, -3),
             )  # fmt: skip
     counts = [f"{name}  (n = {both[encoder][name].n:,})" for name in domains]
     axes.set_yticks(range(len(domains)), counts)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
 
-from workbench.display.canvas import COLOURS, GREY, Figure, styled
+from workbench.display.canvas import COLOURS, GREY, MARKERS, Figure, ink, styled
 from workbench.record.result import Result
 
 GOLD = "gold labels"
@@ -47,7 +47,8 @@ def prompt_spread(result: Result) -> Figure:
         height = [rows.index(_method(prompt)) + beside for prompt in own]
         axes.plot(
             [prompt["accuracy"]["value"] for prompt in own], height, label=template,
-            color=COLOURS[place % len(COLOURS)], marker="o", linestyle="", alpha=0.85,
+            color=COLOURS[place % len(COLOURS)], marker=MARKERS[place % len(MARKERS)],
+            linestyle="", alpha=0.85,
         )  # fmt: skip
     scores = {result.method: result.metrics, **result.baselines}
     means = [scores[row]["test/accuracy"].value for row in rows]
@@ -113,7 +114,9 @@ def accuracy_by_shots(result: Result) -> Figure:
     canvas = Canvas(figsize=(5.8, 3.6))
     axes = canvas.subplots()
     told = []
-    for (variant, name), colour, aside in zip(SERIES.items(), COLOURS, (-0.07, 0.07), strict=False):
+    for (variant, name), colour, marker, aside in zip(
+        SERIES.items(), COLOURS, MARKERS, (-0.07, 0.07), strict=False
+    ):
         values = [
             [
                 row["accuracy"]["value"]
@@ -124,7 +127,7 @@ def accuracy_by_shots(result: Result) -> Figure:
         ]
         for place, found in enumerate(values):
             axes.plot(
-                [place + aside] * len(found), found, color=colour, marker="o", markersize=4,
+                [place + aside] * len(found), found, color=colour, marker=marker, markersize=4,
                 linestyle="", alpha=0.5,
             )  # fmt: skip
         means = [float(np.mean(found)) for found in values]
@@ -185,7 +188,7 @@ def label_fractions(result: Result) -> Figure:
     ):
         bars = axes.barh(list(given), fraction, left=start, color=colour, label=label, height=0.65)
         texts = [f"{part:.0%}" if part > 0.07 else "" for part in fraction]
-        axes.bar_label(bars, texts, label_type="center", color="white")
+        axes.bar_label(bars, texts, label_type="center", color=ink(colour))
         start += fraction
     axes.set(xlabel="fraction of the test items", xlim=(0, 1))
     axes.invert_yaxis()
