@@ -364,6 +364,12 @@ def test_command_can_be_pasted_into_a_shell_whatever_the_values_are():
     assert ending.command("", values) == ""
 
 
+def test_a_run_that_took_too_long_gets_more_time_by_the_command_that_its_page_gives(tmp_path):
+    folder = run_directory(tmp_path / "run", FIRST, status="timeout", timeout_s=3600)
+    again = BeautifulSoup(page.render(folder), "html.parser").select_one(".again code").get_text()
+    assert again == "workbench run 90_trial --timeout-s 14400"
+
+
 def test_header_names_the_files_that_exist_and_the_parameters_that_were_changed(tmp_path):
     folder = run_directory(tmp_path / "run", FIRST)
     (folder / "run.log").write_text("")

@@ -63,9 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a parameter")
     one.add_argument("--force", action="store_true", help="run again even if it is done")
     one.add_argument("--require-gpu", action="store_true", help="stop where there is no GPU")
-    one.add_argument(
-        "--processes", type=int, default=1, metavar="N", help="train in N, a GPU each; default: one"
-    )
+    one.add_argument("--timeout-s", type=int, metavar="N", help="longest time of a cell; 3600")
+    one.add_argument("--processes", type=int, default=1, metavar="N", help="train in N, a GPU each")
     _add_run_all(add("run-all", run_all, "Run a suite; do only what is not done yet."))
     planned = add("plan", plan, "Show what a suite would run and why; fetch what it needs.")
     planned.add_argument("suite", nargs="?", default="default", help="name in suites/, or a file")
@@ -142,7 +141,8 @@ def run(options: argparse.Namespace) -> int:
         if not separator:
             raise ParameterError(f"--set {text!r}", expected="key=value, such as --set epochs=3")
         texts[key] = value
-    planned = plan_status.limited(plans.resolve(plans.from_texts(options.name, texts)))
+    job = plans.from_texts(options.name, texts, timeout_s=options.timeout_s)
+    planned = plan_status.limited(plans.resolve(job))
     if not 1 <= options.processes <= MAX_PROCESSES:
         raise ParameterError(f"--processes {options.processes}", expected=f"1 to {MAX_PROCESSES}")
     if is_whole(planned.directory) and not options.force:

@@ -39,6 +39,7 @@ def launch(
     """
     arguments = ["-m", "workbench", "run", name, *(["--force"] if again else [])]
     arguments += [word for text in settings for word in ("--set", text)]
+    arguments += ["--timeout-s", str(run.job.timeout_s)] if run.job.timeout_s else []
     before = state.read(run.directory)
     if before.get("status") == "running":
         raise InterruptedRunError(f"{run.run_id} is already running, since {before.get('started')}")

@@ -87,6 +87,7 @@ def execute(run: Run, *, attempt: int = 1, again: bool = False) -> Outcome:
         config, scrubber = run.job.config, scrub.of_environment()
         facts: dict[str, Any] = {"notebook": run.job.notebook.name, "task": config.task}
         facts |= {"started": started, "identity": run.identity, "attempts": attempt}
+        facts |= {"timeout_s": run.job.timeout_s or DEFAULT_TIMEOUT_S}
         write_json(run.directory / PARAMETERS, config.model_dump(mode="json"))
         state.write(run.directory, status="running", pid=os.getpid(), **facts)
         outcome = _outcome(run, facts, watch, scrubber)

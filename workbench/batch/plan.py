@@ -20,7 +20,7 @@ from workbench.core.errors import ParameterError
 from workbench.core.sources import Source
 from workbench.notebooks import Notebook
 
-DEFAULT_TIMEOUT_S = 3600
+DEFAULT_TIMEOUT_S, MAX_SECONDS = 3600, 10_000_000
 MAX_SLUG = 64
 """Characters of a notebook's name that are part of a run's id."""
 FLOORS = (
@@ -82,11 +82,14 @@ class Run:
         return paths.reports() / "runs" / self.run_id
 
 
-def from_texts(name: str, texts: Mapping[str, str]) -> Job:
-    """The job of a command line's NAME and key=value texts."""
+def from_texts(name: str, texts: Mapping[str, str], *, timeout_s: int | None = None) -> Job:
+    """The job of a command line's NAME, key=value texts and longest time of a cell."""
+    if timeout_s is not None and not 0 < timeout_s <= MAX_SECONDS:
+        raise ParameterError(f"a timeout of {timeout_s} seconds", expected=f"1 to {MAX_SECONDS:,}")
     notebook = notebooks.find(name)
     given = notebook.config.parse(texts)
-    return make_job(notebook, {key: getattr(given, key) for key in texts})
+    changes = {key: getattr(given, key) for key in texts}
+    return make_job(notebook, changes, timeout_s=timeout_s)
 
 
 NEEDED = {"model", "encoder", "dataset"}

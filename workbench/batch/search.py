@@ -15,8 +15,8 @@ from pydantic import (
 )
 
 from workbench import notebooks
-from workbench.batch.plan import DEFAULT_TIMEOUT_S, Job, make_job, resolve
-from workbench.batch.suite import MAX_MB, MAX_SECONDS
+from workbench.batch.plan import DEFAULT_TIMEOUT_S, MAX_SECONDS, Job, make_job, resolve
+from workbench.batch.suite import MAX_MB
 from workbench.core import paths, yaml_file
 from workbench.core.config import names
 from workbench.core.errors import ParameterError

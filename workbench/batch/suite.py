@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from workbench import notebooks
-from workbench.batch.plan import Job, make_job
+from workbench.batch.plan import MAX_SECONDS, Job, make_job
 from workbench.core import paths, yaml_file
 from workbench.core.errors import ParameterError
 from workbench.core.yaml_file import Parameters, Value, YamlFile
 
 MAX_RUNS, MAX_GPUS = 10_000, 1024
-MAX_SECONDS, MAX_MB = 10_000_000, 1_000_000_000
+MAX_MB = 1_000_000_000
 """Longest limits that can be given: months, and a petabyte."""
 
 

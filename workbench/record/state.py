@@ -36,6 +36,7 @@ class _Facts(_Form):
     seconds: Seconds | None = None
     exit_code: int | None = None
     attempts: int | None = None
+    timeout_s: int | None = None
     peak_mb: float | None = None
     identity: _Identity | None = None
 

@@ -19,7 +19,7 @@ RAISED = "A cell raised an error"
 ADVICE = {
     "failed": "Mend what the message says, then run it again.",
     "killed": "Look at the end of run.log for its last words, then run it again.",
-    "timeout": "Give it less to do, or a larger timeout_s in its entry of a suite.",
+    "timeout": "Give it less to do, or more time: the command below does, timeout_s in a suite.",
     "oom": "Lower what it holds at once, or run fewer jobs, then run it again.",
     "interrupted": "Nothing is wrong with it: run it again. It starts from the beginning.",
 }
@@ -62,8 +62,14 @@ def explain(
         advice=advice or ADVICE[status],
         place=place,
         facts={name: value for name, value in known.items() if value},
-        command=command(facts.get("notebook", ""), changed),
+        command=command(facts.get("notebook", ""), changed, timeout_s=_more_time(facts, status)),
     )
+
+
+def _more_time(facts: dict[str, Any], status: str) -> int:
+    """Seconds that a cell may take at the next try; 0 for the usual ones."""
+    given = facts.get("timeout_s")
+    return 4 * given if status == "timeout" and isinstance(given, int) else 0
 
 
 def _split(message: str, place: Place | None, said: tuple[str, ...]) -> tuple[str, str]:
@@ -84,7 +90,7 @@ def _split(message: str, place: Place | None, said: tuple[str, ...]) -> tuple[st
     return "\n".join(lines), " ".join(advice)
 
 
-def command(notebook: str, changed: dict[str, Any]) -> str:
+def command(notebook: str, changed: dict[str, Any], *, timeout_s: int = 0) -> str:
     """The command that runs a notebook with these parameters; "" where the notebook is not known.
 
     >>> command("50_ner", {"epochs": 3, "transfer": "", "dataset": "my data.txt"})
@@ -93,6 +99,7 @@ def command(notebook: str, changed: dict[str, Any]) -> str:
     if not notebook:
         return ""
     words = ["workbench", "run", notebook]
+    words += ["--timeout-s", str(timeout_s)] if timeout_s else []
     for name, value in changed.items():
         words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     return shlex.join(words)
