@@ -3,6 +3,7 @@
 from typing import Any
 
 from workbench.display.html import Html, note, table
+from workbench.record.metric import summed_up
 from workbench.record.result import Metric, Result
 from workbench.record.statistics import correction, verdicts
 
@@ -40,7 +41,7 @@ def learning_curves(result: Result) -> Html:
         f"Accuracy{', ' + spread if spread else ', one draw of examples'}, on the same "
         f"{curve[0]['n']:,} test items. Below the rule, in the first column of numbers, is "
         f"what uses {sizes[0]:,} of these labels at most. The difference is paired, in brackets "
-        f"its 95 % interval: {'; '.join(sorted({each.how for each in differences.values()}))}. "
+        f"its 95 % interval: {summed_up(each.how for each in differences.values())}. "
         f"{correction(differences)} Times are of the largest number of examples "
         "and of this machine; a prompt's is that of all its templates."
     )

@@ -1,6 +1,7 @@
 """Scores of any task, the methods side by side."""
 
 from workbench.display.html import Html, note, table
+from workbench.record.metric import summed_up
 from workbench.record.result import Metric, Result
 
 UNITS = {
@@ -32,9 +33,9 @@ def scores(result: Result) -> Html:
 def _reading(metrics: list[Metric]) -> str:
     """Units, how the intervals were made, and why some numbers have none."""
     units = [UNITS.get(unit, f"in {unit}") for unit in dict.fromkeys(m.unit for m in metrics)]
-    made = sorted({metric.how for metric in metrics if metric.low is not None})
-    without = sorted({metric.how for metric in metrics if metric.low is None})
+    made = summed_up(metric.how for metric in metrics if metric.low is not None)
+    without = summed_up(metric.how for metric in metrics if metric.low is None)
     parts = [f"Numbers are {'; '.join(units)}"]
-    parts += [f"In brackets 95 % intervals: {'; '.join(made)}"] if made else []
-    parts += [f"Without: {'; '.join(without)}"] if without else []
+    parts += [f"In brackets 95 % intervals: {made}"] if made else []
+    parts += [f"Without: {without}"] if without else []
     return f"{'. '.join(parts)}."

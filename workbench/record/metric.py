@@ -1,6 +1,8 @@
 """A number with its interval, and what a difference says."""
 
 import math
+import re
+from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
@@ -9,6 +11,29 @@ UNPARSED = "unparsed"
 MONTE_CARLO = 0.015
 """Standard error of an end of a percentile interval, as a part of the interval's width: of the
 2.5 % quantile of 2,000 normal draws it is .060 standard deviations, and the width is 3.92."""
+
+
+NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+
+
+def summed_up(hows: Iterable[str]) -> str:
+    """How numbers were made, in one list: what differs in its counts alone is said once.
+
+    >>> summed_up(["bootstrap over 231 documents", "bootstrap over 1,063 documents", "Wilson"])
+    'Wilson; bootstrap over 231 to 1,063 documents'
+    """
+    groups: dict[str, set[tuple[str, ...]]] = {}
+    for how in hows:
+        groups.setdefault(NUMBER.sub("\0", how), set()).add(tuple(NUMBER.findall(how)))
+    said = []
+    for form, counts in sorted(groups.items()):
+        spans = (
+            sorted(set(column), key=lambda text: float(text.replace(",", "")))
+            for column in zip(*counts, strict=True)
+        )
+        texts = iter([f"{s[0]} to {s[-1]}" if len(s) > 1 else s[0] for s in spans])
+        said.append(re.sub("\0", lambda _: next(texts), form))  # noqa: B023  used up at once
+    return "; ".join(said)
 
 
 class Metric(BaseModel):

@@ -3,6 +3,7 @@
 from html import escape
 
 from workbench.display.html import Html, note, table
+from workbench.record.metric import summed_up
 from workbench.record.result import Result
 from workbench.record.statistics import correction, verdicts
 
@@ -72,7 +73,7 @@ def domains(result: Result) -> Html:
     heads = ["domain", "bits per byte", "n-gram", "model minus n-gram", "lzma", "uniform",
              "next token right", "passages", "tokens", "bytes", "bytes given"]  # fmt: skip
     text = (
-        f"In brackets 95 % intervals: {'; '.join(sorted(made))}; the difference is paired. N-gram "
+        f"In brackets 95 % intervals: {summed_up(made)}; the difference is paired. N-gram "
         "and lzma are given other documents of the corpus, so many bytes, and then the passages; "
         "the model is given none of them. Given text that repeats itself helps "
         "the two. Lzma writes one stream, so no interval. Uniform: each token as probable as any "
@@ -125,7 +126,7 @@ def probes(result: Result) -> Html:
         heads = [name, f"n = {own.n:,} words", "probe minus this", "the probe is"]
         blocks.append(table(heads, rows))
     text = (
-        f"In brackets 95 % intervals: {'; '.join(sorted(made))}. Differences are paired: both "
+        f"In brackets 95 % intervals: {summed_up(made)}. Differences are paired: both "
         "methods on the same words. Control task: the same probe at the same layer, trained and "
         "tested on tags of which every word type has one, drawn at random; the difference from it "
         "is the probe's selectivity. Untrained encoder: random weights, its own best layer. Most "
