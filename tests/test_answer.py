@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from workbench.record.answer import answer
+from workbench.record.answer import answer, findings
 from workbench.record.result import Cost, Metric, Result
 from workbench.report import index, page
 
@@ -61,6 +61,23 @@ def test_the_best_baseline_stands_beside_with_the_verdict_on_the_difference(diff
     assert found.startswith(f"{OWN} The best of 2 others, LoRA, has 0.700; ")
     assert said in found
     assert f"{difference:+}." in found
+
+
+def test_findings_say_the_others_the_extreme_parts_and_the_cost():
+    parts = {f"test/accuracy/{part}": metric(value) for part, value in
+             {"calm": 0.5, "glad": 0.9, "sad": 0.7}.items()}  # fmt: skip
+    cost = Cost(seconds=61, train_seconds=1, trained_tokens=1200, memory_mb={"resident": 10},
+                device="cpu", precision="float32")  # fmt: skip
+    own = {"metrics": {"test/accuracy": metric(0.744, 0.7, 0.79)} | parts, "cost": cost}
+    others, extremes, took = findings(
+        record(**beside(0.7, metric(0.01, -0.02, 0.04, p=0.5)), **own)
+    )
+    assert others.startswith(
+        "By accuracy, on the same items, full fine-tuning is better than majority (+0.344); shows "
+        "no clear difference from LoRA (+0.010)."
+    )
+    assert extremes == "Highest for glad, 0.900; lowest for calm, 0.500."
+    assert took == ("It took 1 min 1 s and at most 10 MiB on cpu in float32, 1,200 tokens trained.")
 
 
 def test_the_best_is_the_largest_but_of_bits_the_smallest():
