@@ -68,13 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run_all(add("run-all", run_all, "Run a suite; do only what is not done yet."))
     planned = add("plan", plan, "Show what a suite would run and why; fetch what it needs.")
     planned.add_argument("suite", nargs="?", default="default", help="name in suites/, or a file")
-    both = add("compare", compare, "Compare two runs on the items they share, with a verdict.")
-    both.add_argument("runs", nargs=2, metavar="RUN", help="id, beginning of one, or directory")
-    both.add_argument(
-        "--method", nargs="+", action="extend", default=[], metavar="METHOD",
-        help="one of both runs, or one each; else each run's own",
-    )  # fmt: skip
-    both.add_argument("--json", action="store_true", help="the same as one JSON object")
+    _add_compare(add("compare", compare, "Compare runs on the items they share, with verdicts."))
     _add_predict(add("predict", predict, "What a run's model says of new text, as JSON lines."))
     asked = add("prompts", prompts, "The exact prompts of a run, as JSON lines.")
     asked.add_argument("run", metavar="RUN", help="id, beginning of one, or directory")
@@ -92,6 +86,17 @@ def _parser() -> argparse.ArgumentParser:
     served.add_argument("--no-browser", action="store_true", help="print the address only")
     served.add_argument("--allow-root", action="store_true", help="start it as root")
     return parser
+
+
+def _add_compare(asked: argparse.ArgumentParser) -> None:
+    """The arguments of `compare`."""
+    asked.add_argument("first", metavar="RUN", help="id, beginning of one, or directory")
+    asked.add_argument("others", nargs="+", metavar="RUN", help="each is compared with the first")
+    known = "one of all runs, or one each; else each run's own"
+    asked.add_argument("--method", nargs="+", action="extend", default=[], help=known)
+    known = "items shown that only one of two runs has right; default: 3"
+    asked.add_argument("--examples", type=int, default=3, metavar="N", help=known)
+    asked.add_argument("--json", action="store_true", help="the same as one JSON object")
 
 
 def _add_predict(asked: argparse.ArgumentParser) -> None:
@@ -186,13 +191,12 @@ def plan(options: argparse.Namespace) -> int:
 
 
 def compare(options: argparse.Namespace) -> int:
-    """Print what two runs say of the items they share."""
-    from workbench.record import comparison, runs
+    """Print what two runs, or several next to the first, say of the items they share."""
+    from workbench.record import runs
     from workbench.record.comparison import text
 
-    a, b = (runs.read(name) for name in options.runs)
-    found = comparison.compare(a, b, methods=options.method)
-    print(text.as_json(found) if options.json else text.as_text(found))
+    read = [runs.read(name) for name in (options.first, *options.others)]
+    print(text.compared(read, options.method, options.examples, as_json=options.json))
     return 0
 
 
@@ -293,7 +297,3 @@ def lab(options: argparse.Namespace) -> int:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -58,6 +58,7 @@ class RunStatus:
             status=self.status,
             why=self.why,
             seconds=self.seconds,
+            estimated=self.estimated,
         )
 
 

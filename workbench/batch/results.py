@@ -81,7 +81,7 @@ class SuiteResults:
         self._add(number, outcome.status, outcome.exit_code, outcome.seconds, note)
         text = f"{outcome.status} after {duration(outcome.seconds)}; {note}"
         self.display.end(number, self.plan[number].job.label, outcome.status, text)
-        self._write_index()
+        self.write_index()
 
     def take_from_others(self) -> bool:
         """Wait for the runs that other processes are at, and take how those ended.
@@ -110,7 +110,7 @@ class SuiteResults:
             return bool(self.to_do)
         return False
 
-    def _write_index(self) -> None:
+    def write_index(self) -> None:
         """Write the index anew, unless that would take more than a tenth of the time."""
         began = time.monotonic()
         if began >= self.index_due:

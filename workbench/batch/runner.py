@@ -19,6 +19,9 @@ from workbench.core.errors import (
 )
 from workbench.report import index, planned
 
+INDEX_EVERY_S = 20.0
+"""How often the index says how far the runs are that are on their way."""
+
 
 def run_suite(
     name: str, jobs: int = 0, engine: str = "processes", address: str | None = None
@@ -124,7 +127,9 @@ class _WorkerPool:
 
     def _take_answers(self) -> None:
         if self.active:  # to wait for nothing would take for ever
-            answered = connection.wait([slot.child.answer for slot in self.active])
+            answers = [slot.child.answer for slot in self.active]
+            while not (answered := connection.wait(answers, INDEX_EVERY_S)):
+                self.results.write_index()  # how far they are
             for slot in [slot for slot in self.active if slot.child.answer in answered]:
                 self._end(slot)
 

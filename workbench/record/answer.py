@@ -1,12 +1,28 @@
 """What a run found, in one sentence: its first number, and what stands beside it."""
 
+from pydantic import BaseModel, ConfigDict
+
 from workbench.record.metric import Metric
 from workbench.record.result import Result, duration, words
-from workbench.record.statistics import correction, verdicts
+from workbench.record.statistics import TURNED, Verdict, correction, verdicts
 
 LESS_IS_BETTER = {"bits per byte", "nats"}
 """Units of metrics that are better the smaller they are."""
 SPLITS = ("train", "validation", "test")
+
+
+class Other(BaseModel):
+    """A method that the run's own is compared with, by one metric."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    metric: Metric
+    difference: Metric | None = None
+    """The own method's minus this one's, paired; None where the record has none."""
+    verdict: str = ""
+    """On the own method, corrected for all that are compared; empty without a difference."""
+    borderline: bool = False
 
 
 def answer(record: Result) -> str:
@@ -22,13 +38,35 @@ def answer(record: Result) -> str:
     where = _source(record, "dataset") if split in SPLITS else split
     of = " on ".join(filter(None, (method, where)))
     said = f"{of}: {words(name)} {metric}, n = {metric.n:,}." if of else f"{words(name)} {metric}."
-    others = {other: found[name] for other, found in record.baselines.items() if name in found}
-    return " ".join(filter(None, [said, _beside(record, name, metric, others)]))
+    return " ".join(filter(None, [said, _beside(others(record, name))]))
 
 
 def first_metric(record: Result) -> str:
     """The headline's first metric; "" where it has none."""
     return next((name for name in record.headline if name in record.metrics), "")
+
+
+def others(record: Result, name: str) -> list[Other]:
+    """The methods beside the run's own by the named metric, the best first."""
+    values = {other: found[name] for other, found in record.baselines.items() if name in found}
+    known = {other: found[name] for other, found in record.comparisons.items() if name in found}
+    said = verdicts(known)
+    less = name in record.metrics and record.metrics[name].unit in LESS_IS_BETTER
+    found = [
+        _other(other, metric, known.get(other), said.get(other), less=less)
+        for other, metric in values.items()
+    ]
+    return sorted(found, key=lambda each: each.metric.value * (1 if less else -1))
+
+
+def _other(
+    name: str, metric: Metric, apart: Metric | None, verdict: Verdict | None, *, less: bool
+) -> Other:
+    if verdict is None:
+        return Other(name=name, metric=metric)
+    word = TURNED[verdict.word] if less else verdict.word
+    borderline = verdict.borderline
+    return Other(name=name, metric=metric, difference=apart, verdict=word, borderline=borderline)
 
 
 def findings(record: Result) -> list[str]:
@@ -41,19 +79,19 @@ def findings(record: Result) -> list[str]:
         f"It took {duration(cost.seconds)} and at most {memory:,.0f} MiB on {cost.device} in "
         f"{cost.precision}{trained}."
     )
-    others = against_others(record, name) if len(record.comparisons) > 1 else ""
-    return [said for said in (others, _parts(record, name), took) if said]
+    against = against_others(record, name) if len(record.comparisons) > 1 else ""
+    return [said for said in (against, _parts(record, name), took) if said]
 
 
 def against_others(record: Result, metric: str) -> str:
     """What the paired differences of a metric say, a clause for each verdict."""
     groups: dict[str, list[str]] = {"better": [], "worse": [], "cannot tell": []}
-    differences = {
-        other: found[metric] for other, found in record.comparisons.items() if metric in found
-    }
-    for other, verdict in verdicts(differences).items():
-        near = ", borderline" if verdict.borderline else ""
-        groups[verdict.word].append(f"{other} ({differences[other].value:+.3f}{near})")
+    differences = {}
+    for other in others(record, metric):
+        if other.difference:
+            differences[other.name] = other.difference
+            near = ", borderline" if other.borderline else ""
+            groups[other.verdict].append(f"{other.name} ({other.difference.value:+.3f}{near})")
     said = {
         "better": "is better than",
         "worse": "is worse than",
@@ -91,21 +129,19 @@ def _source(record: Result, kind: str) -> str:
     return ", ".join(filter(None, names))
 
 
-def _beside(record: Result, name: str, metric: Metric, others: dict[str, Metric]) -> str:
+def _beside(found: list[Other]) -> str:
     """The best of the others, and whether it can be told from the run's own."""
-    if not others:
+    if not found:
         return ""
-    sign = -1 if metric.unit in LESS_IS_BETTER else 1
-    best = max(others, key=lambda other: sign * others[other].value)
-    of = f"The best of {len(others):,} others, {best}," if len(others) > 1 else f"Beside it, {best}"
-    said = f"{of} has {others[best].value:.3f}"
-    known = {other: found[name] for other, found in record.comparisons.items() if name in found}
-    if best not in known:
+    best = found[0]
+    of = f"The best of {len(found):,} others, {best.name},"
+    said = f"{of if len(found) > 1 else f'Beside it, {best.name}'} has {best.metric.value:.3f}"
+    if best.difference is None:
         return f"{said}."
-    apart, verdict = known[best], verdicts(known)[best]
-    if verdict.word == "cannot tell":
-        corrected = f" after correction for {len(known)}" if apart.verdict != verdict.word else ""
-        return f"{said}; the two can't be distinguished{corrected}: difference {apart:+}."
-    word = "better" if sign * apart.value > 0 else "worse"
-    only_just = ", borderline" if verdict.borderline else ""
-    return f"{said}; the run's own is {word}{only_just}: difference {apart:+}."
+    if best.verdict == "cannot tell":
+        compared = sum(each.difference is not None for each in found)
+        undone = best.difference.verdict != best.verdict
+        corrected = f" after correction for {compared}" if undone else ""
+        return f"{said}; the two can't be distinguished{corrected}: difference {best.difference:+}."
+    only_just = ", borderline" if best.borderline else ""
+    return f"{said}; the run's own is {best.verdict}{only_just}: difference {best.difference:+}."

@@ -16,6 +16,8 @@ MIN_CLUSTERS = 10
 NORMAL_80 = 0.84
 """Quantile of a power of 80 %."""
 Statistic = Callable[[Counts], Counts]
+TURNED = {"better": "worse", "worse": "better", "cannot tell": "cannot tell"}
+"""What a verdict is where less is better."""
 
 
 def measure(

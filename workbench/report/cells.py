@@ -47,6 +47,8 @@ class Place:
     first_line: str
     error: str = ""
     """The last line of its traceback, where it has one."""
+    of: int = 0
+    """How many code cells there are."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def last_begun(cells: list[Any]) -> Place | None:
     cell = own[begun[-1] - 1]
     error = next((each for each in cell.outputs if each.output_type == "error"), None)
     line = f"{error.ename}: {error.evalue}" if error else ""
-    return Place(begun[-1], cell.source.strip().partition("\n")[0], line)
+    return Place(begun[-1], cell.source.strip().partition("\n")[0], line, len(own))
 
 
 def _own(cells: list[Any]) -> list[Any]:

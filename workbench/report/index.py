@@ -9,7 +9,7 @@ from typing import Any
 from workbench.core.files import write_text
 from workbench.record import state
 from workbench.record.result import NOTEBOOK, RESULT, duration
-from workbench.report import page, pairs, planned, rows
+from workbench.report import estimates, page, pairs, planned, rows
 from workbench.report.leaderboard import leaderboards
 from workbench.report.rows import Row
 
@@ -20,15 +20,16 @@ def write(reports: Path) -> Path:
     """Write `index.html` over all runs below `reports` and all plans; return its path."""
     reports.mkdir(parents=True, exist_ok=True)
     plans = planned.read(reports)
-    found = rows.read(reports, plans)
+    found = estimates.estimated(rows.read(reports, plans), plans)
     begun = sorted((row for row in found if row.begun), key=rows.begun_at, reverse=True)
     text = page.shell(
         "index.html",
-        scripts=["index.js"],
+        scripts=["statistics.js", "compare.js", "index.js"],
         styles=["index.css"],
         rows=found,
         runs=begun,
         open=[row for row in found if row.status not in rows.GOOD],
+        running={row.run_id: _running(row) for row in found if row.status == "running"},
         leaderboards=leaderboards(begun),
         counts=_counts(found),
         plans=[_progress(plan, found) for plan in plans],
@@ -70,28 +71,33 @@ def _progress(plan: planned.Plan, found: Sequence[Row]) -> dict[str, Any]:
 
 def _ahead(plans: Sequence[planned.Plan], found: Sequence[Row]) -> str:
     """How long it will take to do what plans still lack, failed runs among it."""
-    status = {row.run_id: row.status for row in found if row.run_id}
+    ids = {run.run_id for plan in plans for run in plan.runs if run.run_id}
     over = {*rows.GOOD, "running", "impossible"}
-    waiting = {
-        run.run_id or run.label: run.seconds
-        for plan in plans
-        for run in plan.runs
-        if status.get(run.run_id, run.status) not in over
-    }
-    known = [seconds for seconds in waiting.values() if seconds is not None]
+    waiting = [row.expected for row in found if row.run_id in ids and row.status not in over]
+    known = [seconds for seconds in waiting if seconds is not None]
     time = f"about {duration(sum(known))} one after another" if known else ""
     unknown = len(waiting) - len(known)
     return ", ".join(filter(None, [time, f"{unknown} of unknown time" if unknown else ""]))
 
 
+def _running(row: Row) -> str:
+    """How far a running run has come, in words."""
+    elapsed = max(0.0, datetime.now().timestamp() - rows.begun_at(row))
+    return row.progress.text(elapsed, row.expected) if row.progress else row.message
+
+
 def _run_data(found: Sequence[Row]) -> dict[str, Any]:
-    """Parameters and origin of every run; the names of each notebook's parameters once."""
-    names: list[list[str]] = []
-    places: dict[tuple[str, ...], int] = {}
-    runs = {}
-    for row in found:
-        place = places.setdefault(tuple(row.parameters), len(places))
-        if place == len(names):
-            names.append(list(row.parameters))
-        runs[row.run_id] = [place, list(row.parameters.values()), row.made_by]
-    return {"names": names, "runs": runs}
+    """Parameters, origin and cost of every run; names that several have in common once."""
+    names: dict[tuple[str, ...], int] = {}
+    costs: dict[tuple[str, ...], int] = {}
+    runs = {
+        row.run_id: [
+            names.setdefault(tuple(row.parameters), len(names)),
+            list(row.parameters.values()),
+            row.made_by,
+            costs.setdefault(tuple(row.cost), len(costs)),
+            list(row.cost.values()),
+        ]
+        for row in found
+    }
+    return {"names": list(names), "costs": list(costs), "runs": runs}

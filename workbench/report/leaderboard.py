@@ -14,9 +14,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from workbench.record import answer
 from workbench.record.answer import LESS_IS_BETTER
 from workbench.record.result import Metric
-from workbench.report.rows import CODE, FAILED, GOOD, Row, begun_at, differing
+from workbench.report.rows import CODE, FAILED, GOOD, Row, apart_from_seed, begun_at, differing
 
 DATA = ("dataset", "corpus")
 """How the kinds of sources begin that are data."""
@@ -37,9 +38,24 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Other:
+    """A method beside a setting's own, over its seeds, by the first metric."""
+
+    name: str
+    score: Score
+    difference: Score
+    """The setting's own minus this one's, by seed; of one seed with its interval, where known."""
+    verdict: str
+    """On the setting's own, of one seed that the record compares; else empty."""
+
+
+@dataclass(frozen=True)
 class Setting:
     """Runs that differ in the seed alone, the newest of each seed."""
 
+    method: str
+    others: list[Other]
+    """The best first."""
     facts: dict[str, Any]
     runs: list[Row]
     older: int
@@ -57,9 +73,16 @@ class Column:
     """A headline metric of a leaderboard, and the axis on which all its strips are drawn."""
 
     name: str
+    metric: str
+    unit: str
     low: float
     high: float
     less_is_better: bool
+
+    def of(self, rows: Iterable[Row]) -> list[Metric]:
+        """The metrics of this name and unit; numbers of other units are never beside them."""
+        found = (row.metrics.get(self.metric) for row in rows)
+        return [metric for metric in found if metric and metric.unit == self.unit]
 
 
 @dataclass(frozen=True)
@@ -81,7 +104,7 @@ def leaderboards(rows: Iterable[Row]) -> list[Leaderboard]:
     """A leaderboard for each test, by task, data set and parameters."""
     found: dict[tuple[str, tuple[tuple[str, str], ...], str], list[Row]] = {}
     rows = list(rows)
-    lost = Counter(_apart_from_seed(row) for row in rows if row.status in FAILED)
+    lost = Counter(apart_from_seed(row) for row in rows if row.status in FAILED)
     for row in rows:
         if row.status in GOOD and row.metrics:
             test = json.dumps(row.test, sort_keys=True, default=str)
@@ -119,12 +142,6 @@ def _named(data: Sequence[tuple[str, str]], *, content: bool = False) -> str:
     return ", ".join(dict.fromkeys(names)) or "no data set"
 
 
-def _apart_from_seed(row: Row) -> str:
-    """Notebook and parameters of a run, as one text."""
-    found = {name: value for name, value in row.parameters.items() if name != "seed"}
-    return json.dumps([row.notebook, found], sort_keys=True, default=str)
-
-
 def _leaderboard(
     task: str,
     data: str,
@@ -136,10 +153,14 @@ def _leaderboard(
     grouped: dict[str, list[Row]] = {}
     for row, own in zip(runs, facts, strict=True):
         grouped.setdefault(json.dumps(own, sort_keys=True, default=str), []).append(row)
-    names = list(dict.fromkeys(name for row in runs for name in row.metrics))
-    columns = [_column(name, runs) for name in names]
+    kinds = list(dict.fromkeys((n, one.unit) for row in runs for n, one in row.metrics.items()))
+    units = Counter(name for name, _ in kinds)
+    columns = [
+        _column(name, unit, runs, f"{name} ({unit})" if units[name] > 1 else name)
+        for name, unit in kinds
+    ]
     settings = [
-        _setting(group, columns, lost[_apart_from_seed(group[0])]) for group in grouped.values()
+        _setting(group, columns, lost[apart_from_seed(group[0])]) for group in grouped.values()
     ]
     first = columns[0]
     sign = 1 if first.less_is_better else -1
@@ -184,32 +205,59 @@ def _setting(runs: Sequence[Row], columns: Sequence[Column], lost: int) -> Setti
         newest[repr(row.parameters.get("seed"))] = row
     kept = sorted(newest.values(), key=lambda row: _number(row.parameters.get("seed")))
     times = [row.seconds for row in kept if row.seconds is not None]
-    scores = {}
-    for column in columns:
-        if found := [row.metrics[column.name] for row in kept if column.name in row.metrics]:
-            scores[column.name] = _score(found, column)
+    scores = {
+        column.name: _score(found, column) for column in columns if (found := column.of(kept))
+    }
     seconds = mean(times) if times else None
     versions = {tuple(row.made_by.get(name) for name in CODE) for row in kept}
     return Setting(
+        method=", ".join(dict.fromkeys(filter(None, (row.method for row in kept)))),
+        others=_others(kept),
         facts=_facts(kept[0]), runs=kept, older=len(runs) - len(kept), lost=lost,
         versions=len(versions), scores=scores, seconds=seconds,
     )  # fmt: skip
+
+
+def _others(kept: Sequence[Row]) -> list[Other]:
+    """The methods that all seeds have beside the own one, the best first."""
+    values = [next(iter(row.metrics.values())) for row in kept]
+    unit = values[0].unit
+    by_name = [{other.name: other for other in row.others} for row in kept]
+    found = []
+    for name in by_name[0]:
+        same = [each[name] for each in by_name if name in each and each[name].metric.unit == unit]
+        if len(same) < len(kept):
+            continue
+        apart = [
+            other.difference or Metric(value=own.value - other.metric.value, n=own.n, how="")
+            for own, other in zip(values, same, strict=True)
+        ]
+        verdict = _said(same[0]) if len(kept) == 1 else ""
+        score = _score([other.metric for other in same])
+        found.append(Other(name, score, _score(apart), verdict))
+    sign = 1 if unit in LESS_IS_BETTER else -1
+    return sorted(found, key=lambda other: sign * other.score.mean)
+
+
+def _said(other: answer.Other) -> str:
+    return f"{other.verdict}, borderline" if other.borderline else other.verdict
 
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else math.inf
 
 
-def _score(found: Sequence[Metric], column: Column) -> Score:
+def _score(found: Sequence[Metric], column: Column | None = None) -> Score:
     values = [metric.value for metric in found]
     one = found[0] if len(found) == 1 else None
     sd = stdev(values) if one is None else None
-    return Score(mean(values), sd, one, strip(found, column))
+    return Score(mean(values), sd, one, strip(found, column) if column else Markup(""))
 
 
-def _column(name: str, runs: Iterable[Row]) -> Column:
+def _column(metric: str, unit: str, runs: Sequence[Row], name: str) -> Column:
     """The axis from the smallest to the largest number in the column, at round ends."""
-    found = [row.metrics[name] for row in runs if name in row.metrics]
+    less = unit in LESS_IS_BETTER
+    found = Column(name, metric, unit, 0, 0, less_is_better=less).of(runs)
     ends = [end for metric in found for end in (metric.value, metric.low, metric.high)]
     known = [end for end in ends if end is not None]
     low, high = min(known), max(known)
@@ -217,7 +265,7 @@ def _column(name: str, runs: Iterable[Row]) -> Column:
     low, high = math.floor(low / step) * step, math.ceil(high / step) * step
     if low == high:
         low, high = low - step, high + step
-    return Column(name, low, high, found[0].unit in LESS_IS_BETTER)
+    return Column(name, metric, unit, low, high, less_is_better=less)
 
 
 def strip(found: Sequence[Metric], column: Column) -> Markup:

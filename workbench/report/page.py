@@ -151,7 +151,7 @@ def environment() -> jinja2.Environment:
     )
     found.filters["duration"] = duration
     found.filters["minute"] = lambda moment: moment[:16].replace("T", " ")
-    found.filters["round3"] = lambda value: f"{value:.3f}"
+    found.filters["round3"] = lambda value, sign="": f"{value:{sign}.3f}"
     return found
 
 

@@ -60,7 +60,7 @@ def embedded(reports: Path, rows: Sequence[Row], budget: int = MAX_BYTES) -> dic
             continue
         spent += cost
         groups[name], runs[row.run_id] = group, entry
-    rules = {**correctness.rules(), "examples": comparison.EXAMPLES}
+    rules = correctness.rules() | {"examples": comparison.EXAMPLES, "runs": comparison.MAX_RUNS}
     kinds = {
         name: {"unit": kind.unit, "less": kind.less_is_better, "right": kind.has_right}
         for name, kind in KINDS.items()

@@ -27,6 +27,8 @@ class Planned(BaseModel):
     why: str
     seconds: float | None
     """How long it is expected to take."""
+    estimated: bool = False
+    """Whether that is another machine's time, scaled by a short test of this one."""
 
 
 class Plan(BaseModel):

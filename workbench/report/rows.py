@@ -1,6 +1,7 @@
 """Runs as the index shows them: those that left a directory, and those that are only planned."""
 
 import dataclasses
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from workbench.record import state
+from workbench.record.answer import Other
 from workbench.record.comparison.correctness import Correctness
 from workbench.record.result import PAGE, Metric
-from workbench.report import page
+from workbench.report import page, progress
 from workbench.report.planned import Plan, Planned
+from workbench.report.progress import Progress
 from workbench.report.verified import Verified, verified
 
 FAILED = ("failed", "killed", "oom", "timeout", "damaged", "impossible")
@@ -25,6 +28,7 @@ CODE = ("notebook's code", "package", "lock file, torch")
 MAX_MESSAGE = 600
 """Characters shown of a message; the run's page has the rest."""
 NO_CORRECTNESS = "it has not ended well"
+GONE = "the process that ran it is gone and left no reason"
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Row:
     message: str = ""
     started: str = ""
     seconds: float | None = None
+    expected: float | None = None
+    """Seconds that it may take in all, where that can be told and it is not done."""
     begun: bool = True
     """Whether it left a directory; else it is only planned."""
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -50,6 +56,12 @@ class Row:
     page: str = ""
     answer: str = ""
     """What was found, in one sentence."""
+    method: str = ""
+    others: Sequence[Other] = ()
+    """The methods beside its own, the best first."""
+    cost: dict[str, float] = field(default_factory=dict)
+    progress: Progress | None = None
+    """How far it has come, while it is running."""
     right: str = ""
     """What makes an item right, in words."""
     test: dict[str, Any] | None = None
@@ -89,6 +101,12 @@ def begun_at(row: Row) -> float:
         return 0.0
 
 
+def apart_from_seed(row: Row) -> str:
+    """Notebook and parameters of a run but for its seed, as one text."""
+    found = {name: value for name, value in row.parameters.items() if name != "seed"}
+    return json.dumps([row.notebook, found], sort_keys=True, default=str)
+
+
 def rank(status: str) -> int:
     """Place of a status in the order of urgency; what is not known comes with what broke off."""
     return ORDER.index(status if status in ORDER else "unknown")
@@ -117,6 +135,8 @@ def _row(directory: Path, record: Verified | None) -> Row:
         status, message = "damaged", "a file of this run is not as its record says; run it again"
     elif status == "succeeded":
         status, message = "interrupted", "its record was not written yet; run it again"
+    if status == "interrupted" and not message:
+        message = GONE
     found = record if record and record.task else None
     seconds = found.seconds if found else facts.get("seconds")
     whole = found if found and found.whole else None
@@ -134,8 +154,12 @@ def _row(directory: Path, record: Verified | None) -> Row:
         sources=found.sources if found else {},
         metrics=whole.metrics if whole else {},
         made_by=_made_by(facts, found),
+        progress=progress.read(directory) if status == "running" else None,
         page=f"runs/{directory.name}/{PAGE}" if (directory / PAGE).exists() else "",
         answer=whole.answer if whole else "",
+        method=whole.method if whole else "",
+        others=whole.others if whole else (),
+        cost=whole.cost if whole else {},
         right=found.right if found else "",
         test=found.test if found else None,
         correctness=whole.correctness if whole else None,

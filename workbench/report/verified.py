@@ -21,7 +21,8 @@ from pydantic import BaseModel, ConfigDict
 from workbench.core import paths
 from workbench.core.errors import DataError, VersionError, WorkbenchError
 from workbench.core.files import write_text
-from workbench.record.answer import answer
+from workbench.record.answer import Other, answer, first_metric, others
+from workbench.record.comparison import amounts
 from workbench.record.comparison.correctness import Correctness, read_correctness
 from workbench.record.result import LOCK, PAGE, RESULT, STATE, Metric, Result, is_whole
 
@@ -46,12 +47,18 @@ class Verified(BaseModel):
     started: str = ""
     seconds: float | None = None
     device: str = ""
+    cost: dict[str, float] = {}
+    """What it took, by name and unit."""
     parameters: dict[str, Any] = {}
     sources: dict[str, tuple[str, str]] = {}
     """Kind -> name and fingerprint."""
     metrics: dict[str, Metric] = {}
     """Those of the headline, most important first."""
     answer: str = ""
+    method: str = ""
+    """The run's own; empty where its record and its items name none."""
+    others: list[Other] = []
+    """The methods beside it by its first number, the best first."""
     right: str = ""
     test: dict[str, Any] | None = None
     correctness: Correctness | None = None
@@ -126,6 +133,7 @@ def _verify(asked: tuple[Path, str]) -> tuple[str, Verified]:
         started=record.started,
         seconds=record.cost.seconds,
         device=record.cost.device,
+        cost=amounts(record.cost),
         parameters=record.parameters,
         sources={
             kind: (source.get("name", ""), source.get("fingerprint", ""))
@@ -133,6 +141,8 @@ def _verify(asked: tuple[Path, str]) -> tuple[str, Verified]:
         },
         metrics={name: record.metrics[name] for name in record.headline if name in record.metrics},
         answer=record.answer or answer(record),
+        method=record.method or (correctness.method if correctness else ""),
+        others=others(record, first_metric(record)),
         right=record.right,
         test=record.test,
         correctness=correctness,

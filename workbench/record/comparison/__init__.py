@@ -1,6 +1,6 @@
-"""Two runs, or two methods of one, over the items they share: a paired difference and a verdict.
+"""Runs, or methods of one, over the items they share: paired differences and verdicts.
 
-Two results in, one `Comparison` out; nothing is read or printed here.
+Results in, a `Comparison` of two or a `Several` out; nothing is read or printed here.
 """
 
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.core.errors import ParameterError
-from workbench.record.comparison.measures import measures
+from workbench.core.errors import DataError, ParameterError
+from workbench.record.comparison.measures import main_measure, measures
 from workbench.record.comparison.pairs import (
     clusters_of,
     data_issues,
@@ -19,35 +19,46 @@ from workbench.record.comparison.pairs import (
     shared,
 )
 from workbench.record.comparison.ratios import KINDS, known
-from workbench.record.comparison.records import Comparison, Example, Measure, Side
+from workbench.record.comparison.records import (
+    Beside,
+    Comparison,
+    Example,
+    Measure,
+    Several,
+    Side,
+    amounts,
+)
 from workbench.record.result import Result
+from workbench.record.statistics import TURNED, correction, verdicts
 
 if TYPE_CHECKING:
     import pandas
 
-    from workbench.record.comparison.pairs import Places
+    from workbench.record.comparison.pairs import Pair, Places
 
-__all__ = ["Comparison", "Example", "Measure", "Side", "compare"]
+__all__ = ["Comparison", "Example", "Measure", "Several", "Side", "amounts", "compare", "several"]
 
 EXAMPLES = 3
-"""Items shown of those that only one of the two has right."""
+"""Items shown of those that only one of the two has right, where no number is asked for."""
+MAX_RUNS = 100
+"""Runs compared at once."""
 ANY_RIGHT = "an item with every label right"
 """What a right item is where the record does not say."""
 
 
-def compare(a: Result, b: Result, *, methods: Sequence[str] = ()) -> Comparison:
+def compare(
+    a: Result, b: Result, *, methods: Sequence[str] = (), examples: int = EXAMPLES
+) -> Comparison:
     """Compare two results by their own methods, by one method of both, or by one named for each.
 
     Raises ParameterError for a method that a run lacks, DataError where no item is shared or the
     gold of shared items differs.
     """
-    if len(methods) > 2:
-        raise ParameterError(f"{len(methods)} methods", expected="one for both runs, or one each")
-    names = method_of(a, *methods[:1]), method_of(b, *methods[-1:])
+    names = _methods((a, b), methods)
     whole = rows_of(a, names[0]), rows_of(b, names[1])
     rows = shared(*whole)
-    main = known(a.main_measure if a.main_measure == b.main_measure else "", finite_losses(rows))
-    right = np.array([frame["predicted"] == frame["gold"] for frame in rows]).T
+    main = known(_main((a, b)), finite_losses(rows))
+    right = _right(rows)
     outcomes = {
         "both": right.all(axis=1),
         "only_a": right[:, 0] & ~right[:, 1],
@@ -58,8 +69,8 @@ def compare(a: Result, b: Result, *, methods: Sequence[str] = ()) -> Comparison:
         outcomes = {}
     clusters, grouping = clusters_of(*rows)
     return Comparison(
-        a=Side(a.run_id, a.task, names[0]),
-        b=Side(b.run_id, b.task, names[1]),
+        a=_side(a, names[0]),
+        b=_side(b, names[1]),
         parameters=_differing(a.parameters, b.parameters),
         items=len(right),
         splits=tuple(dict.fromkeys(rows[0].index.get_level_values("split"))),
@@ -69,7 +80,7 @@ def compare(a: Result, b: Result, *, methods: Sequence[str] = ()) -> Comparison:
         measures=measures(rows, right, clusters, main),
         counts={name: int(items.sum()) for name, items in outcomes.items()},
         examples={
-            name: _examples(rows, np.flatnonzero(items))
+            name: _examples(rows, np.flatnonzero(items)[:examples])
             for name, items in outcomes.items()
             if name.startswith("only")
         },
@@ -77,8 +88,76 @@ def compare(a: Result, b: Result, *, methods: Sequence[str] = ()) -> Comparison:
     )
 
 
-def _examples(rows: "tuple[pandas.DataFrame, pandas.DataFrame]", places: "Places") -> list[Example]:
-    a, b = (frame.iloc[places[:EXAMPLES]] for frame in rows)
+def several(runs: Sequence[Result], *, methods: Sequence[str] = ()) -> Several:
+    """Compare each of several results with the first, by the main measure if all have the same.
+
+    A run that shares no item with the first, or has other gold, is there with the reason. Raises
+    ParameterError for a method that a run lacks and for more than 100 runs.
+    """
+    if len(runs) > MAX_RUNS:
+        raise ParameterError(f"{len(runs):,} runs", expected=f"at most {MAX_RUNS} at once")
+    names = _methods(runs, methods)
+    first, *rest = (rows_of(run, name) for run, name in zip(runs, names, strict=True))
+    losses = [frame["loss"].to_numpy(dtype=float) for frame in (first, *rest)]
+    main = known(_main(runs), np.concatenate(losses))
+    found: list[Measure | str] = [_beside(first, frame, main) for frame in rest]
+    differences = {
+        str(place): each.difference for place, each in enumerate(found) if not isinstance(each, str)
+    }
+    said = verdicts(differences)
+    others = []
+    for place, (run, name, each) in enumerate(zip(runs[1:], names[1:], found, strict=True)):
+        if isinstance(each, str):
+            others.append(Beside(_side(run, name), why=each))
+            continue
+        verdict = said[str(place)]
+        word = TURNED[verdict.word] if KINDS[main].less_is_better else verdict.word
+        others.append(Beside(_side(run, name), each, word, verdict.borderline))
+    values = {
+        name: [run.parameters.get(name) for run in runs] for run in runs for name in run.parameters
+    }
+    differing = {
+        name: found for name, found in values.items() if any(each != found[0] for each in found)
+    }
+    return Several(main, _side(runs[0], names[0]), others, differing, correction(differences))
+
+
+def _methods(runs: Sequence[Result], methods: Sequence[str]) -> list[str]:
+    """The method of each run: its own, one for all, or one each."""
+    if len(methods) not in {0, 1, len(runs)}:
+        expected = f"one for all runs, or one for each of the {len(runs)}"
+        raise ParameterError(f"{len(methods)} methods", expected=expected)
+    named = [*methods] * len(runs) if len(methods) == 1 else [*methods] or [""] * len(runs)
+    return [method_of(run, name) for run, name in zip(runs, named, strict=True)]
+
+
+def _main(runs: Sequence[Result]) -> str:
+    """The main measure of all; "" where they have different ones."""
+    found = {run.main_measure for run in runs}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _beside(first: "pandas.DataFrame", frame: "pandas.DataFrame", main: str) -> Measure | str:
+    """The measure of two methods' items, or why there is none."""
+    try:
+        rows = shared(first, frame)
+    except DataError as error:
+        return str(error).partition(": ")[0].partition(", such as")[0]
+    found = main_measure(rows, _right(rows), clusters_of(*rows)[0], main)
+    return found or "the measure is not defined"
+
+
+def _right(rows: "Pair") -> Any:
+    """Whether each item of both is right [N, 2]."""
+    return np.array([frame["predicted"] == frame["gold"] for frame in rows]).T
+
+
+def _side(run: Result, method: str) -> Side:
+    return Side(run.run_id, run.task, method, amounts(run.cost), run.cost.device)
+
+
+def _examples(rows: "Pair", places: "Places") -> list[Example]:
+    a, b = (frame.iloc[places] for frame in rows)
     columns = (a["input"], a["gold"], a["predicted"], b["predicted"])
     return [Example(*name, *values) for name, *values in zip(a.index, *columns, strict=True)]
 

@@ -14,16 +14,34 @@ from workbench.record.draws import Counts, resample
 from workbench.record.f1 import macro_f1_difference, measure_macro_f1
 from workbench.record.metric import UNPARSED
 from workbench.record.result import Metric
-from workbench.record.statistics import detectable, difference, measure
+from workbench.record.statistics import TURNED, detectable, difference, measure
 
 if TYPE_CHECKING:
     from workbench.record.comparison.pairs import Pair
 
-TURNED = {"better": "worse", "worse": "better", "cannot tell": "cannot tell"}
-"""What a verdict is where less is better."""
 NATS = Kind("nats", less_is_better=True)
 MAX_CELLS = 1_000_000
 """Clusters times labels up to which macro F1 is compared."""
+
+
+def main_measure(
+    rows: "Pair", right: NDArray[np.bool_], clusters: Places, main: str
+) -> Measure | None:
+    """What the runs are compared by, one of `ratios.KINDS`; `right` [N, 2] are right items."""
+    n = len(right)
+    if main == "bits_per_byte":
+        parts = [
+            ratios.bits_per_byte(frame["loss"].to_numpy(), frame["input"].tolist())
+            for frame in rows
+        ]
+    elif main == "entity_f1":
+        gold = Labels.of(rows[0]["gold"].tolist())
+        counts = [ratios.entities(gold, Labels.of(frame["predicted"].tolist())) for frame in rows]
+        parts, n = [ratios.f1_parts(each) for each in counts], int(counts[0][:, 2].sum())
+    else:
+        parts = [np.column_stack([side, np.ones(n)]) for side in right.T.astype(float)]
+    a, b = parts
+    return paired(a, b, clusters, KINDS[main], n=n)
 
 
 def measures(
@@ -34,36 +52,34 @@ def measures(
     Accuracy; macro F1 where each item has one label, token accuracy where items have several; mean
     loss. Where no item is right or wrong there is the main measure alone.
     """
-    ones = np.ones(len(right))
-    found: dict[str, Measure | None] = {}
-    if main == "bits_per_byte":
-        a, b = (
-            ratios.bits_per_byte(frame["loss"].to_numpy(), frame["input"].tolist())
-            for frame in rows
-        )
-        found[main] = paired(a, b, clusters, KINDS[main], n=len(right))
-        return {name: made for name, made in found.items() if made}
-    if main == "entity_f1":
-        gold = Labels.of(rows[0]["gold"].tolist())
-        counts = [ratios.entities(gold, Labels.of(frame["predicted"].tolist())) for frame in rows]
-        a, b = (ratios.f1_parts(each) for each in counts)
-        found[main] = paired(a, b, clusters, KINDS[main], n=int(counts[0][:, 2].sum()))
-    a, b = (np.column_stack([side, ones]) for side in right.T.astype(float))
-    found["accuracy"] = paired(a, b, clusters, KINDS["accuracy"], n=len(right))
+    found = {main: main_measure(rows, right, clusters, main)}
+    if KINDS[main].has_right:
+        if main != "accuracy":
+            found["accuracy"] = main_measure(rows, right, clusters, "accuracy")
+        found |= _of_labels(rows, clusters) | _of_losses(rows, clusters)
+    return {name: made for name, made in found.items() if made}
+
+
+def _of_labels(rows: "Pair", clusters: Places) -> dict[str, Measure | None]:
     lengths = rows[0]["gold"].map(len).to_numpy(dtype=float)
     if lengths.max() > 1:
         hits = [list(map(_hits, frame["gold"], frame["predicted"])) for frame in rows]
         a, b = (np.column_stack([side, lengths]) for side in hits)
         n = int(lengths.sum())
-        found["token_accuracy"] = paired(a, b, clusters, KINDS["accuracy"], n=n)
-    elif lengths.min() == 1 and rows[0]["gold"].nunique() > 1:
-        found["macro_f1"] = _macro_f1(rows, clusters)
+        return {"token_accuracy": paired(a, b, clusters, KINDS["accuracy"], n=n)}
+    if lengths.min() == 1 and rows[0]["gold"].nunique() > 1:
+        return {"macro_f1": _macro_f1(rows, clusters)}
+    return {}
+
+
+def _of_losses(rows: "Pair", clusters: Places) -> dict[str, Measure | None]:
     losses = finite_losses(rows)
     kept = ~np.isnan(losses[:, 0])
-    if kept.any():
-        a, b = (np.column_stack([side, ones[kept]]) for side in losses[kept].T)
-        found["loss"] = paired(a, b, clusters[kept], NATS, n=int(kept.sum()))
-    return {name: made for name, made in found.items() if made}
+    if not kept.any():
+        return {}
+    n = int(kept.sum())
+    a, b = (np.column_stack([side, np.ones(n)]) for side in losses[kept].T)
+    return {"loss": paired(a, b, clusters[kept], NATS, n=n)}
 
 
 def paired(a: Counts, b: Counts, clusters: Places, kind: Kind, *, n: int) -> Measure | None:

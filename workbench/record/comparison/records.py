@@ -3,7 +3,19 @@
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.record.result import DataIssue, Metric
+from workbench.record.result import Cost, DataIssue, Metric
+
+
+def amounts(cost: Cost) -> dict[str, float]:
+    """What a run took, by names with units; page and terminal show these and no other.
+
+    >>> cost = Cost(seconds=61, memory_mb={"gpu": 900}, device="cuda", precision="float32")
+    >>> amounts(cost)["peak memory, gpu, MiB"], list(amounts(cost))[0]
+    (900.0, 'wall time, s')
+    """
+    memory = {f"peak memory, {kind}, MiB": float(mb) for kind, mb in cost.memory_mb.items()}
+    times = {"wall time, s": cost.seconds, "training time, s": cost.train_seconds}
+    return times | memory | {"trained tokens": float(cost.trained_tokens)}
 
 
 @dataclass(frozen=True)
@@ -14,6 +26,9 @@ class Side:
     """Its id; empty where it was not saved."""
     task: str
     method: str
+    cost: dict[str, float]
+    """What the whole run took, all its methods together, by name and unit."""
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,3 +83,30 @@ class Comparison:
     """The first items of `only_a` and of `only_b`, in A's order."""
     data_issues: dict[str, DataIssue]
     """What was left out or is doubtful."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One of several runs, next to the first."""
+
+    side: Side
+    measure: Measure | None = None
+    """The first run's number is `a`, this one's `b`, both over the items that they share."""
+    verdict: str = ""
+    """On this run, corrected for all that are compared with the first."""
+    borderline: bool = False
+    why: str = ""
+    """Why the two can't be compared."""
+
+
+@dataclass(frozen=True)
+class Several:
+    """Runs next to the first of them, by one measure."""
+
+    measure: str
+    first: Side
+    others: list[Beside]
+    parameters: dict[str, list[Any]]
+    """Those that are not the same in all -> the value of each run, None where it has none."""
+    correction: str
+    """How the verdicts deal with the number of comparisons; empty for one."""

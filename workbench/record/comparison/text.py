@@ -1,15 +1,23 @@
-"""A comparison as plain text or JSON for a terminal, which no text of the data can steer."""
+"""Comparisons as plain text or JSON for a terminal, which no text of the data can steer."""
 
 import dataclasses
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from workbench.core.errors import printable
+from workbench.core.errors import ParameterError, printable
 from workbench.core.unspaced import joined
-from workbench.record.comparison.records import Comparison, Example, Measure, Side
-from workbench.record.result import words
+from workbench.record import comparison
+from workbench.record.comparison.records import (
+    Beside,
+    Comparison,
+    Example,
+    Measure,
+    Several,
+    Side,
+)
+from workbench.record.result import Result, words
 
 WIDTH = 96
 """Characters shown of a line."""
@@ -19,7 +27,20 @@ PLACES = 4
 """Labels shown of an item that has several."""
 
 
-def as_json(found: Comparison) -> str:
+def compared(
+    runs: Sequence[Result], methods: Sequence[str], examples: int, *, as_json: bool
+) -> str:
+    """Two runs side by side, or several next to the first, as text or JSON."""
+    if examples < 0:
+        raise ParameterError(f"--examples {examples}", expected="0 or more")
+    if len(runs) == 2:
+        pair = comparison.compare(*runs, methods=methods, examples=examples)
+        return _json(pair) if as_json else as_text(pair)
+    found = comparison.several(runs, methods=methods)
+    return _json(found) if as_json else as_table(found)
+
+
+def _json(found: Comparison | Several) -> str:
     """One JSON object on one line, in ASCII, so that nothing in it can be a control character."""
 
     def plain(record: Any) -> Any:
@@ -34,14 +55,86 @@ def as_text(found: Comparison) -> str:
     lines += [*_items(found), ""]
     for name, measure in found.measures.items():
         lines += [*_measure(name, measure), ""]
-    lines += _intervals(found)
+    lines += [*_intervals(found), "", *_costs([found.a, found.b])]
     for key, name in (("only_a", "A"), ("only_b", "B")):
         if found.counts.get(key):
             shown = found.examples[key]
             of = f"{len(shown):,} of {found.counts[key]:,}"
             lines += ["", f"right in {name} only, the first {of}"]
             lines += [line for example in shown for line in _example(example)]
-    # The last step, over every line: whatever came from data or records is harmless after it.
+    return _harmless(lines)
+
+
+def as_table(found: Several) -> str:
+    """Several runs as lines of at most 96 characters, one for each below the first."""
+    sides = [found.first, *(each.side for each in found.others)]
+    lines = []
+    for place, side in enumerate(sides):
+        values = (f"{name}={each[place]!r}" for name, each in found.parameters.items())
+        lines += [_side(letters(place), side), *_wrapped(f"     {'  '.join(values)}")]
+    lines += ["", f"{words(f'/{found.measure}')}, each next to A on the items that both have"]
+    heads = ("", "value", "difference from A", "verdict", "n", "A there")
+    lines += _aligned([heads, *map(_row, range(1, len(sides)), found.others)])
+    if found.correction:
+        lines += ["", found.correction]
+    lines += _wrapped("In brackets 95 % intervals, from the same draws for A and the other.")
+    return _harmless([*lines, "", *_costs(sides)])
+
+
+def letters(place: int) -> str:
+    """The name of a run in a table: A to Z, then AA.
+
+    >>> letters(0), letters(25), letters(26), letters(99)
+    ('A', 'Z', 'AA', 'CV')
+    """
+    more, last = divmod(place, 26)
+    return (letters(more - 1) if more else "") + chr(ord("A") + last)
+
+
+def _row(place: int, found: Beside) -> tuple[str, ...]:
+    """A run's cells: name, value, difference, verdict, items, and the first one's value there."""
+    if found.measure is None:
+        return letters(place), "", "", found.why, "", ""
+    said = f"{found.verdict}, borderline" if found.borderline else found.verdict
+    ours = found.measure.b
+    apart = f"{found.measure.difference:+}"
+    return letters(place), str(ours), apart, said, f"{ours.n:,}", f"{found.measure.a.value:.3f}"
+
+
+def _costs(sides: Sequence[Side]) -> list[str]:
+    """What each run took, a line for each; of later ones also how many times the first's."""
+    names = list(dict.fromkeys(name for side in sides for name in side.cost))
+    rows = [
+        (letters(place), *(amount(side.cost, sides[0].cost, name) for name in names), side.device)
+        for place, side in enumerate(sides)
+    ]
+    said = "cost of the whole run, all its methods together; in brackets, times A's"
+    return [said, *_aligned([("", *names, "device"), *rows])]
+
+
+def amount(cost: Mapping[str, float], first: Mapping[str, float], name: str) -> str:
+    """A number of a run's cost, and how many times the first run's it is.
+
+    >>> amount({"wall time, s": 90.0}, {"wall time, s": 60.0}, "wall time, s")
+    '90 (1.50)'
+    """
+    if name not in cost:
+        return ""
+    value, of = cost[name], first.get(name)
+    shown = f"{value:,.1f}".removesuffix(".0") if value < 100 else f"{value:,.0f}"
+    return shown if cost is first or not of else f"{shown} ({value / of:.2f})"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Cells in columns; a column in which all cells are empty is left out."""
+    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    widths = [max(map(len, column)) for column in columns]
+    lines = ("  ".join(map(str.ljust, row, widths)) for row in zip(*columns, strict=True))
+    return [f"  {line}".rstrip() for line in lines]
+
+
+def _harmless(lines: Iterable[str]) -> str:
+    """The lines, none of which can steer a terminal; the last step, over every line."""
     return "\n".join(one_line(line) for line in lines)
 
 

@@ -1,0 +1,91 @@
+"""How far a running run has come, from the files that it has written so far."""
+
+import contextlib
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from workbench.core.files import strict_json
+from workbench.record.result import HISTORY, NOTEBOOK, duration
+from workbench.report import cells
+
+LAST = 8192
+"""Bytes of the end of a file of training reports that hold the last of them."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the files of a running run say of it."""
+
+    cell: int = 0
+    """The last code cell that began, from 1; 0 where none did."""
+    cells: int = 0
+    step: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """The last report of its training, as `metrics.jsonl` has it."""
+
+    def text(self, elapsed: float, expected: float | None) -> str:
+        """Where it is, for how long it runs, and how long it may still take."""
+        parts = [f"code cell {self.cell} of {self.cells}"] if self.cell else []
+        training = _training(self.step)
+        return ", ".join(filter(None, [*parts, training, _time(elapsed, expected)]))
+
+
+def read(directory: Path) -> Progress:
+    """What a run's notebook and training reports say now; nothing where they can't be read."""
+    step = _last_report(directory / HISTORY)
+    try:
+        content: Any = nbformat.read(directory / NOTEBOOK, as_version=4)
+        place = cells.last_begun(content.cells)
+    except Exception:  # noqa: BLE001  nbformat's errors have no class in common
+        place = None
+    return Progress(place.number, place.of, step) if place else Progress(step=step)
+
+
+def _last_report(path: Path) -> Mapping[str, Any]:
+    try:
+        with path.open("rb") as lines:
+            lines.seek(max(0, path.stat().st_size - LAST))
+            ends = lines.read().splitlines()
+    except OSError:
+        return {}
+    for line in reversed(ends):  # the last one may be half written
+        with contextlib.suppress(ValueError):
+            found = strict_json(line.decode("utf-8"))
+            return found if isinstance(found, dict) else {}
+    return {}
+
+
+def _training(step: Mapping[str, Any]) -> str:
+    """Where a training is; empty where none has begun or its last has ended.
+
+    >>> _training({"epoch": 2, "epochs": 3, "step": 10, "steps": 40, "seconds_left": 90.0})
+    'training: epoch 2 of 3, step 10 of 40, about 1 min 30 s of it left'
+    """
+    left = step.get("seconds_left")
+    if not isinstance(left, int | float) or left <= 0:
+        return ""
+    pairs = (("epoch", "epochs"), ("step", "steps"))
+    known = (f"{one} {step.get(one)} of {of}" for one, all_ in pairs if (of := step.get(all_)))
+    return (
+        f"{step.get('method') or 'training'}: {', '.join(known)}, about {duration(left)} of it left"
+    )
+
+
+def _time(elapsed: float, expected: float | None) -> str:
+    """For how long a run runs, and how long it may still take.
+
+    >>> _time(60.0, 90.0)
+    'running for 1 min 0 s, about 30.0 s left'
+    >>> _time(90.0, 60.0)
+    'running for 1 min 30 s, longer than the 1 min 0 s expected'
+    """
+    said = f"running for {duration(elapsed)}"
+    if expected is None:
+        return f"{said}, time left unknown: nothing like it has ended yet"
+    if elapsed > expected:
+        return f"{said}, longer than the {duration(expected)} expected"
+    return f"{said}, about {duration(expected - elapsed)} left"
