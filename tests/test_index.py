@@ -6,20 +6,24 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pandas
 import pytest
 from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_notebook
 
 from workbench.batch import runner
 from workbench.core import paths
 from workbench.record import comparison, state
 from workbench.record.iob import to_iob2
 from workbench.record.result import ITEM_COLUMNS, RESULT, Cost, Metric, Result
-from workbench.report import index, leaderboard, pairs, planned, rows, verified
+from workbench.report import estimates, index, leaderboard, pairs, planned, rows, verified
 
 CHROMIUM, NODE = shutil.which("chromium"), shutil.which("node")
 SPEC = importlib.util.spec_from_file_location(
@@ -344,6 +348,126 @@ def test_only_good_runs_are_on_the_leaderboard(tmp_path):
     assert [row.run_id for row in board(tmp_path).settings[0].runs] == ["b"]
 
 
+def compared_with(value, **others):
+    """A record with methods beside its own, each with its value and a paired difference."""
+    how = "bootstrap over 30 documents"
+    return record(value, method="own way",
+        baselines={name: {"test/entity_f1": metric(of)} for name, of in others.items()},
+        comparisons={name: {"test/entity_f1": Metric(
+            value=value - of, low=value - of - 0.02, high=value - of + 0.02, n=10, how=how, p=0.001,
+        )} for name, of in others.items()})  # fmt: skip
+
+
+def test_a_row_names_its_method_and_the_difference_from_the_best_other(tmp_path):
+    save(tmp_path, "a", compared_with(0.7, lexicon=0.4, neighbours=0.6))
+    row = soup(tmp_path).select_one(".leaderboard tbody tr")
+    assert row.th.get_text(" ").split()[:2] == ["own", "way"]
+    told = " ".join(row.select_one(".others").get_text(" ").split())
+    assert told.startswith("+0.100 [+0.080, +0.120] better neighbours 0.600 all 2 others")
+    assert [each.get_text().split()[0] for each in row.select(".others li")] == [
+        "neighbours", "lexicon",
+    ]  # fmt: skip
+
+
+def test_over_seeds_the_best_other_is_the_best_on_average(tmp_path):
+    numbers = [(0.70, 0.60, 0.10), (0.72, 0.50, 0.64), (0.71, 0.58, 0.12)]
+    for seed, (own, steady, lucky) in enumerate(numbers):
+        made = compared_with(own, steady=steady, lucky=lucky)
+        save(tmp_path, str(seed), made.model_copy(update={"parameters": {"seed": seed}}))
+    (setting,) = board(tmp_path).settings
+    apart = [own - steady for own, steady, _ in numbers]
+    assert [other.name for other in setting.others] == ["steady", "lucky"]
+    assert setting.others[0].difference.mean == pytest.approx(np.mean(apart))
+    assert setting.others[0].difference.sd == pytest.approx(np.std(apart, ddof=1))
+    told = soup(tmp_path).select_one(".leaderboard .others").get_text(" ")
+    assert "better" not in told, "a spread between seeds is no verdict"
+
+
+def test_a_method_that_the_record_does_not_compare_has_a_difference_without_interval(tmp_path):
+    lexicon = {"lexicon": {"test/entity_f1": metric(0.3)}}
+    save(tmp_path, "a", record(0.5, baselines=lexicon))
+    told = " ".join(soup(tmp_path).select_one(".leaderboard .others").get_text(" ").split())
+    assert told == "+0.200 no interval lexicon 0.300"
+
+
+def test_numbers_of_one_name_and_other_units_have_columns_of_their_own(tmp_path):
+    for name, unit in (("a", "nats"), ("b", "bits per byte")):
+        loss = {"test/loss": metric(1.0, unit)}
+        save(tmp_path, name, record(metrics=loss, headline=tuple(loss), parameters={"x": name}))
+    found = board(tmp_path)
+    names = {column.name for column in found.columns}
+    assert names == {"test/loss (bits per byte)", "test/loss (nats)"}
+    assert all(len(setting.scores) == 1 for setting in found.settings)
+
+
+# --- Running ---
+
+
+def running(reports, name, minutes=2.0, **facts):
+    """A run's directory as it is on its way, with a notebook of three cells, the second at work."""
+    began = (datetime.now().astimezone() - timedelta(minutes=minutes)).isoformat()
+    folder = begun(reports, name, status="running", started=began, **facts)
+    code = [new_code_cell("a = 1", execution_count=1), new_code_cell("wb.run()"), new_code_cell("")]
+    code[1].metadata["papermill"] = {"start_time": began}
+    nbformat.write(new_notebook(cells=code), folder / "notebook.ipynb")
+    return folder
+
+
+def why(reports, name):
+    row = soup(reports).select_one(f'#open tr[data-run="{name}"]')
+    return row.select_one(".chip").get_text(), row.select_one(".why").get_text()
+
+
+def test_a_running_run_says_where_it_is_and_how_long_it_may_take(tmp_path):
+    cost = record().cost.model_copy(update={"seconds": 300})
+    save(tmp_path, "a", record(cost=cost, parameters={"seed": 1, "x": 2}))
+    folder = running(tmp_path, "b")
+    (folder / "params.json").write_text('{"seed": 0, "x": 2}')
+    with state.held(folder):
+        status, told = why(tmp_path, "b")
+        assert status == "running"
+        assert re.fullmatch(
+            r"code cell 2 of 3, running for 2 min \d s, about (3 min 0|2 min 5\d) s left", told
+        )
+        report = {"epoch": 2, "epochs": 3, "step": 10, "steps": 40, "seconds_left": 240.0}
+        lines = [json.dumps({"method": "LoRA", "event": "step"} | report), '{"torn']
+        (folder / "metrics.jsonl").write_text("\n".join(lines))
+        told = why(tmp_path, "b")[1]
+        assert "LoRA: epoch 2 of 3, step 10 of 40, running for 2 min" in told
+        assert told.endswith("at least 4 min 0 s left"), "its training alone needs more"
+    assert why(tmp_path, "b") == ("interrupted", rows.GONE)
+
+
+def test_a_run_whose_process_was_killed_does_not_say_running(tmp_path):
+    folder = running(tmp_path, "a")
+    hold = (
+        f"from pathlib import Path; from workbench.record import state; import time\n"
+        f"with state.held(Path({str(folder)!r})): print('held', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout.readline() == b"held\n"
+        assert why(tmp_path, "a")[0] == "running"
+    finally:
+        process.kill()
+        process.communicate()
+    assert why(tmp_path, "a") == ("interrupted", rows.GONE)
+
+
+def test_a_time_of_another_machine_is_scaled_by_what_ran_here(tmp_path):
+    made = [
+        plan(run_id="a", seconds=100.0, estimated=True),
+        plan(run_id="b", seconds=50.0, estimated=True, notebook="30_prompting"),
+        plan(run_id="c", seconds=50.0, notebook="40_finance"),
+    ]
+    planned.write(tmp_path, "s", made)
+    cost = record().cost.model_copy(update={"seconds": 300})
+    save(tmp_path, "a", record(cost=cost))
+    plans = planned.read(tmp_path)
+    found = estimates.estimated(rows.read(tmp_path, plans), plans)
+    assert {row.run_id: row.expected for row in found} == {"a": None, "b": 150.0, "c": 50.0}
+
+
 # --- Planned ---
 
 
@@ -436,8 +560,8 @@ def same_numbers(found, page):
             assert " ".join(example.input) in row.get_text()
 
 
-def in_node(reports, a, b):
-    """What the page's script makes of two runs, and what `compare` does."""
+def in_node(reports, *names):
+    """What the page's script makes of runs, and what `compare` does."""
     if not NODE:
         pytest.skip("needs node; ends where it is installed")
     page = BeautifulSoup(index.write(reports).read_text(encoding="utf-8"), "html.parser")
@@ -446,12 +570,13 @@ def in_node(reports, a, b):
     script = paths.PACKAGE / "report" / "templates" / "statistics.js"
     program = Path(__file__).with_name("compare_in_node.js")
     done = subprocess.run(
-        [NODE, str(program), str(script), str(data), a, b],
+        [NODE, str(program), str(script), str(data), *names],
         capture_output=True,
         text=True,
         check=True,
     )
-    found = comparison.compare(*(Result.read(reports / "runs" / name) for name in (a, b)))
+    read = [Result.read(reports / "runs" / name) for name in names]
+    found = comparison.compare(*read) if len(read) == 2 else comparison.several(read)
     return found, json.loads(done.stdout)
 
 
@@ -491,6 +616,30 @@ def test_the_script_has_the_numbers_of_compare(tmp_path, n, clusters, right):
     for name, share in zip("ab", right, strict=True):
         save(tmp_path, name, record(), items(chance.random(n) < share, places))
     same_as_compare(*in_node(tmp_path, "a", "b"))
+
+
+@pytest.mark.parametrize("right", [
+    (0.6, 0.66, 0.62, 0.5, 0.605), (0.9, 0.9, 0.95, 0.97), (1.0, 1.0, 0.98), (0.5, 0.502, 0.99),
+])  # fmt: skip
+def test_the_script_compares_several_runs_as_the_command_does(tmp_path, right):
+    chance = np.random.default_rng(len(right))
+    names = [f"r{place}" for place in range(len(right))]
+    for name, share in zip(names, right, strict=True):
+        save(tmp_path, name, record(), items(chance.random(600) < share, np.arange(600) // 5))
+    found, told = in_node(tmp_path, *names)
+    assert told["measure"] == found.measure == "accuracy"
+    assert told["correction"] == found.correction
+    said = [(each["verdict"], each["borderline"]) for each in told["said"]]
+    assert said == [(each.verdict, each.borderline) for each in found.others]
+    for number, apart, each in zip(
+        told["numbers"][1:], told["differences"], found.others, strict=True
+    ):
+        for shown, metric in ((number, each.measure.b), (apart, each.measure.difference)):
+            for end in ("value", "low", "high"):
+                expected = getattr(metric, end)
+                assert shown.get(end) == (expected and pytest.approx(expected, abs=1e-9))
+        expected = each.measure.difference.p
+        assert apart.get("p") == (expected and pytest.approx(expected, rel=2e-6))
 
 
 @pytest.mark.parametrize("documents", [60, 12, 5])

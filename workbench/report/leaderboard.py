@@ -9,9 +9,10 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean, stdev
+from statistics import fmean
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from workbench.record import answer
@@ -208,7 +209,7 @@ def _setting(runs: Sequence[Row], columns: Sequence[Column], lost: int) -> Setti
     scores = {
         column.name: _score(found, column) for column in columns if (found := column.of(kept))
     }
-    seconds = mean(times) if times else None
+    seconds = fmean(times) if times else None
     versions = {tuple(row.made_by.get(name) for name in CODE) for row in kept}
     return Setting(
         method=", ".join(dict.fromkeys(filter(None, (row.method for row in kept)))),
@@ -250,8 +251,8 @@ def _number(value: object) -> float:
 def _score(found: Sequence[Metric], column: Column | None = None) -> Score:
     values = [metric.value for metric in found]
     one = found[0] if len(found) == 1 else None
-    sd = stdev(values) if one is None else None
-    return Score(mean(values), sd, one, strip(found, column) if column else Markup(""))
+    sd = float(np.std(values, ddof=1)) if one is None else None
+    return Score(fmean(values), sd, one, strip(found, column) if column else Markup(""))
 
 
 def _column(metric: str, unit: str, runs: Sequence[Row], name: str) -> Column:
@@ -280,7 +281,7 @@ def strip(found: Sequence[Metric], column: Column) -> Markup:
     parts = [f'<path class="axis" d="M{MARGIN} {middle}H{WIDTH - MARGIN}"/>']
     one = found[0]
     if len(found) > 1:
-        where = place(mean(metric.value for metric in found))
+        where = place(fmean(metric.value for metric in found))
         parts.append(f'<path class="mean" d="M{where} 2V{HEIGHT - 2}"/>')
     elif one.low is not None and one.high is not None:
         parts.append(f'<path class="range" d="M{place(one.low)} {middle}H{place(one.high)}"/>')

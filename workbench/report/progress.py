@@ -28,10 +28,11 @@ class Progress:
     """The last report of its training, as `metrics.jsonl` has it."""
 
     def text(self, elapsed: float, expected: float | None) -> str:
-        """Where it is, for how long it runs, and how long it may still take."""
-        parts = [f"code cell {self.cell} of {self.cells}"] if self.cell else []
-        training = _training(self.step)
-        return ", ".join(filter(None, [*parts, training, _time(elapsed, expected)]))
+        """Where it is, for how long it runs, and how long it may still take, in seconds."""
+        cell = f"code cell {self.cell} of {self.cells}" if self.cell else ""
+        left = _left(self.step)
+        training = _training(self.step) if left else ""
+        return ", ".join(filter(None, [cell, training, _time(elapsed, expected, left)]))
 
 
 def read(directory: Path) -> Progress:
@@ -59,33 +60,36 @@ def _last_report(path: Path) -> Mapping[str, Any]:
     return {}
 
 
-def _training(step: Mapping[str, Any]) -> str:
-    """Where a training is; empty where none has begun or its last has ended.
-
-    >>> _training({"epoch": 2, "epochs": 3, "step": 10, "steps": 40, "seconds_left": 90.0})
-    'training: epoch 2 of 3, step 10 of 40, about 1 min 30 s of it left'
-    """
+def _left(step: Mapping[str, Any]) -> float:
+    """Seconds that the training needs at least; 0 where none has begun or the last has ended."""
     left = step.get("seconds_left")
-    if not isinstance(left, int | float) or left <= 0:
-        return ""
+    return left if isinstance(left, int | float) and left > 0 else 0.0
+
+
+def _training(step: Mapping[str, Any]) -> str:
+    """Where a training is.
+
+    >>> _training({"epoch": 2, "epochs": 3, "step": 10, "steps": 40})
+    'training: epoch 2 of 3, step 10 of 40'
+    """
     pairs = (("epoch", "epochs"), ("step", "steps"))
     known = (f"{one} {step.get(one)} of {of}" for one, all_ in pairs if (of := step.get(all_)))
-    return (
-        f"{step.get('method') or 'training'}: {', '.join(known)}, about {duration(left)} of it left"
-    )
+    return f"{step.get('method') or 'training'}: {', '.join(known)}"
 
 
-def _time(elapsed: float, expected: float | None) -> str:
-    """For how long a run runs, and how long it may still take.
+def _time(elapsed: float, expected: float | None, training: float = 0.0) -> str:
+    """For how long a run runs, and how long it may still take; its training alone needs `training`.
 
-    >>> _time(60.0, 90.0)
-    'running for 1 min 0 s, about 30.0 s left'
+    >>> _time(60.0, 90.0), _time(60.0, 90.0, 200.0)
+    ('running for 1 min 0 s, about 30.0 s left', 'running for 1 min 0 s, at least 3 min 20 s left')
     >>> _time(90.0, 60.0)
     'running for 1 min 30 s, longer than the 1 min 0 s expected'
     """
     said = f"running for {duration(elapsed)}"
+    if expected is not None and expected - elapsed > training:
+        return f"{said}, about {duration(expected - elapsed)} left"
+    if training:
+        return f"{said}, at least {duration(training)} left"
     if expected is None:
         return f"{said}, time left unknown: nothing like it has ended yet"
-    if elapsed > expected:
-        return f"{said}, longer than the {duration(expected)} expected"
-    return f"{said}, about {duration(expected - elapsed)} left"
+    return f"{said}, longer than the {duration(expected)} expected"
