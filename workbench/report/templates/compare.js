@@ -48,7 +48,7 @@ function table(caption, heads, rows, kind = "") {
     return place ? make("td", {}, cell) : make("th", { scope: "row" }, cell);
   });
   const top = heads.map((head) => (head instanceof Node ? head : make("th", { scope: "col" }, head)));
-  return make("div", { class: "box" }, make("table", kind ? { class: kind } : {},
+  return make("div", { class: "scroll" }, make("table", kind ? { class: kind } : {},
     make("caption", { class: "unseen" }, caption), make("thead", {}, make("tr", {}, ...top)),
     make("tbody", {}, ...rows.map((row) => make("tr", {}, ...cells(row))))));
 }

@@ -88,7 +88,7 @@ function filter() {
     }
     if (list.matches(".leaderboard")) list.hidden = shown === 0;
     else sayEmpty(list, shown === 0);
-    for (const part of list.querySelectorAll(":scope > .box, :scope > .more")) part.hidden = shown === 0;
+    for (const part of list.querySelectorAll(":scope > .scroll, :scope > .more")) part.hidden = shown === 0;
   }
   if (at("leaderboards")) {
     sayEmpty(at("leaderboards"), !document.querySelector(".leaderboard:not([hidden])"));
@@ -191,7 +191,7 @@ function makeTakeable() {
     "compare all that the filter leaves");
   all.addEventListener("click", () => choose([...document.querySelectorAll("#runs tbody tr:not([hidden])")]
     .map((row) => row.dataset.run).filter((id) => pairData().runs[id])));
-  document.querySelector("#runs > .box").before(all);
+  document.querySelector("#runs > .scroll").before(all);
   document.querySelector("#runs").append(make("p", { id: "tray", class: "tray", hidden: "" },
     "One run is taken; take another to compare it with."));
 }
@@ -217,7 +217,7 @@ function fromAddress() {
     found.filter(({ why }) => why).map(({ why }) => why).join(" "));
 }
 
-// --- Wide tables, and paper ---------------------------------------------------------------------
+// --- Wide tables --------------------------------------------------------------------------------
 
 /** A table that is wider than its place can be moved by keys, and is named for who can't see it. */
 const boxes = new ResizeObserver((changed) => {
@@ -233,15 +233,7 @@ const boxes = new ResizeObserver((changed) => {
 });
 
 function watchBoxes(within) {
-  for (const box of within.querySelectorAll(".box")) boxes.observe(box);
-}
-
-/** What is folded is open on paper, and as it was afterwards. */
-function unfold(print) {
-  for (const each of document.querySelectorAll(print ? "details:not([open])" : "details.for-print")) {
-    each.classList.toggle("for-print", print);
-    each.open = print;
-  }
+  for (const box of within.querySelectorAll(".scroll")) boxes.observe(box);
 }
 
 function begin() {
@@ -258,7 +250,6 @@ function begin() {
     filter();
     at("words").focus();
   });
-  matchMedia("print").addEventListener("change", ({ matches }) => unfold(matches));
   if (at("pick")) {
     makeTakeable();
     at("add").addEventListener("focus", suggest);
