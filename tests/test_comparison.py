@@ -487,6 +487,66 @@ def test_command_prints_both_with_what_differs(saved, reports, capsys):
     assert max(map(len, lines)) <= text.WIDTH
 
 
+def test_cost_of_both_is_told_with_their_ratio(saved, reports, capsys):
+    for name, seconds in zip(saved, (60.0, 90.0), strict=True):
+        folder = reports / "runs" / name
+        record = Result.read(folder)
+        cost = record.cost.model_copy(update={"seconds": seconds, "trained_tokens": 1200})
+        record.model_copy(update={"cost": cost}).save(folder)
+    capsys.readouterr()
+    assert cli.main(["compare", *saved]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = next(place for place, line in enumerate(lines) if line.startswith("cost of the whole"))
+    heads, a, b = (" ".join(line.split()) for line in lines[start + 1 : start + 4])
+    assert heads.startswith("wall time, s training time, s peak memory, resident, MiB")
+    assert a == "A 60 0 10 1,200 cpu"
+    assert b == "B 90 (1.50) 0 10 (1.00) 1,200 (1.00) cpu"
+
+
+@pytest.mark.parametrize("number", [0, 10])
+def test_as_many_examples_are_shown_as_asked_for(saved, capsys, number):
+    gold, a, b, _, _ = drawn(8)
+    only = [place for place in range(600) if a[place] == gold[place] != b[place]]
+    assert cli.main(["compare", *saved, "--examples", str(number)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index(f"right in A only, the first {number} of {len(only)}")
+    shown = [line.split()[0] for line in lines[start + 1 : start + 1 + 2 * number : 2]]
+    assert shown == [f"test/{place}" for place in only[:number]]
+
+
+def test_several_are_compared_with_the_first_and_corrected_for_their_number(saved, reports, capsys):
+    gold, a, b, _, _ = drawn(8)
+    third = [g if place % 8 else "none" for place, g in enumerate(gold)]
+    alone = rows(gold, gold, method="full", start=9000)
+    for name, frame in (
+        ("20-fine-aac3", rows(third, gold, method="full")),
+        ("20-fine-aad4", alone),
+    ):
+        run(frame, method="full").save(reports / "runs" / name)
+    capsys.readouterr()
+    names = (*saved, "20-fine-aac3", "20-fine-aad4")
+    assert cli.main(["compare", *names]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= text.WIDTH
+    first, *others = (accuracy_score(gold, guess) for guess in (a, b, third))
+    for name, value in zip("BC", others, strict=True):
+        start = lines.index("accuracy, each next to A on the items that both have")
+        line = next(line for line in lines[start:] if line.startswith(f"  {name} "))
+        assert f"  {name}  {value:.3f} [" in line
+        assert f"{value - first:+.3f} [" in line
+        assert f"{first:.3f}" in line
+    assert "the runs share no item" in "\n".join(lines)
+    assert "Verdicts are corrected for 2 comparisons by Holm's method." in lines
+    assert cli.main(["compare", *names, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    pair = comparison.compare(*(Result.read(reports / "runs" / name) for name in names[:2]))
+    expected = pair.measures["accuracy"].difference
+    assert found["others"][0]["measure"]["difference"]["low"] == expected.low
+    assert found["others"][2]["why"] == "the runs share no item"
+    assert cli.main(["compare", *[names[0]] * 101]) == 2
+    assert "at most 100" in capsys.readouterr().err
+
+
 def test_methods_of_one_run_are_compared_by_name(saved, capsys):
     gold, a, _, _, _ = drawn(8)
     command = ["compare", saved[0], saved[0], "--json", "--method"]

@@ -135,9 +135,11 @@ def test_a_run_is_named_by_the_beginning_of_its_id(page, visit):
 
 def test_all_that_the_filter_leaves_are_compared_at_once(page, visit):
     opened = visit(page)
-    opened.fill("#words", "50-ner")
     opened.click("#every")
     assert opened.locator('[data-part="several"] tbody tr').count() == 3
+    opened.fill("#words", "epochs=2")
+    opened.click("#every")
+    assert "leaves no two runs" in opened.locator("#told").inner_text()
 
 
 def test_everything_is_reached_with_keys_alone(page, visit):
@@ -190,7 +192,9 @@ def test_what_does_not_fit_is_in_a_box_that_keys_move_and_never_beside_the_page(
 
 
 def test_on_paper_what_was_folded_is_open(page, visit):
-    opened = visit(page)
+    opened = visit(page, width=720)
+    take(opened, *IDS)
     opened.emulate_media(media="print")
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 720, "nothing is cut off"
     assert opened.locator(".others li").first.is_visible()
     assert not opened.locator("#filter").is_visible()

@@ -188,9 +188,14 @@ function makeTakeable() {
     row.append(make("td", {}, button));
   }
   const all = make("button", { type: "button", class: "take", id: "every" },
-    "compare all that the filter leaves");
-  all.addEventListener("click", () => choose([...document.querySelectorAll("#runs tbody tr:not([hidden])")]
-    .map((row) => row.dataset.run).filter((id) => pairData().runs[id])));
+    "compare all here that have the items of the first");
+  all.addEventListener("click", () => {
+    const { runs } = pairData();
+    const ids = [...document.querySelectorAll("#runs tbody tr:not([hidden])")]
+      .map((row) => row.dataset.run).filter((id) => runs[id]);
+    choose(ids.filter((id) => runs[id][0] === runs[ids[0]][0]),
+      ids.length > 1 ? "" : "The filter leaves no two runs that this page can compare.");
+  });
   document.querySelector("#runs > .scroll").before(all);
   document.querySelector("#runs").append(make("p", { id: "tray", class: "tray", hidden: "" },
     "One run is taken; take another to compare it with."));
