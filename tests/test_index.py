@@ -454,6 +454,22 @@ def test_a_run_whose_process_was_killed_does_not_say_running(tmp_path):
     assert why(tmp_path, "a") == ("interrupted", rows.GONE)
 
 
+def test_a_suite_tells_the_index_how_far_its_run_is(reports, tmp_path, monkeypatch):
+    told, write = [], index.write
+
+    def listen(folder: Path) -> Path:
+        page = BeautifulSoup(write(folder).read_text(encoding="utf-8"), "html.parser")
+        told.extend(row.get_text(" ") for row in page.select('#open tr[data-status="running"]'))
+        return folder
+
+    suite = tmp_path / "mine.yaml"
+    suite.write_text("runs:\n  - notebook: template\n    smoke: true\n")
+    monkeypatch.setattr(runner, "INDEX_EVERY_S", 0.1)
+    monkeypatch.setattr(index, "write", listen)
+    assert runner.run_suite(str(suite)) == 0
+    assert any("running for" in each for each in told)
+
+
 def test_a_time_of_another_machine_is_scaled_by_what_ran_here(tmp_path):
     made = [
         plan(run_id="a", seconds=100.0, estimated=True),
