@@ -240,10 +240,10 @@ def test_methods_stand_side_by_side_with_difference_verdict_and_cost():
     costs = {"ours": {"trainable": 1234, "seconds": 2.5, "memory_mb": None}}
     result = recorded(compared(), tables={"methods": costs})
     soup = BeautifulSoup(tables.methods(result).body, "html.parser")
-    heads = [cell.get_text() for cell in soup.find_all("th")]
+    heads = [cell.get_text() for cell in soup.select("thead th")]
     shown = [label_tables.COSTS[name][0] for name in ("trainable", "seconds")]
     assert heads[-2:] == shown, "a cost that nothing has is not shown"
-    lines = [[cell.get_text() for cell in row.find_all("td")] for row in soup.select("tbody tr")]
+    lines = [[cell.get_text() for cell in row(["th", "td"])] for row in soup.select("tbody tr")]
     rows = {line[0]: line[1:] for line in lines}
     assert set(rows) == {"ours (own)", "simple", "same"}
     assert rows["ours (own)"] == [
@@ -271,7 +271,7 @@ def test_what_comes_from_the_data_is_escaped_in_tables():
 def test_worst_texts_are_the_own_methods_dearest():
     result = recorded(compared())
     soup = BeautifulSoup(tables.worst_texts(result, count=3).body, "html.parser")
-    rows = [[cell.get_text() for cell in row.find_all("td")] for row in soup.select("tbody tr")]
+    rows = [[cell.get_text() for cell in row(["th", "td"])] for row in soup.select("tbody tr")]
     assert [(row[0], row[3]) for row in rows] == [
         ("199.00", "text 199"), ("198.00", "text 198"), ("197.00", "text 197"),
     ]  # fmt: skip

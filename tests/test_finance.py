@@ -442,7 +442,7 @@ def test_figures_and_tables_say_what_the_numbers_say(ran):
     assert "neither shown nor excluded for: this encoder, trained like this, last move" in said
     assert "4 methods were judged. Costs are not counted." in said
     assert set(ran.tables["verdict"]["seeds"]) == {"0", "1"}
-    assert "<td>learned from</td><td>2020-03-30</td>" in tables.folds(ran).body
+    assert '<th scope="row">learned from</th><td>2020-03-30</td>' in tables.folds(ran).body
     sure = Metric(value=0.1, low=0.05, high=0.2, n=9, how="bootstrap")
     shown = ran.model_copy(update={"metrics": {**ran.metrics, "test/mcc": sure}})
     assert figures.edges(shown).caption.startswith(f"Intervals that lie above 0: {OWN}; around 0:")

@@ -2,11 +2,12 @@
 
 import base64
 import functools
-import io
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Concatenate, ParamSpec
+from pathlib import Path
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 import matplotlib
 import numpy as np
@@ -18,12 +19,16 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from workbench.core import assets, paths
-from workbench.core.errors import WorkbenchError
+from workbench.core import assets
+from workbench.core.errors import ParameterError, WorkbenchError
 from workbench.core.unspaced import FIRST
-from workbench.record.result import Metric, Result
+from workbench.display import drawn
+from workbench.display.image_files import STYLE, check_font, image
+from workbench.record.result import FIGURE, Metric, Result
 
-STYLE = paths.PACKAGE / "display" / "workbench.mplstyle"
+if TYPE_CHECKING:
+    import pandas
+
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's, distinguishable to people who see colours differently."""
 ACCENT, SECOND = COLOURS[:2]
@@ -38,24 +43,100 @@ FONT = "noto_sans_sc"
 """Asset with the letters that the style's font lacks."""
 
 
+SUFFIXES = (".pdf", ".svg", ".png", ".csv")
+"""What a figure can be saved as."""
+UNITS = {"width": "inches", "height": "inches", "font_size": "points"}
+MAX_FILE = 150_000
+"""Characters of a figure's file that a page offers; of a larger one it says that it is left out."""
+FIRST_SENTENCE = re.compile(r".+?[.?!](?=\s|$)|.+", re.DOTALL)
+
+
 class Figure:
-    """A chart with its title as alternative text and a caption; notebooks show it by itself."""
+    """A chart with its title and a caption; notebooks show it by itself.
+
+    `axes` and `frame` are what is drawn, `save` writes it to a file.
+    """
 
     def __init__(self, canvas: Canvas, title: str, caption: str) -> None:
         self.title, self.caption = title, caption
         if lacking := _with_letters_for(canvas):
             self.caption += f" {lacking}"
-        with io.BytesIO() as stream:
-            canvas.savefig(stream, format="png", metadata={"Software": None})
-            self.png = stream.getvalue()
+        self._canvas, self._points = canvas, float(matplotlib.rcParams["font.size"])
+        self.png = image(canvas, "png")
         self.width = int(canvas.get_figwidth() * 96)
+
+    @property
+    def axes(self) -> list[Axes]:
+        """The panels, as matplotlib has them."""
+        return self._canvas.axes
+
+    @property
+    def frame(self) -> "pandas.DataFrame":
+        """The numbers drawn, a row for each point, interval, bar or cell (`display.drawn`)."""
+        return drawn.frame(self._canvas)
+
+    @property
+    def alt(self) -> str:
+        """Text in place of the picture: its title, and what the caption says first."""
+        finding = FIRST_SENTENCE.match(self.caption.strip())
+        return f"{self.title}. {finding[0]}" if finding else self.title
+
+    def save(
+        self,
+        path: str | Path,
+        *,
+        width: float | None = None,
+        height: float | None = None,
+        font_size: float | None = None,
+        font: str = "",
+    ) -> Path:
+        """Write the chart as .pdf, .svg or .png, or its numbers as .csv; return the path.
+
+        `width` and `height` are in inches, and without a height the chart keeps its proportions;
+        `font_size` is that of the axes' labels in points, to which the rest stays in proportion;
+        `font` is the name of an installed font. ParameterError for what can't be done.
+        """
+        path = Path(path)
+        if path.suffix.lower() not in SUFFIXES:
+            raise ParameterError(
+                f"a figure can't be saved as {path.name!r}",
+                expected=f"a file name that ends in {', '.join(SUFFIXES)}",
+            )
+        for name, value in {"width": width, "height": height, "font_size": font_size}.items():
+            if value is not None and not 0.1 < value < 100:
+                raise ParameterError(
+                    f"{name} = {value!r}", expected=f"{UNITS[name]}, more than 0.1, less than 100"
+                )
+        check_font(font)
+        if path.suffix.lower() == ".csv":
+            made = drawn.csv(self.frame).encode("utf-8", "backslashreplace")
+        else:
+            scale = (font_size or self._points) / self._points
+            made = image(
+                self._canvas, path.suffix.lower()[1:],
+                width=width, height=height, scale=scale, font=font,
+            )  # fmt: skip
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(made)
+        return path
+
+    def _files(self) -> dict[str, str | None]:
+        """What a page offers of the chart; None for what is too large."""
+        found = {
+            "svg": image(self._canvas, "svg").decode(),
+            "pdf": base64.b64encode(image(self._canvas, "pdf")).decode(),
+            "csv": drawn.csv(self.frame),
+        }
+        return {kind: text if len(text) <= MAX_FILE else None for kind, text in found.items()}
 
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display
 
-        image = {"image/png": base64.b64encode(self.png).decode(), "text/plain": self.title}
-        shown = {"image/png": {"width": self.width, "alt": self.title}}
-        display(image, metadata=shown, raw=True)
+        png = base64.b64encode(self.png).decode()
+        # JupyterLab shows the picture; the page of a run takes the files from beside it.
+        shown = {"image/png": png, "text/plain": self.title, FIGURE: self._files()}
+        metadata = {"image/png": {"width": self.width, "alt": self.alt}}
+        display(shown, metadata=metadata, raw=True)
         # Labels of the data's may stand in it: text, never markup.
         display(HTML(f'<p class="caption">{escape(self.caption)}</p>'))
 
@@ -138,7 +219,7 @@ def ink(colour: str) -> str:
 
 def with_intervals(metrics: Iterable[Metric]) -> str:
     """What an axis says of its numbers: that there are intervals, where there are any."""
-    return ", with 95 % interval" if any(metric.low is not None for metric in metrics) else ""
+    return drawn.INTERVAL if any(metric.low is not None for metric in metrics) else ""
 
 
 def forest(

@@ -180,13 +180,14 @@ def learning_curve(result: Result) -> Figure:
     for place, method in enumerate(names):
         colour = styles[method].colour
         line = [point for point in points if point["method"] == method]
-        # Side by side, so that intervals can be read.
-        texts = np.array([point["texts"] for point in line]) * (1 + 0.03 * (place - 1))
-        value = np.array([point["value"] for point in line])
+        texts = np.array([point["texts"] for point in line])
+        value = [point["value"] for point in line]
         axes.plot(texts, value, color=colour, marker=styles[method].marker, label=method)
         if all(point["low"] is not None for point in line):
+            # Side by side, so that intervals can be read.
+            beside = texts * (1 + 0.03 * (place - 1))
             axes.vlines(
-                texts, [p["low"] for p in line], [p["high"] for p in line], color=colour, alpha=0.5
+                beside, [p["low"] for p in line], [p["high"] for p in line], color=colour, alpha=0.5
             )
     ticks = sorted({point["texts"] for point in points})
     axes.set(xlabel="labelled texts, log scale", ylabel="test accuracy", xscale="log")

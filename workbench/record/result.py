@@ -29,6 +29,8 @@ DRAFT = "result.draft.json"
 """What a notebook in batch writes, for the supervisor to complete."""
 OLDER_NAMES = {"losses": "data_issues", "trained_pieces": "trained_tokens"}
 """Fields as they were called before -> as they are called."""
+FIGURE = "application/vnd.workbench.figure+json"
+"""Kind of output with a figure's files, `svg`, `pdf` (base64) and `csv`; None for one too large."""
 ITEM_COLUMNS = ("item", "split", "method", "cluster", "input", "gold", "predicted", "loss")
 
 
