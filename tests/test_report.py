@@ -438,7 +438,7 @@ def test_policy_allows_the_pages_own_scripts_by_hash_and_nothing_else(tmp_path):
     scripts = [each.string.encode() for each in soup.find_all("script")]
     digests = [base64.b64encode(hashlib.sha256(text).digest()).decode() for text in scripts]
     assert allowed == [f"'sha256-{digest}'" for digest in digests]
-    assert len(allowed) == 2
+    assert len(allowed) == 3
     for rule in ("default-src 'none'", "img-src data:", "base-uri 'none'", "form-action 'none'"):
         assert rule in policy
 

@@ -60,6 +60,8 @@ class Asset(BaseModel):
     terms: str = ""
     about: str
     source: str
+    cite: str = ""
+    """BibTeX of the paper that describes it; "" where none is known."""
     files: dict[str, Member]
 
     @property
@@ -117,8 +119,8 @@ def _entry(name: str, entry: dict[str, Any]) -> Asset:
         where = ".".join(map(str, (name, *problem["loc"])))
         raise ParameterError(
             f"assets.yaml, {where}: {problem['msg']}",
-            expected=f"an entry with {', '.join([*Asset.model_fields][1:])} (terms may be left "
-            f"out), each of the files with {', '.join(Member.model_fields)}",
+            expected=f"an entry with {', '.join([*Asset.model_fields][1:])} (terms and "
+            f"cite may be left out), each of the files with {', '.join(Member.model_fields)}",
         ) from None
 
 

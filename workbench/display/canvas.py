@@ -24,7 +24,7 @@ from workbench.core.errors import ParameterError, WorkbenchError
 from workbench.core.unspaced import FIRST
 from workbench.display import drawn
 from workbench.display.image_files import STYLE, check_font, image
-from workbench.record.result import FIGURE, Metric, Result
+from workbench.record.result import FIGURE, MAX_FIGURE_FILE, Metric, Result
 
 if TYPE_CHECKING:
     import pandas
@@ -46,8 +46,6 @@ FONT = "noto_sans_sc"
 SUFFIXES = (".pdf", ".svg", ".png", ".csv")
 """What a figure can be saved as."""
 UNITS = {"width": "inches", "height": "inches", "font_size": "points"}
-MAX_FILE = 150_000
-"""Characters of a figure's file that a page offers; of a larger one it says that it is left out."""
 FIRST_SENTENCE = re.compile(r".+?[.?!](?=\s|$)|.+", re.DOTALL)
 
 
@@ -127,7 +125,9 @@ class Figure:
             "pdf": base64.b64encode(image(self._canvas, "pdf")).decode(),
             "csv": drawn.csv(self.frame),
         }
-        return {kind: text if len(text) <= MAX_FILE else None for kind, text in found.items()}
+        return {
+            kind: text if len(text) <= MAX_FIGURE_FILE else None for kind, text in found.items()
+        }
 
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display

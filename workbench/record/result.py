@@ -31,6 +31,8 @@ OLDER_NAMES = {"losses": "data_issues", "trained_pieces": "trained_tokens"}
 """Fields as they were called before -> as they are called."""
 FIGURE = "application/vnd.workbench.figure+json"
 """Kind of output with a figure's files, `svg`, `pdf` (base64) and `csv`; None for one too large."""
+MAX_FIGURE_FILE = 150_000
+"""Characters of such a file at most, so that pages stay small."""
 ITEM_COLUMNS = ("item", "split", "method", "cluster", "input", "gold", "predicted", "loss")
 
 

@@ -16,6 +16,7 @@ from nbconvert.filters import Highlight2HTML
 
 from workbench.core.config import names
 from workbench.report.cleaning import clean
+from workbench.report.numbered import best_kind, number
 from workbench.report.prose import latex, markdown
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -24,8 +25,6 @@ MAX_STREAM = 20_000
 MAX_CODE_LINE = 1_000
 """Characters of a line of code that gets colours."""
 
-KINDS = ("image/png", "text/html", "text/markdown", "text/latex", "text/plain")
-"""Kinds of output that a page shows, the best first; nothing else gets in."""
 INJECTED = "injected-parameters"
 """papermill's tag of the cell with the parameters that are not as in the notebook."""
 MARKER = "papermill-error-cell-tag"
@@ -82,8 +81,9 @@ def read(path: Path, status: str, parameters: Mapping[str, Any]) -> Shown:
         cells[0].source = cells[0].source[match.end() :]
     ended = _mark(cells, status)
     first, results = _setup(cells) if status == "succeeded" else (0, 0)
-    body = _exported(content, cells[:first] + cells[results:])
-    setup = _exported(content, cells[first:results])
+    shown, folded = cells[:first] + cells[results:], cells[first:results]
+    number(shown + folded, short_name(path.parent.name))
+    body, setup = _exported(content, shown), _exported(content, folded)
     return Shown(title, body, setup, _contents(body), _changed(cells), ended)
 
 
@@ -106,6 +106,15 @@ def _applies(cell: Any, parameters: Mapping[str, Any]) -> bool:
     meant = [tag.removeprefix(ONLY).partition("=") for tag in tags if tag.startswith(ONLY)]
     named = (value in names(str(parameters.get(name, ""))) for name, _, value in meant)
     return MARKER not in tags and (not meant or any(named))
+
+
+def short_name(run_id: str) -> str:
+    """What files of a run are called by: its id without the hash.
+
+    >>> short_name("50-ner-0123456789ab"), short_name("my run/")
+    ('50-ner', 'my-run')
+    """
+    return re.sub(r"[^\w-]+", "-", re.sub(r"-[0-9a-f]{12}$", "", run_id)).strip("-") or "run"
 
 
 def last_begun(cells: list[Any]) -> Place | None:
@@ -189,7 +198,7 @@ def _exporter() -> TemplateExporter:
     exporter.register_filter("markdown", markdown)
     exporter.register_filter("prose", lambda text: markdown(text, anchors=True))
     exporter.register_filter("latex", latex)
-    exporter.register_filter("best_kind", lambda data: next((k for k in KINDS if k in data), ""))
+    exporter.register_filter("best_kind", best_kind)
     exporter.register_filter("last_lines", last_lines)
     exporter.register_filter("base64_only", lambda text: re.sub(r"[^A-Za-z0-9+/=]", "", text))
     return exporter

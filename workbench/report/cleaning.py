@@ -18,6 +18,7 @@ ATTRIBUTES = {
     "*": {"class", "title"},
     "a": {"href"},
     "img": {"src", "alt", "width", "height"},
+    "table": {"id"},
     "td": {"colspan", "rowspan"},
     "th": {"colspan", "rowspan", "scope"},
     "ol": {"start"},
@@ -86,7 +87,9 @@ def most_open(html: str) -> int:
     return most
 
 
-def _allowed(_tag: str, attribute: str, value: str) -> str | None:
+def _allowed(tag: str, attribute: str, value: str) -> str | None:
+    if (tag, attribute) == ("table", "id"):
+        return value if re.fullmatch(r"table-\d+", value) else None
     if attribute == "src":
         return value if value.startswith("data:image/png;base64,") else None
     if attribute == "href":

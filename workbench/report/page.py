@@ -29,7 +29,7 @@ from workbench.record.result import (
     Result,
     duration,
 )
-from workbench.report import cells, ending, items
+from workbench.report import cells, citation, ending, items
 from workbench.report.cells import TEMPLATES
 from workbench.report.cleaning import visible, without_home
 
@@ -60,10 +60,14 @@ def render(directory: Path, record: Result | None = None) -> str:
         "changed": differing if notebook.changed else {},
         "files": _files(directory, record),
         "ending": ending.explain(facts, status, notebook.ended, differing),
+        "short_name": cells.short_name(directory.name),
     }
-    scripts = ["page.js"]
+    scripts = ["page.js", "take.js"]
+    if not shown["ending"]:
+        shown["again"] = ending.command(facts.get("notebook", ""), differing)
     if record:
         shown |= _from_record(record)
+        shown["citation"] = citation.bibtex(shown["title"], directory.name, record)
         if browsable := items.browsable(directory, record):
             shown |= {"items": browsable, "items_data": embed(browsable)}
             scripts.append("items.js")
@@ -193,7 +197,7 @@ def _text(name: str) -> str:
 def style() -> str:
     """All CSS of a page."""
     tables = (paths.PACKAGE / "display" / "tables.css").read_text(encoding="utf-8")
-    return f"{_code_colours()}\n{_text('style.css')}\n{tables}"
+    return f"{_code_colours()}\n{_text('style.css')}\n{tables}\n{_text('take.css')}"
 
 
 def _code_colours() -> str:
