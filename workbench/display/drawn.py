@@ -63,7 +63,7 @@ def frame(canvas: Canvas) -> "pandas.DataFrame":
     `x` and `y` are in the units of the axes, or the name at the tick where an axis has names;
     `x_low` and `x_high` are an interval along x; `value` is the value of a cell of a grid, and
     `text` what is written on it. Marks of plain axes only. `attrs` has the label of the x and of
-    the y axis, where it is the same in all panels.
+    the y axis where it is the same in all panels, `x_axis` and `y_axis` where it is not.
     """
     import pandas
 
@@ -74,10 +74,11 @@ def frame(canvas: Canvas) -> "pandas.DataFrame":
     if not rows:
         return pandas.DataFrame()
     found = pandas.DataFrame(rows)
-    found = found[[name for name in found if not found[name].isin(["", NONE]).all()]]
-    for name in "xy":
-        labels = {label_of(axes, name) for axes in panels}
-        found.attrs[name] = labels.pop() if len(labels) == 1 else ""
+    labels = {name: set(found[f"{name}_axis"]) for name in "xy"}
+    common = [f"{name}_axis" for name, said in labels.items() if len(said) == 1]
+    kept = [name for name in found if not found[name].isin(["", NONE]).all()]
+    found = found[kept].drop(columns=common, errors="ignore")
+    found.attrs |= {name: min(said) if len(said) == 1 else "" for name, said in labels.items()}
     return found
 
 
@@ -87,7 +88,7 @@ def csv(found: "pandas.DataFrame") -> str:
     renamed = {
         name: name.replace(name[:1], labels[name[:1]], 1).replace("_", " ")
         for name in map(str, found)
-        if name.partition("_")[0] in labels
+        if name.partition("_")[0] in labels and not name.endswith("_axis")
     }
     clash = len({*renamed.values(), "panel", "series", "value", "text"}) < len(renamed) + 4
     return found.rename(columns={} if clash else renamed).to_csv(index=False)
@@ -98,13 +99,14 @@ def _rows(axes: Axes, everywhere: dict[Any, str]) -> Iterator[dict[str, Any]]:
     panel = plain(next(filter(None, titles), ""))
     own = _series([axes])
     place = {name: place_on(axis) for name, axis in (("x", axes.xaxis), ("y", axes.yaxis))}
+    labels = {f"{name}_axis": label_of(axes, name) for name in "xy"}
     for mark in _marks(axes):
         styles = _styles(mark.artist) if mark.artist else [mark.colour]
         names = (known.get(style, "") for known in (own, everywhere) for style in styles)
         row: dict[str, Any] = {"panel": panel, "series": next(filter(None, names), "")}
         for name in ("x", "x_low", "x_high", "y", "y_low", "y_high"):
             row[name] = place[name[0]](getattr(mark, name))
-        yield row | {"value": mark.value, "text": mark.text}
+        yield row | {"value": mark.value, "text": mark.text} | labels
 
 
 def _marks(axes: Axes) -> list[Mark]:
