@@ -232,7 +232,7 @@ def test_page_is_accessible_and_its_edges_and_arrows_stand_out(made, visit, sche
     found = Axe().run(opened).response["violations"]
     assert not [each["id"] for each in found if each["impact"] in {"serious", "critical"}]
     edges = opened.evaluate(EDGES)
-    assert {"CSV of table 1", "Copy this text", "name arrow", "1,234"} <= set(edges)
+    assert {"CSV of table 1", "Copy citation", "name arrow", "1,234"} <= set(edges)
     assert {name: ratio for name, ratio in edges.items() if ratio < 3} == {}
 
 

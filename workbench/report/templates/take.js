@@ -122,7 +122,9 @@
     const box = document.createElement("div");
     box.className = "copied";
     block.replaceWith(box);
-    const made = button("Copy", "Copy this text", async () => {
+    const code = block.closest("details.code")?.querySelector("summary").textContent.toLowerCase();
+    const what = code ?? (block.matches(".bibtex") ? "citation" : block.closest(".prose") ? "code" : "command");
+    const made = button("Copy", `Copy ${what}`, async () => {
       await copy(block.textContent.replace(/\n$/, ""));
       made.textContent = "Copied";
       setTimeout(() => { made.textContent = "Copy"; }, 2000);
