@@ -17,22 +17,24 @@ NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
 
 def summed_up(hows: Iterable[str]) -> str:
-    """How numbers were made, in one list: what differs in its counts alone is said once.
+    r"""How numbers were made, in one list: what differs in its counts alone is said once.
 
     >>> summed_up(["bootstrap over 231 documents", "bootstrap over 1,063 documents", "Wilson"])
     'Wilson; bootstrap over 231 to 1,063 documents'
+    >>> summed_up(["a\0b 1"])
+    'a\x00b 1'
     """
-    groups: dict[str, set[tuple[str, ...]]] = {}
+    groups: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
     for how in hows:
-        groups.setdefault(NUMBER.sub("\0", how), set()).add(tuple(NUMBER.findall(how)))
+        groups.setdefault(tuple(NUMBER.split(how)), set()).add(tuple(NUMBER.findall(how)))
     said = []
-    for form, counts in sorted(groups.items()):
+    for words, counts in sorted(groups.items()):
         spans = (
             sorted(set(column), key=lambda text: float(text.replace(",", "")))
             for column in zip(*counts, strict=True)
         )
-        texts = iter([f"{s[0]} to {s[-1]}" if len(s) > 1 else s[0] for s in spans])
-        said.append(re.sub("\0", lambda _: next(texts), form))  # noqa: B023  used up at once
+        texts = [f"{s[0]} to {s[-1]}" if len(s) > 1 else s[0] for s in spans]
+        said.append("".join(map("".join, zip(words, [*texts, ""], strict=True))))
     return "; ".join(said)
 
 
