@@ -56,8 +56,58 @@ def test_start_refuses_missing_and_misspelt_names(reports):
     del given["epochs"]
     with pytest.raises(ParameterError, match="epochs"):
         flow.start("ner", given)
-    with pytest.raises(ParameterError, match="did you mean 'epochs'"):
-        flow.start("ner", Config().model_dump() | {"epoch": 3})
+    for _ in range(2):  # where nothing says whether it was corrected, and the right one is missing
+        with pytest.raises(ParameterError, match="did you mean 'epochs'"):
+            flow.start("ner", given | {"epoch": 3})
+    said = Config().model_dump() | {"epoch": 3}
+    assert flow.start("ner", said), "it was named before"
+
+
+def live(*cells):
+    """What a kernel knows after cells were run, one after the other."""
+    kernel = {"In": []}
+    for cell in cells:
+        kernel["In"].append(cell)
+        exec(cell, kernel)  # noqa: S102  cells of this test
+    return kernel
+
+
+def cell(**changes):
+    """The parameters' cell with some names or values changed; None leaves a line out."""
+    values = Config().model_dump() | changes
+    return "\n".join(f"{name} = {value!r}" for name, value in values.items() if value is not None)
+
+
+def start_again(*cells, capsys):
+    flow.start("ner", live(*cells))
+    return capsys.readouterr().out
+
+
+def test_a_corrected_typo_is_named_once_and_blocks_nothing(reports, capsys):
+    wrong, right = cell(epochs=None, epoch=3), cell(epochs=3)
+    for cells in ([wrong], [cell(), wrong], [right, wrong, wrong]):
+        with pytest.raises(ParameterError, match="'epoch'(.|\n)*'epochs'(.|\n)*no restart"):
+            flow.start("ner", live(*cells))
+    said = start_again(cell(), wrong, right, capsys=capsys)
+    assert said.count("note: epoch = 3 is no parameter; epochs = 3 is used") == 1
+
+
+@pytest.mark.parametrize("name", ["lr", "number_of_passes", "x", "EPOCHS", "learningrate"])
+def test_a_name_unlike_any_is_found_in_the_cell_of_the_parameters(reports, capsys, name):
+    with pytest.raises(ParameterError, match=f"unknown parameter '{name}'"):
+        flow.start("ner", live(cell(), cell(**{name: 3})))
+    with pytest.raises(ParameterError, match=f"unknown parameter '{name}'"):
+        flow.start("ner", live(cell(), f"{name} = 3\nepochs = 5"))
+    assert start_again(cell(**{name: 3}), cell(), capsys=capsys)
+    assert start_again(cell(), f"{name} = 3\nepochs = 5", "epochs = 5", capsys=capsys)
+
+
+def test_a_variable_of_ones_own_is_asked_about_once_where_it_is_like_a_parameter(reports, capsys):
+    with pytest.raises(ParameterError, match="unknown parameter 'epochs_'"):
+        flow.start("ner", live(cell(), "import math", "epochs_ = math.pi"))
+    said = start_again(cell(), "import math", "epochs_ = math.pi", capsys=capsys)
+    assert "note: epochs_ = 3.14" in said
+    assert "note" not in start_again(cell(), "x = 3", "lr = 'mine'", capsys=capsys)
 
 
 def test_start_ignores_what_is_no_parameter(reports, capsys):

@@ -1,6 +1,5 @@
 """The calls a notebook makes; each hands over to the task that the configuration belongs to."""
 
-import difflib
 import os
 import time
 from collections.abc import Mapping
@@ -9,28 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from workbench import tasks
+from workbench.core import namespace as names
 from workbench.core import paths
-from workbench.core.config import Config, unknown_parameter
+from workbench.core.config import Config
 from workbench.core.errors import ParameterError
 from workbench.record.answer import answer
 from workbench.record.findings import Findings
 from workbench.record.result import Cost, Result
-
-PLAIN = (str, int, float, bool)
 
 
 def start(task: str, namespace: Mapping[str, Any]) -> Config:
     """Check the notebook's parameters, seed every generator, and say what will be used.
 
     `namespace` is the notebook's `globals()`, right after its parameters cell. Raises
-    ParameterError for a missing or misspelt name, a wrong type or a value out of range.
+    ParameterError for a missing or misspelt name, a wrong type or a value out of range; what a
+    typo left in a live kernel is named and let pass.
     """
     module = tasks.find(task)
     fields = module.Config.model_fields
-    for name, value in namespace.items():
-        plain = isinstance(value, PLAIN) and not name.startswith("_") and name not in fields
-        if plain and difflib.get_close_matches(name, fields, n=1, cutoff=0.8):
-            raise unknown_parameter(name, fields)
+    for note in names.check(namespace, fields):
+        print(note)
     if missing := [name for name in fields if name not in namespace]:
         raise ParameterError(
             f"the parameters cell has no {', '.join(missing)}",
