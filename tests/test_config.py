@@ -1,8 +1,13 @@
+import re
+
 import pytest
 
 from workbench import flow, tasks
+from workbench.batch import plan
+from workbench.core import paths, sources
 from workbench.core.config import names
 from workbench.core.errors import ParameterError
+from workbench.core.families import FAMILIES
 from workbench.tasks.ner.config import Config
 
 
@@ -114,6 +119,45 @@ def test_start_ignores_what_is_no_parameter(reports, capsys):
     config = flow.start("ner", Config().model_dump() | {"wb": flow, "_": 3, "note": "text"})
     assert config.model_dump() == Config().model_dump()
     assert "seed 0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("task", tasks.TASKS)
+def test_data_of_another_kind_is_refused_before_anything_is_loaded(task, name):
+    """By a notebook in JupyterLab and by a command alike, for each parameter that names data."""
+    config, family = tasks.TASKS[task].Config, FAMILIES[name]
+    (notebook,) = paths.notebooks_of(task)
+    readers = {
+        t for t, m in tasks.TASKS.items() if any(family in of for of in m.Config.reads.values())
+    }
+    known = {path.stem for reader in readers for path in paths.notebooks_of(reader)}
+    for field, wanted in config.reads.items():
+        given = {field: name}
+        if family in wanted:
+            assert getattr(plan.from_texts(notebook.stem, given).config, field) == name
+            continue
+        with pytest.raises(
+            ParameterError, match=f"{name} holds {family}\nexpected: {wanted[0]}"
+        ) as one:
+            flow.start(task, config().model_dump() | given)
+        with pytest.raises(ParameterError) as other:
+            plan.from_texts(notebook.stem, given)
+        assert str(one.value) == str(other.value)
+        assert set(re.findall(r"\d\d_\w+", str(one.value).partition("is read by ")[2])) == known
+
+
+def test_a_model_is_no_data_set_and_the_other_way_round():
+    with pytest.raises(ParameterError, match="'minilm' is a model, where a dataset is meant"):
+        sources.resolve("minilm", "dataset")
+    with pytest.raises(ParameterError, match="'conll2003' is a dataset, where a model is meant"):
+        sources.resolve("conll2003", "model")
+
+
+def test_every_parameter_that_names_data_says_which_it_reads():
+    for task, module in tasks.TASKS.items():
+        data = {field for field, kind in module.Config.sources.items() if kind == "dataset"}
+        data &= module.Config.model_fields.keys()
+        assert data - set(module.Config.reads) <= {"prompts", "item_texts"}, task
 
 
 def test_start_names_the_known_tasks():

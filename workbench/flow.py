@@ -34,7 +34,7 @@ def start(task: str, namespace: Mapping[str, Any]) -> Config:
             expected=f"every parameter of the task {task!r}: {', '.join(fields)}",
             do="add it, or run: make fmt",
         )
-    config = module.Config.check({name: namespace[name] for name in fields})
+    config = tasks.check_data(module.Config.check({name: namespace[name] for name in fields}))
     config._directory = _run_directory(task)
     _prepare(config)
     return config

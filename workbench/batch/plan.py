@@ -98,7 +98,7 @@ NEEDED = {"model", "encoder", "dataset"}
 
 def make_job(notebook: Notebook, changes: Mapping[str, Any], **options: Any) -> Job:
     """The job of a notebook's parameters cell with some values changed."""
-    return Job(notebook, notebook.config.check({**notebook.parameters, **changes}), **options)
+    return Job(notebook, notebook.configured(changes), **options)
 
 
 def resolve(job: Job) -> Run:
