@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 import workbench as wb
 from workbench import blocks
 from workbench.core import paths
-from workbench.core.errors import DataError
+from workbench.core.errors import DataError, ParameterError
 
 GUIDE = (paths.ROOT / "docs" / "blocks.md").read_text(encoding="utf-8")
 BLOCKS = ("score", "generate", "fit_classifier", "fit_tagger", "measure", "compare")
@@ -74,13 +75,27 @@ def test_a_chat_begins_once(tiny_decoder, monkeypatch):
 
 
 def test_wrong_arguments_are_said():
-    with pytest.raises(ValueError, match="lists of 2, 1 items"):
+    with pytest.raises(ParameterError, match="lists of 2, 1 items"):
         wb.measure(["a", "b"], ["a"])
-    with pytest.raises(ValueError, match="labels are str"):
+    with pytest.raises(ParameterError, match="such as 0 \\(int\\)\nexpected: labels \\(str\\)"):
         wb.measure([0, 1], [1, 1])
-    with pytest.raises(ValueError, match="a tag for each word"):
+    with pytest.raises(ParameterError, match="'up' \\(str\\) where a list(.|\n)*compare_runs"):
+        wb.compare("up", "down")
+    with pytest.raises(ParameterError, match="a tag for each word"):
         wb.fit_tagger([["a", "b"]] * 10, [["O"]] * 10)
-    with pytest.raises(ValueError, match="method 'magic'"):
+    with pytest.raises(ParameterError, match="sentences is the text 'Ada runs'(.|\n)*text.split"):
+        wb.fit_tagger("Ada runs", [["O", "O"]])
+    with pytest.raises(ParameterError, match=r"sentences\[0\] is 'Ada' \(str\)(.|\n)*one sentence"):
+        wb.fit_tagger(["Ada", "runs"], [["O", "O"]])
+    with pytest.raises(ParameterError, match=r"texts\[1\] is 3 \(int\)(.|\n)*str\(\.\.\.\)"):
+        wb.fit_classifier(["a", 3], ["x", "y"])
+    with pytest.raises(ParameterError, match="prompts is a dict"):
+        wb.generate({"a": 1})
+    with pytest.raises(ParameterError, match="model is 3"):
+        wb.generate("a", 3)
+    with pytest.raises(ParameterError, match="2 contexts, and lists of \\[1, 2\\]"):
+        wb.score(["a", "b"], [["x"], ["y", "z"]])
+    with pytest.raises(ParameterError, match="method='magic'"):
         wb.fit_classifier(["a", "b"], ["x", "y"], method="magic")
     with pytest.raises(DataError, match="one label"):
         wb.fit_classifier(["a", "b"], ["x", "x"])
@@ -88,9 +103,18 @@ def test_wrong_arguments_are_said():
         wb.fit_tagger([["a"]], [["O"]])
     with pytest.raises(DataError, match="tag but O"):
         wb.fit_tagger([["a"]] * 10, [["O"]] * 10)
-    with pytest.raises(ValueError, match="one kind"):
+    with pytest.raises(ParameterError, match="one kind"):
         wb.measure(["a", "b"], [["O"], ["O"]])
     with pytest.raises(DataError, match="'PER' is not IOB2"):
         wb.fit_tagger([["a"]] * 10, [["PER"]] * 10)
-    with pytest.raises(TypeError, match="unexpected keyword"):
-        wb.fit_tagger([["a"]] * 10, [["B-PER"]] * 10, steps=3)
+    with pytest.raises(ParameterError, match="unknown parameter 'epoch'(.|\n)*'epochs'"):
+        wb.fit_tagger([["a"]] * 10, [["B-PER"]] * 10, epoch=3)
+
+
+def test_one_text_is_a_list_of_one(tiny_decoder, monkeypatch):
+    model = tiny_decoder("llama")
+    assert len(wb.generate("Hello", model, max_tokens=2, chat=False)) == 1
+    assert wb.score("Hello", [" a", " b"], model).shape == (1, 2)
+    assert wb.score("Hello", " a", model) == wb.score(["Hello"], [" a"], model)
+    folder = Path(model.source.path)
+    assert wb.score("Hello", " a", folder) == wb.score("Hello", " a", str(folder))

@@ -92,7 +92,7 @@ def run(config: Config, model: Any, data: Any) -> Result:
     result = result.model_copy(update={"answer": answer(result)})
     history = [dict(line) for line in found.history]
     result = found.keep(result).with_details(
-        directory=config.directory, items=found.items, history=history
+        directory=config.directory, items=found.items, history=history, predict=found.predict
     )
     print(f"done in {result.cost.seconds:,.0f} s")
     print(result.answer)
