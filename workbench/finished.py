@@ -22,9 +22,10 @@ def predict(run: str | Path | Result, texts: Any) -> list[dict[str, Any]]:
     by its id or directory, that kept its model. `texts` are a list of texts, each read by itself,
     or for a tagger of lists of words. ParameterError for a run that has no model.
     """
-    if isinstance(run, Result) and (run.can_predict or not run.directory):
+    if isinstance(run, Result) and (run.can_predict or "model_files" not in run.tables):
         return run.predict(texts)
-    directory = runs.find(run.directory or "") if isinstance(run, Result) else runs.find(run)
+    place = run.directory if isinstance(run, Result) else run
+    directory = runs.find(place or "")
     found, words = arguments.texts_or_words(texts, "texts")
     places = range(len(found)) if words else None
     return list(

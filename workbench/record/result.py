@@ -161,7 +161,7 @@ class Result(Described, BaseModel):
                 do="wb.predict(run, texts), where the run kept its model",
             )
         found, words = arguments.texts_or_words(texts, "texts")
-        return list(self._predict(found, **({"words": words} if words else {})))
+        return list(self._predict(found, words=words))
 
     @property
     def items(self) -> "pandas.DataFrame":

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from workbench.core import machine
+from workbench.core.errors import ParameterError
 from workbench.data.text import TextData
 from workbench.methods import (
     adaptation,
@@ -121,11 +122,15 @@ def answer(
     prompted: Sequence[Prompted],
     near: Callable[[Sequence[str], int], list[Shots]],
     texts: Sequence[str],
+    words: object = None,
 ) -> Iterator[dict[str, Any]]:
     """What the run's own method says of new texts: the same prompts, examples and calibration.
 
-    `near` gives examples for each text, where they are each text's nearest.
+    `near` gives examples for each text, where they are each text's nearest. ParameterError for
+    lists of `words`.
     """
+    if words:
+        raise ParameterError("lists of words", expected="texts, not lists of words, for prompts")
     own = {one.number: one for one in drawn if one.condition == config.condition}
     own = {
         n: replace(one, own=near(texts, one.count)) if one.own else one for n, one in own.items()
