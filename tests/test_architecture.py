@@ -36,7 +36,8 @@ FLOORS = {
     "tables": {"facade"},
     "flow": {"core", "record", "tasks"},
     "notebooks": {"core", "tasks"},
-    "cli": {"batch", "core", "data", "methods", "notebooks", "record", "report"},
+    "lab": {"core", "notebooks"},
+    "cli": {"batch", "core", "data", "lab", "methods", "notebooks", "record", "report"},
     "__main__": {"cli"},
     "__init__": {"blocks", "core", "figures", "finished", "flow", "methods", "record", "tables"},
 }
