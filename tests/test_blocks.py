@@ -1,15 +1,20 @@
 """Blocks for cells of one's own: the examples of the guide, and what goes wrong."""
 
+import importlib
 import inspect
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
 
 import workbench as wb
-from workbench import blocks
+from workbench import blocks, facade, tasks
 from workbench.core import paths
+from workbench.core.described import Described
 from workbench.core.errors import DataError, ParameterError
 
 GUIDE = (paths.ROOT / "docs" / "blocks.md").read_text(encoding="utf-8")
@@ -119,3 +124,103 @@ def test_one_text_is_a_list_of_one(tiny_decoder, monkeypatch):
     assert wb.score("Hello", " a", model) == wb.score(["Hello"], [" a"], model)
     folder = Path(model.source.path)
     assert wb.score("Hello", " a", folder) == wb.score("Hello", " a", str(folder))
+
+
+@pytest.fixture(scope="module")
+def template():
+    """Data, model and result of the smallest run, as cells have them."""
+    from workbench.tasks.template.config import Config
+
+    config = wb.start("template", Config().model_dump())
+    data, model = wb.load_data(config), wb.load_model(config)
+    return data, model, wb.run(config, model, data)
+
+
+def shown(thing):
+    """What JupyterLab gets of the last line of a cell."""
+    return InteractiveShell.instance().display_formatter.format(thing)[0]
+
+
+LOADED = (
+    "data.ner.NerData", "data.text.TextData", "data.market.Market", "data.corpus.Corpus",
+    "data.bitext.Bitext", "data.dialogs.QuestionData", "data.interactions.Interactions",
+    "models.encoder.Encoder", "models.causal_lm.CausalLM", "models.lexicon.Lexicon",
+    "methods.asking.Models", "tasks.contest.levels.Models", "tasks.prompted_ner.run.Models",
+    "tasks.pretraining.run.Models", "tasks.pretraining.run.Texts", "tasks.finance.run.MarketDays",
+    "tasks.language_transfer.run.Languages", "finished.ComparedRuns", "record.result.Result",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOADED)
+def test_what_the_five_calls_give_shows_itself(name):
+    module, _, kind = f"workbench.{name}".rpartition(".")
+    assert issubclass(getattr(importlib.import_module(module), kind), Described)
+
+
+def test_what_a_run_is_made_of_shows_itself_as_a_last_line(template):
+    for thing in template:
+        found = shown(thing)
+        assert found == {"text/plain": thing.describe(), "text/html": thing._repr_html_()}
+        assert len(BeautifulSoup(found["text/html"], "html.parser").get_text().splitlines()) < 12
+        assert not re.search(r"[; \"](color|background)", found["text/html"]), "of the theme"
+    data, _, result = template
+    assert "entity F1 0.667 [0.366, 0.874], n = 18" in result._repr_html_()
+    assert "not saved: result.save()" in result.describe()
+    assert "train" in data._repr_html_()
+
+
+def test_text_of_data_is_escaped_where_it_shows_itself(template):
+    result = template[2].model_copy(update={"answer": "<script>alert(1)</script>\n" * 99})
+    html = result._repr_html_()
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+    assert "more lines" in html
+
+
+def test_a_figure_of_another_task_names_those_there_are(template, reports):
+    data, _, result = template
+    told = "nothing to show of a result of the task template\nexpected: one of its {}: {}"
+    with pytest.raises(ParameterError, match=told.format("figures", "f1_by_type")):
+        wb.figures.overtaking(result)
+    with pytest.raises(ParameterError, match=told.format("tables", "scores")):
+        wb.tables.prompts(result)
+    with pytest.raises(ParameterError, match="result given to wb.tables.scores is a NerData"):
+        wb.tables.scores(data)
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        wb.figures.f1_by_type(result, size=3)
+    with pytest.raises(AttributeError, match="did you mean wb.figures.f1_by_type"):
+        _ = wb.figures.f1_by_tipe
+    with pytest.raises(ParameterError, match="unknown run 'nothing'"):
+        wb.figures.f1_by_type("nothing")
+    folder = result.save(str(reports / "runs" / "template-1"))
+    for name in (folder, str(folder), "template-1", "templ"):
+        assert wb.tables.scores(name)._repr_html_() == wb.tables.scores(result)._repr_html_()
+    assert wb.compare_runs("template-1", folder).found.items == 12
+    assert "12 shared items" in shown(wb.compare_runs(folder, result))["text/plain"]
+
+
+def test_every_task_has_figures_or_tables_of_its_own():
+    for task in tasks.TASKS:
+        found = facade.of_task("figures", task) + facade.of_task("tables", task)
+        assert len(found) >= 2, task
+        assert {*found} <= {*dir(wb.figures), *dir(wb.tables)}
+
+
+def test_an_error_in_a_cell_is_its_message(capsys):
+    shell = InteractiveShell.instance()
+    shell.run_cell("import workbench as wb; wb.fit_tagger('Ada', [])")
+    said = capsys.readouterr().out
+    assert said.startswith("\x1b[1mParameterError\x1b[0m: sentences is the text 'Ada'\nexpected: ")
+    assert len(said.splitlines()) == 3
+    shell.run_cell("1 / 0")
+    assert "Traceback" in capsys.readouterr().out
+
+
+def test_completion_offers_what_a_researcher_needs():
+    offered = {"start", "load_data", "load_model", "run", "figures", "tables", "read", "predict",
+               "compare", "compare_runs", "measure", "score", "generate"}  # fmt: skip
+    shell = InteractiveShell.instance()
+    shell.run_cell("import workbench as wb")
+    with provisionalcompleter():  # as JupyterLab asks
+        found = {each.text.lstrip(".") for each in shell.Completer.completions("wb.", 3)}
+    assert offered <= found == set(wb.__all__)

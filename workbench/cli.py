@@ -202,14 +202,10 @@ def compare(options: argparse.Namespace) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """Print one JSON object for each line or row of a file."""
-    from transformers.utils import logging
-
     from workbench.data import lines
     from workbench.methods import predict as predicting
     from workbench.record import runs
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     asked = lines.read(options.file, options.column)
     _print_lines(predicting.predict(runs.find(options.run), **vars(asked)))
     return 0

@@ -6,10 +6,10 @@ from typing import Any
 MAX_LINES = 30
 """Lines shown of a description."""
 STYLE = (
-    "font-family: monospace; font-size: 0.93em; white-space: pre-wrap; overflow-wrap: anywhere; "
-    "border-left: 3px solid #8884; padding: 0.1em 0.9em; margin: 0.3em 0"
+    "white-space: pre-wrap; overflow-wrap: anywhere; border-left: 3px solid #8884; "
+    "padding: 0.1em 0.9em; margin: 0.3em 0"
 )
-"""No colour of its own but a grey that shows on light and on dark."""
+"""No colour of its own but a grey that shows on light and on dark. A page has its own style."""
 
 
 class Described:
@@ -24,8 +24,8 @@ class Described:
         if len(rest) > MAX_LINES:
             rest = [*rest[:MAX_LINES], f"... and {len(rest) - MAX_LINES:,} more lines"]
         return (
-            f'<div style="{STYLE}"><strong>{escape(first)}</strong>\n'
-            f"{escape(chr(10).join(rest))}</div>"
+            f'<pre class="wb-shown" style="{STYLE}"><strong>{escape(first)}</strong>\n'
+            f"{escape(chr(10).join(rest))}</pre>"
         )
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:

@@ -29,9 +29,9 @@ class WorkbenchError(Exception):
 
         `%debug` in the next cell leads to the steps.
         """
-        red, plain = "\x1b[1;31m", "\x1b[0m"
+        bold, plain = "\x1b[1m", "\x1b[0m"  # a colour would not show on both themes
         first, *rest = printable(str(self)).split("\n")
-        return [f"{red}{type(self).__name__}{plain}: {first}", *rest]
+        return [f"{bold}{type(self).__name__}{plain}: {first}", *rest]
 
 
 class ParameterError(WorkbenchError):
