@@ -199,6 +199,19 @@ def test_a_figure_of_another_task_names_those_there_are(template, reports):
     assert "12 shared items" in shown(wb.compare_runs(folder, result))["text/plain"]
 
 
+def test_the_five_calls_say_what_they_were_given(template):
+    from workbench.tasks.template.config import Config
+
+    data, model, _ = template
+    with pytest.raises(ParameterError, match="NerData as model and a Lexicon as data"):
+        wb.run(Config(), data, model)
+    for call in (wb.load_data, wb.load_model):
+        with pytest.raises(ParameterError, match=r"'ner' \(str\) where the config"):
+            call("ner")
+    with pytest.raises(ParameterError, match=r"got 'globals' \(str\) as the notebook's names"):
+        wb.start("template", "globals")
+
+
 def test_every_task_has_figures_or_tables_of_its_own():
     for task in tasks.TASKS:
         found = facade.of_task("figures", task) + facade.of_task("tables", task)

@@ -7,7 +7,7 @@ MAX_LINES = 30
 """Lines shown of a description."""
 STYLE = (
     "white-space: pre-wrap; overflow-wrap: anywhere; border-left: 3px solid #8884; "
-    "padding: 0.1em 0.9em; margin: 0.3em 0"
+    "padding: 0.1em 0.9em; margin: 0.3em 0; font-size: 0.93em"
 )
 """No colour of its own but a grey that shows on light and on dark. A page has its own style."""
 
