@@ -48,8 +48,8 @@ run-all: setup  ## run a suite, only what is not done yet: make run-all SUITE=de
 report: setup  ## write all report pages and the index anew
 	@$(BIN)/workbench report
 
-lab: setup  ## open JupyterLab on 127.0.0.1, with a token
-	@$(BIN)/workbench lab
+lab: setup  ## open JupyterLab on copies of the notebooks, in work/; OPTIONS="--port 9000 --allow-root" go on to it
+	@$(BIN)/workbench lab $(OPTIONS)
 
 clean:  ## remove environment, caches and reports; data/raw stays
 	@rm -rf .venv .venv.before .venv.lock .jupyter .mypy_cache .pytest_cache .ruff_cache *.egg-info build reports/runs reports/searches reports/index.html

@@ -30,14 +30,16 @@ FLOORS = {
     "report": {"core", "record"},
     "batch": {"core", "record", "report", "notebooks"},
     "blocks": {"core", "record", "data", "models", "training", "decoding", "methods"},
-    "facade": {"core"},
+    "finished": {"core", "record", "methods"},
+    "facade": {"core", "record"},
     "figures": {"facade"},
     "tables": {"facade"},
     "flow": {"core", "record", "tasks"},
     "notebooks": {"core", "tasks"},
-    "cli": {"batch", "core", "data", "methods", "notebooks", "record", "report"},
+    "lab": {"core", "notebooks"},
+    "cli": {"batch", "core", "data", "lab", "methods", "notebooks", "record", "report"},
     "__main__": {"cli"},
-    "__init__": {"blocks", "core", "figures", "flow", "methods", "record", "tables"},
+    "__init__": {"blocks", "core", "figures", "finished", "flow", "methods", "record", "tables"},
 }
 SHOWN = {"core", "record", "display"}
 """What figures and tables of a task stand on."""

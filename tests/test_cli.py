@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,11 @@ import urllib.request
 import psutil
 import pytest
 
+from workbench import cli, lab, notebooks
+from workbench.batch import plan
 from workbench.core import assets, paths, sources
+
+HERE = paths.NOTEBOOKS
 
 
 def test_help_names_every_command(workbench):
@@ -149,20 +154,29 @@ def status_of(address: str) -> int:
 
 
 def test_lab_serves_this_machine_only_and_asks_for_its_token(tmp_path):
+    """The port that it names is the one it serves, also where the one asked for is taken."""
     command = [sys.executable, "-m", "workbench", "lab", "--no-browser", "--allow-root"]
     environment = os.environ | {"JUPYTER_RUNTIME_DIR": str(tmp_path)}
-    with subprocess.Popen(
-        [*command, "--port", "18888"], cwd=paths.ROOT, env=environment, text=True,
-        stderr=subprocess.PIPE,
-    ) as server:  # fmt: skip
+    with (
+        socket.create_server(("127.0.0.1", 18888)),
+        subprocess.Popen(
+            [*command, "--port", "18888"], cwd=paths.ROOT, env=environment, text=True,
+            stderr=subprocess.PIPE,
+        ) as server,
+    ):  # fmt: skip
         try:
             assert server.stderr is not None
-            found = (
-                re.search(r"http://127.0.0.1:(\d+)/\S*token=(\w{20,})", line)
-                for line in server.stderr
-            )
-            port, token = next(match for match in found if match).groups()
-            address = f"http://127.0.0.1:{port}/api/contents/notebooks"
+            lines, found = [], None
+            while not found:
+                lines.append(server.stderr.readline())
+                found = re.search(
+                    r"http://127.0.0.1:(\d+)/lab/tree/work\?token=(\w{20,})", lines[-1]
+                )
+            port, token = found.groups()
+            said = "".join(lines)
+            assert "port 18888 is taken" in said
+            assert f"ssh -L {port}:127.0.0.1:{port} " in said
+            address = f"http://127.0.0.1:{port}/api/contents/work"
             assert status_of(address) == 403
             with urllib.request.urlopen(f"{address}?token={token}", timeout=20) as answer:
                 names = {entry["name"] for entry in json.load(answer)["content"]}
@@ -173,5 +187,83 @@ def test_lab_serves_this_machine_only_and_asks_for_its_token(tmp_path):
                 if found.status == psutil.CONN_LISTEN
             ]
             assert set(listening) == {"127.0.0.1"}
+            page = f"http://127.0.0.1:{port}/lab?token={token}"
+            with urllib.request.urlopen(page, timeout=20) as answer:
+                assert lab.NEWS in answer.read().decode().split("disabledExtensions")[1][:200]
         finally:
             server.terminate()
+
+
+@pytest.fixture
+def copies(tmp_path, monkeypatch):
+    """A project of two notebooks, and how its copies are made, which gives what is said."""
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "NOTEBOOKS", tmp_path / "notebooks")
+    paths.NOTEBOOKS.mkdir()
+    for name in ("00_template", "50_ner"):
+        shutil.copy(HERE / f"{name}.ipynb", paths.NOTEBOOKS)
+    return lambda: "\n".join(lab.copy())
+
+
+def change(path, old, new):
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_jupyterlab_works_on_copies_that_are_kept_once_edited(copies, tmp_path):
+    before = {path: path.read_bytes() for path in paths.NOTEBOOKS.iterdir()}
+    assert "edited" not in copies()
+    mine, other = tmp_path / "work/50_ner.ipynb", tmp_path / "work/00_template.ipynb"
+    assert notebooks.read(mine).code_sha256 == notebooks.find("ner").code_sha256
+    change(mine, "epochs = 2", "epochs = 7")
+    change(
+        other,
+        '"outputs": []',
+        '"outputs": [{"name": "stdout", "output_type": "stream", "text": "x"}]',
+    )
+    said, kept = copies(), mine.read_bytes()
+    assert "edited there, so not as in notebooks/: 50_ner.ipynb\n" in said
+    assert f"rm {mine}" in said
+    assert "stdout" in other.read_text(), "what a run printed is no edit, and stays"
+    assert {path: path.read_bytes() for path in paths.NOTEBOOKS.iterdir()} == before
+    assert plan.from_texts("ner", {}).config.epochs == 2, "a batch run does not see it"
+    for tracked in paths.NOTEBOOKS.iterdir():
+        change(tracked, "What you need", "What one needs")
+    assert "edited there, so not as in notebooks/: 50_ner.ipynb\n" in copies()
+    assert mine.read_bytes() == kept
+    assert "What one needs" in other.read_text(), "a copy that nobody edited is renewed"
+    mine.unlink()
+    (tmp_path / "work/scratch.ipynb").write_text("{")
+    assert "edited" not in copies()
+    assert "epochs = 2" in mine.read_text()
+    mine.write_text("no notebook")
+    assert "50_ner.ipynb" in copies()
+    assert mine.read_text() == "no notebook"
+
+
+def test_what_is_edited_in_a_tracked_notebook_is_named_by_its_runs(copies):
+    change(paths.NOTEBOOKS / "50_ner.ipynb", "epochs = 2", "epochs = 7")
+    assert plan.from_texts("ner", {}).label == "50_ner epochs=7"
+    scratch = {"cell_type": "code", "id": "mine", "metadata": {}, "outputs": [],
+               "execution_count": None, "source": "!ls\n%time 1\n?print\nhalf ("}  # fmt: skip
+    text = json.loads((paths.NOTEBOOKS / "00_template.ipynb").read_text(encoding="utf-8"))
+    text["cells"].insert(4, scratch)
+    (paths.NOTEBOOKS / "00_template.ipynb").write_text(json.dumps(text), encoding="utf-8")
+    assert plan.from_texts("template", {"seed": "3"}).label == "00_template seed=3"
+
+
+def test_as_root_jupyterlab_says_what_to_do(monkeypatch, capsys):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert cli.main(["lab"]) == 2
+    assert 'make lab OPTIONS="--allow-root"' in capsys.readouterr().err
+    makefile = (paths.ROOT / "Makefile").read_text()
+    assert "workbench lab $(OPTIONS)\n" in makefile
+
+
+def test_a_taken_port_is_left_and_a_wrong_one_refused(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert lab.free_port(port) > port
+    assert cli.main(["lab", "--allow-root", "--port", "70000"]) == 2
+    assert "1 to 65535" in capsys.readouterr().err

@@ -1,8 +1,13 @@
+import re
+
 import pytest
 
 from workbench import flow, tasks
+from workbench.batch import plan
+from workbench.core import paths, sources
 from workbench.core.config import names
 from workbench.core.errors import ParameterError
+from workbench.core.families import FAMILIES
 from workbench.tasks.ner.config import Config
 
 
@@ -56,14 +61,103 @@ def test_start_refuses_missing_and_misspelt_names(reports):
     del given["epochs"]
     with pytest.raises(ParameterError, match="epochs"):
         flow.start("ner", given)
-    with pytest.raises(ParameterError, match="did you mean 'epochs'"):
-        flow.start("ner", Config().model_dump() | {"epoch": 3})
+    for _ in range(2):  # where nothing says whether it was corrected, and the right one is missing
+        with pytest.raises(ParameterError, match="did you mean 'epochs'"):
+            flow.start("ner", given | {"epoch": 3})
+    said = Config().model_dump() | {"epoch": 3}
+    assert flow.start("ner", said), "it was named before"
+
+
+def live(*cells):
+    """What a kernel knows after cells were run, one after the other."""
+    kernel = {"In": []}
+    for cell in cells:
+        kernel["In"].append(cell)
+        exec(cell, kernel)  # noqa: S102  cells of this test
+    return kernel
+
+
+def cell(**changes):
+    """The parameters' cell with some names or values changed; None leaves a line out."""
+    values = Config().model_dump() | changes
+    return "\n".join(f"{name} = {value!r}" for name, value in values.items() if value is not None)
+
+
+def start_again(*cells, capsys):
+    flow.start("ner", live(*cells))
+    return capsys.readouterr().out
+
+
+def test_a_corrected_typo_is_named_once_and_blocks_nothing(reports, capsys):
+    wrong, right = cell(epochs=None, epoch=3), cell(epochs=3)
+    for cells in ([wrong], [cell(), wrong], [right, wrong, wrong]):
+        with pytest.raises(ParameterError, match="'epoch'(.|\n)*'epochs'(.|\n)*no restart"):
+            flow.start("ner", live(*cells))
+    said = start_again(cell(), wrong, right, capsys=capsys)
+    assert said.count("note: epoch = 3 is no parameter; epochs = 3 is used") == 1
+
+
+@pytest.mark.parametrize("name", ["lr", "number_of_passes", "x", "EPOCHS", "learningrate"])
+def test_a_name_unlike_any_is_found_in_the_cell_of_the_parameters(reports, capsys, name):
+    with pytest.raises(ParameterError, match=f"unknown parameter '{name}'"):
+        flow.start("ner", live(cell(), cell(**{name: 3})))
+    with pytest.raises(ParameterError, match=f"unknown parameter '{name}'"):
+        flow.start("ner", live(cell(), f"{name} = 3\nepochs = 5"))
+    assert start_again(cell(**{name: 3}), cell(), capsys=capsys)
+    assert start_again(cell(), f"{name} = 3\nepochs = 5", "epochs = 5", capsys=capsys)
+
+
+def test_a_variable_of_ones_own_is_asked_about_once_where_it_is_like_a_parameter(reports, capsys):
+    with pytest.raises(ParameterError, match="unknown parameter 'epochs_'"):
+        flow.start("ner", live(cell(), "import math", "epochs_ = math.pi"))
+    said = start_again(cell(), "import math", "epochs_ = math.pi", capsys=capsys)
+    assert "note: epochs_ = 3.14" in said
+    assert "note" not in start_again(cell(), "x = 3", "lr = 'mine'", capsys=capsys)
 
 
 def test_start_ignores_what_is_no_parameter(reports, capsys):
     config = flow.start("ner", Config().model_dump() | {"wb": flow, "_": 3, "note": "text"})
     assert config.model_dump() == Config().model_dump()
     assert "seed 0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("task", tasks.TASKS)
+def test_data_of_another_kind_is_refused_before_anything_is_loaded(task, name):
+    """By a notebook in JupyterLab and by a command alike, for each parameter that names data."""
+    config, family = tasks.TASKS[task].Config, FAMILIES[name]
+    (notebook,) = paths.notebooks_of(task)
+    readers = {
+        t for t, m in tasks.TASKS.items() if any(family in of for of in m.Config.reads.values())
+    }
+    known = {path.stem for reader in readers for path in paths.notebooks_of(reader)}
+    for field, wanted in config.reads.items():
+        given = {field: name}
+        if family in wanted:
+            assert getattr(plan.from_texts(notebook.stem, given).config, field) == name
+            continue
+        with pytest.raises(
+            ParameterError, match=f"{name} holds {family}\nexpected: {wanted[0]}"
+        ) as one:
+            flow.start(task, config().model_dump() | given)
+        with pytest.raises(ParameterError) as other:
+            plan.from_texts(notebook.stem, given)
+        assert str(one.value) == str(other.value)
+        assert set(re.findall(r"\d\d_\w+", str(one.value).partition("is read by ")[2])) == known
+
+
+def test_a_model_is_no_data_set_and_the_other_way_round():
+    with pytest.raises(ParameterError, match="'minilm' is a model, where a dataset is meant"):
+        sources.resolve("minilm", "dataset")
+    with pytest.raises(ParameterError, match="'conll2003' is a dataset, where a model is meant"):
+        sources.resolve("conll2003", "model")
+
+
+def test_every_parameter_that_names_data_says_which_it_reads():
+    for task, module in tasks.TASKS.items():
+        data = {field for field, kind in module.Config.sources.items() if kind == "dataset"}
+        data &= module.Config.model_fields.keys()
+        assert data - set(module.Config.reads) <= {"prompts", "item_texts"}, task
 
 
 def test_start_names_the_known_tasks():

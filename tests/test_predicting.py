@@ -14,6 +14,7 @@ import torch
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
+import workbench as wb
 from workbench import flow, tasks
 from workbench.core import machine, paths, sources
 from workbench.core.errors import DataError, IntegrityError, ParameterError
@@ -562,3 +563,71 @@ def test_command_says_what_is_wrong_with_a_file(tagged, command, tmp_path):
     assert command(run, tmp_path / "none.txt").returncode == DataError.exit_code
     (tmp_path / "empty.txt").write_text("\n\n")
     assert "holds no text" in command(run, tmp_path / "empty.txt").stderr
+
+
+def after_run(task, **changes):
+    """The result of a small run as a cell has it, before it is saved."""
+    module = tasks.find(task)
+    config = flow.start(task, module.Config.check(module.SMOKE | changes).model_dump())
+    return flow.run(config, flow.load_model(config), flow.load_data(config))
+
+
+def predictions(result, method):
+    """Texts and what a method of a run predicted for them."""
+    rows = result.items[result.items["method"] == method]
+    return [row[0] for row in rows["input"]], [row[0] for row in rows["predicted"]]
+
+
+def test_the_classifier_that_a_run_scored_is_at_hand_in_the_next_cell(reports, encoder):
+    result = after_run("fine_tuning", model=encoder, train_texts=32)
+    texts, said = predictions(result, result.method)
+    found = result.predict(texts)
+    assert [row["label"] for row in found] == said
+    assert result.predict(texts[0]) == found[:1], "one text is a list of one"
+    assert wb.predict(result, texts) == found
+    with pytest.raises(ParameterError, match=r"texts\[0\] is 3 \(int\)"):
+        result.predict([3])
+    result.save()
+    again = wb.read(result.directory)
+    assert [row["label"] for row in wb.predict(again, texts)] == said
+    assert wb.predict(result.directory.name, texts[:2]) == wb.predict(again, texts[:2])
+    with pytest.raises(ParameterError, match="nothing to predict with in this process(.|\n)*wb.pr"):
+        again.predict(texts)
+
+
+def test_the_tagger_that_a_run_scored_is_at_hand_in_the_next_cell(reports, encoder):
+    result = after_run("ner", model=encoder, extras="", epochs=2, precision="float32")
+    rows = result.items[result.items["split"] == "test"]
+    sentences, gold = [[list(row) for row in rows[name]] for name in ("input", "gold")]
+    found = result.predict(sentences)
+    assert [row["words"] for row in found] == sentences
+    alone = wb.measure(gold, [row["tags"] for row in found])["entity_f1"]
+    assert alone.value == result.metrics["test/entity_f1_sentence_alone"].value
+    text = " ".join(sentences[0])
+    assert result.predict([text])[0]["text"] == text
+
+
+@pytest.mark.parametrize("shots", ["1", "0", "2 nearest"])
+def test_the_prompts_that_a_run_scored_are_asked_in_the_next_cell(
+    reports, encoder, varied_decoder_folder, shots
+):
+    result = after_run(
+        "prompting", model=str(varied_decoder_folder), encoder=encoder, shots=shots, shot_seeds=1
+    )
+    texts, said = predictions(result, result.method)
+    found = result.predict(texts)
+    assert len({*said}) > 1
+    assert [row["label"] for row in found] == said
+    assert sum(found[0]["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+    with pytest.raises(ParameterError, match="texts, not lists of words"):
+        result.predict([["a", "b"]])
+
+
+def test_a_task_without_a_model_of_its_own_says_so(reports):
+    result = after_run("template")
+    for call in (result.predict, lambda texts: wb.predict(result, texts)):
+        with pytest.raises(ParameterError, match="template has nothing(.|\n)*fine_tuning"):
+            call(["Ada"])
+    result.save()
+    with pytest.raises(ParameterError, match="kept no model"):
+        wb.predict(result.directory, ["Ada"])

@@ -518,3 +518,22 @@ def test_very_long_output_is_cut_and_says_so():
     shown = cells.last_lines("x" * 100_000)
     assert len(shown) < 21_000
     assert "80,000 more characters in run.log" in shown
+
+
+def test_a_run_by_hand_says_how_to_get_its_cells(tmp_path):
+    found = record(parameters={"dataset": "my <b>.txt", "seed": 3})
+    found.with_details(directory=tmp_path, items=None, history=[]).save()
+    text = BeautifulSoup(page.render(tmp_path), "html.parser").get_text(" ", strip=True)
+    assert "done by hand in JupyterLab" in text
+    command = "workbench run 00_template --set 'dataset=my <b>.txt' --set seed=3"
+    assert text.count(command) == 1
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# Mine")]), tmp_path / "notebook.ipynb")
+    assert "by hand in" not in page.render(tmp_path)
+
+
+def test_a_result_that_shows_itself_keeps_its_lines_on_a_page(tmp_path):
+    html = record(answer="<i>one</i>")._repr_html_()
+    output = new_output("execute_result", {"text/html": html, "text/plain": "x"})
+    folder = run_directory(tmp_path / "run", [new_code_cell("result", outputs=[output])])
+    (shown,) = BeautifulSoup(page.render(folder), "html.parser").select("pre.wb-shown")
+    assert shown.get_text().startswith("result of the task template\n<i>one</i>\ntest/entity_f1")

@@ -2,7 +2,7 @@
 
 A notebook makes five calls: `start`, `load_data`, `load_model`, `run`, and `save` on the result.
 Cells of your own use blocks: `score`, `generate`, `fit_classifier`, `fit_tagger`, `measure`,
-`compare`.
+`compare`; and finished runs: `read`, `predict`, `compare_runs`.
 Importing this package loads no torch; each name is loaded when it is first used.
 """
 
@@ -28,12 +28,10 @@ warnings.filterwarnings("ignore", message="IProgress not found")
 
 __version__ = "0.1.0"
 _HOME = {
-    "Classifier": "workbench.blocks",
-    "Config": "workbench.core.config",
     "Result": "workbench.record.result",
-    "Tagger": "workbench.blocks",
     "WorkbenchError": "workbench.core.errors",
     "compare": "workbench.methods.measures",
+    "compare_runs": "workbench.finished",
     "decoder": "workbench.blocks",
     "encoder": "workbench.blocks",
     "figures": "workbench",
@@ -43,6 +41,8 @@ _HOME = {
     "load_data": "workbench.flow",
     "load_model": "workbench.flow",
     "measure": "workbench.methods.measures",
+    "predict": "workbench.finished",
+    "read": "workbench.finished",
     "run": "workbench.flow",
     "score": "workbench.blocks",
     "start": "workbench.flow",

@@ -6,7 +6,7 @@ score answers, are in `methods/measures.py`. See `docs/blocks.md`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 from numpy.typing import NDArray
 
-from workbench.core import machine, sources
-from workbench.core.errors import DataError
+from workbench.core import arguments, machine, sources
+from workbench.core.config import unknown_parameter
+from workbench.core.errors import DataError, ParameterError
 from workbench.core.sources import Source
 from workbench.data.ner import NerData
 from workbench.decoding.generate import generate as _generate
@@ -69,12 +70,24 @@ def score(
     """Log-likelihoods [N, K] in nats, 0 at most, of K continuations after each of N contexts.
 
     The continuations are the same for all contexts, or equally many for each. They begin with the
-    space that separates them. ParameterError for a context that does not fit the model, ValueError
-    for different numbers of continuations.
+    space that separates them. ParameterError for a context that does not fit the model and for
+    different numbers of continuations.
     """
-    read = decoder(model) if isinstance(model, str) else model
+    read, asked = _asked(model), arguments.texts(contexts, "contexts")
+    if isinstance(continuations, str) or all(isinstance(each, str) for each in continuations):
+        continuations = arguments.texts(continuations, "continuations")
+    else:
+        continuations = arguments.words(continuations, "continuations")
+        if {*map(len, continuations)} != {len(continuations[0])} or len(continuations) != len(
+            asked
+        ):
+            raise ParameterError(
+                f"{len(asked)} contexts, and lists of {[*map(len, continuations)]!r:.60} "
+                "continuations",
+                expected="one list for all contexts, or equally many for each",
+            )
     dtype = machine.precision("auto", read.device)
-    return log_likelihoods(read, contexts, continuations, dtype=dtype).sums
+    return log_likelihoods(read, asked, continuations, dtype=dtype).sums
 
 
 def generate(
@@ -91,13 +104,35 @@ def generate(
     prompt is put into the model's chat template, where it has one. ParameterError for a prompt that
     does not fit the model.
     """
-    read = decoder(model) if isinstance(model, str) else model
+    read, prompts = _asked(model), arguments.texts(prompts, "prompts")
     turns = chat_of(read)
     if chat and turns.known:
         prompts = [turns.render([{"role": "user", "content": prompt}]) for prompt in prompts]
     dtype = machine.precision("auto", read.device)
     found = _generate(read, prompts, max_new_tokens=max_tokens, stop=stop, dtype=dtype)
     return [written.text for written in found]
+
+
+def _asked(model: str | Path | CausalLM) -> CausalLM:
+    """The decoder that is meant: itself, or that of a name or folder."""
+    if isinstance(model, str | Path):
+        return decoder(str(model))
+    if not isinstance(model, CausalLM):
+        raise ParameterError(
+            f"model is {arguments.shown(model)}", expected="a decoder: a name, or wb.decoder(name)"
+        )
+    return model
+
+
+def _base(model: str | Path | Encoder) -> Encoder:
+    """The encoder that is meant: itself, or that of a name or folder."""
+    if isinstance(model, str | Path):
+        return encoder(str(model))
+    if not isinstance(model, Encoder):
+        raise ParameterError(
+            f"model is {arguments.shown(model)}", expected="an encoder: a name, or wb.encoder(name)"
+        )
+    return model
 
 
 @dataclass(frozen=True)
@@ -114,7 +149,7 @@ class Classifier:
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Probability of each label [N, L], rows adding up to 1; long texts by windows."""
-        return classifiers.predict(self.model, texts, self.reading)
+        return classifiers.predict(self.model, arguments.texts(texts, "texts"), self.reading)
 
     def predict(self, texts: Sequence[str]) -> list[str]:
         """The most probable label of each text."""
@@ -135,17 +170,18 @@ def fit_classifier(
 
     `method` is "full fine-tuning", "LoRA" or "BitFit"; the last two multiply `learning_rate` by
     ten. All texts train, the last epoch is kept, and how many texts are longer than 128 tokens,
-    which are read in windows, is printed. DataError for fewer than two labels, ValueError for
+    which are read in windows, is printed. DataError for fewer than two labels, ParameterError for
     another method or lists of different lengths.
     """
+    texts, labels = arguments.texts(texts, "texts"), arguments.texts(labels, "labels")
     known = (FULL, LORA, BITFIT)
     if method not in known:
-        raise ValueError(f"method {method!r}; expected one of {', '.join(known)}")
+        raise ParameterError(f"method={method!r}", expected=f"one of {', '.join(known)}")
     if len(texts) != len(labels):
-        raise ValueError(f"{len(texts)} texts and {len(labels)} labels; expected as many")
+        raise ParameterError(f"{len(texts)} texts and {len(labels)} labels", expected="as many")
     if len(names := sorted(set(labels))) < 2:
         raise DataError(f"all {len(labels)} texts have one label", expected="two at least")
-    base = encoder(model) if isinstance(model, str) else model
+    base = _base(model)
     for issue in classifiers.long_texts(base, texts, MAX_TOKENS).values():
         if issue.count:
             print(issue.describe())
@@ -176,9 +212,10 @@ class Tagger:
 
     def predict(self, sentences: Sentences) -> list[list[str]]:
         """The best valid IOB2 tags of each sentence, which is a list of words, read by itself."""
+        sentences = arguments.words(sentences, "sentences")
         found = tag_scores(
             self.model,
-            [list(words) for words in sentences],
+            sentences,
             range(len(sentences)),
             window_tokens=self.settings.window_tokens,
             dtype=taggers.dtype(self.settings, self.model.encoder),
@@ -193,16 +230,20 @@ def fit_tagger(
 
     `settings` are those of `methods.taggers.Settings`, such as `epochs` or `learning_rate`. Every
     tenth sentence chooses the best epoch and does not train. DataError for under ten sentences or
-    no entity, ValueError for another number of tags than words, TypeError for an unknown setting.
+    no entity, ParameterError for another number of tags than words or an unknown setting.
     """
+    sentences, tags = arguments.words(sentences, "sentences"), arguments.words(tags, "tags")
+    known = [each.name for each in fields(Settings)]
+    if wrong := [name for name in settings if name not in known]:
+        raise unknown_parameter(wrong[0], known)
     if len(sentences) < 10:
         raise DataError(f"{len(sentences)} sentences", expected="ten at least")
     if [*map(len, sentences)] != [*map(len, tags)]:
-        raise ValueError("sentences and tags differ in length; expected a tag for each word")
+        raise ParameterError("sentences and tags differ in length", expected="a tag for each word")
     own = Settings(**settings)
     found = {tag for row in tags for tag in row} - {"O"}
-    if wrong := sorted(tag for tag in found if tag[:2] not in ("B-", "I-")):
-        raise DataError(f"the tag {wrong[0]!r} is not IOB2", expected="O, B-TYPE or I-TYPE")
+    if other := sorted(tag for tag in found if tag[:2] not in ("B-", "I-")):
+        raise DataError(f"the tag {other[0]!r} is not IOB2", expected="O, B-TYPE or I-TYPE")
     if not found:
         raise DataError("no word of the sentences has a tag but O", expected="an entity at least")
     types = tuple(sorted({tag[2:] for tag in found}))
@@ -214,7 +255,7 @@ def fit_tagger(
     splits = DatasetDict(train=whole.select(kept), validation=whole.select(held_out))
     where = Source("sentences", Path(), "", "given in memory")
     data = NerData(where, splits, types)
-    base = encoder(model) if isinstance(model, str) else model
+    base = _base(model)
     machine.seed(own.seed)
     tagger = TokenClassifier(base, data.labels)
     taggers.train(own, tagger, data, Log(None))

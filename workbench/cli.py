@@ -14,7 +14,7 @@ from workbench.core import distributed, paths
 from workbench.core.errors import ParameterError, WorkbenchError, printable, shown
 
 Command = Callable[[argparse.Namespace], int]
-MAX_PORT, MAX_PROCESSES = 65535, 1024
+MAX_PROCESSES = 1024
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     got.add_argument("--repair", action="store_true", help="replace damaged files")
     add("assets", assets, "List models and data sets of the catalogue, and their state.")
     add("report", report, "Write all pages and the index anew from the runs' records.")
-    served = add("lab", lab, "Open JupyterLab on 127.0.0.1, with a token.")
+    served = add("lab", lab, "Open JupyterLab on copies of the notebooks, for this machine only.")
     served.add_argument("--port", type=int, default=8888, help="the next free one, if it is taken")
     served.add_argument("--no-browser", action="store_true", help="print the address only")
     served.add_argument("--allow-root", action="store_true", help="start it as root")
@@ -158,7 +158,7 @@ def run(options: argparse.Namespace) -> int:
 
     directory = planned.directory
     if distributed.rank() == 0:
-        _say(f"running {planned.run_id}; its log is {directory / 'run.log'}")
+        _say(f"running {planned.job.label} as {planned.run_id}; its log is {directory / 'run.log'}")
     if options.processes > 1:
         outcome = distributed_run.launch(
             planned, options.processes, options.name, options.set, again=options.force
@@ -202,14 +202,10 @@ def compare(options: argparse.Namespace) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """Print one JSON object for each line or row of a file."""
-    from transformers.utils import logging
-
     from workbench.data import lines
     from workbench.methods import predict as predicting
     from workbench.record import runs
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     asked = lines.read(options.file, options.column)
     _print_lines(predicting.predict(runs.find(options.run), **vars(asked)))
     return 0
@@ -282,17 +278,11 @@ def report(_options: argparse.Namespace) -> int:
 
 
 def lab(options: argparse.Namespace) -> int:
-    """Become JupyterLab: on this machine only, with a token, settings inside the project."""
-    if not 1 <= options.port <= MAX_PORT:
-        raise ParameterError(f"--port {options.port}", expected=f"1 to {MAX_PORT}")
-    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1"]
-    command += [f"--ServerApp.root_dir={paths.ROOT}", f"--ServerApp.port={options.port}"]
-    command += ["--LabApp.default_url=/lab/tree/notebooks"]
-    command += ["--no-browser"] if options.no_browser else []
-    command += ["--allow-root"] if options.allow_root else []
-    environment = os.environ | {"JUPYTER_CONFIG_DIR": str(paths.ROOT / ".jupyter")}
-    _say("from another machine: ssh -L 8888:127.0.0.1:8888 <this machine>, then the address below")
-    os.execve(sys.executable, command, environment)
+    """Become JupyterLab on working copies of the notebooks."""
+    from workbench import lab as working_copies
+
+    browser = not options.no_browser
+    working_copies.serve(options.port, browser=browser, root=options.allow_root)
 
 
 def _say(text: str) -> None:

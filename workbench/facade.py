@@ -5,13 +5,19 @@ or of a task whose name ends in `figures` or `tables`. Its module is imported wh
 """
 
 import ast
+import difflib
+import inspect
+import re
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, wraps
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench.core import paths
+from workbench.core import arguments, paths
+from workbench.core.errors import ParameterError, WorkbenchError
+from workbench.record import runs
+from workbench.record.result import Result
 
 Kind = Literal["figures", "tables"]
 
@@ -30,13 +36,62 @@ def homes(kind: Kind) -> dict[str, str]:
     return found
 
 
+class UnknownNameError(ParameterError, AttributeError):
+    """A figure or table that there is not: `hasattr` is to see it as a missing attribute."""
+
+
 def load(kind: Kind, name: str) -> Callable[..., Any]:
-    """The function that makes a figure or table; AttributeError, listing all, for another name."""
+    """The function that makes a figure or table; an AttributeError, listing all, for another name.
+
+    Its first argument may be a run's id or directory. ParameterError for anything else than a
+    result, and for that of a task which has no such figure or table.
+    """
     if name not in homes(kind):
-        known = ", ".join(sorted(homes(kind)))
-        raise AttributeError(f"no {kind} are named {name!r}; there are {known}")
+        known = sorted(homes(kind))
+        near = difflib.get_close_matches(name, known, n=1)
+        raise UnknownNameError(
+            f"wb.{kind} has no {name!r}",
+            expected=f"one of {', '.join(known)}",
+            do=f"did you mean wb.{kind}.{near[0]}?" if near else "",
+        )
     function: Callable[..., Any] = getattr(import_module(homes(kind)[name]), name)
-    return function
+
+    @wraps(function)
+    def checked(result: Any, *arguments: Any, **options: Any) -> Any:
+        found = _result(result, f"wb.{kind}.{name}")
+        inspect.signature(function).bind(found, *arguments, **options)
+        try:
+            return function(found, *arguments, **options)
+        except Exception as error:
+            own = of_task(kind, found.task)
+            if name in own or isinstance(error, WorkbenchError):
+                raise
+            raise ParameterError(
+                f"wb.{kind}.{name} has nothing to show of a result of the task {found.task}",
+                expected=f"one of its {kind}: {', '.join(own)}",
+            ) from error
+
+    return checked
+
+
+def of_task(kind: Kind, task: str) -> list[str]:
+    """The figures or tables that the notebooks of a task show, in the order of the alphabet."""
+    texts = (path.read_text(encoding="utf-8") for path in paths.notebooks_of(task))
+    shown = {name for text in texts for name in re.findall(rf"wb\.{kind}\.(\w+)\(", text)}
+    return sorted(shown & homes(kind).keys())
+
+
+def _result(given: Any, name: str) -> Result:
+    """The result that is meant: itself, or that of a run by its id or directory."""
+    if isinstance(given, str | Path):
+        return runs.read(given)
+    if not isinstance(given, Result):
+        raise ParameterError(
+            f"the result given to {name} is {arguments.shown(given)}",
+            expected="a result, as wb.run gives it, or a finished run's id or directory",
+            do="give the result first, such as wb.read(run)",
+        )
+    return given
 
 
 def _shown(path: Path) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """The calls a notebook makes; each hands over to the task that the configuration belongs to."""
 
-import difflib
 import os
 import time
 from collections.abc import Mapping
@@ -9,35 +8,38 @@ from pathlib import Path
 from typing import Any
 
 from workbench import tasks
-from workbench.core import paths
-from workbench.core.config import Config, unknown_parameter
+from workbench.core import arguments, paths
+from workbench.core import namespace as names
+from workbench.core.config import Config
 from workbench.core.errors import ParameterError
 from workbench.record.answer import answer
 from workbench.record.findings import Findings
 from workbench.record.result import Cost, Result
 
-PLAIN = (str, int, float, bool)
 
-
-def start(task: str, namespace: Mapping[str, Any]) -> Config:
+def start(task: str, namespace: Any) -> Config:
     """Check the notebook's parameters, seed every generator, and say what will be used.
 
     `namespace` is the notebook's `globals()`, right after its parameters cell. Raises
-    ParameterError for a missing or misspelt name, a wrong type or a value out of range.
+    ParameterError for a missing or misspelt name, a wrong type or a value out of range; what a
+    typo left in a live kernel is named and let pass.
     """
+    if not isinstance(namespace, Mapping):
+        raise ParameterError(
+            f"wb.start got {arguments.shown(namespace)} as the notebook's names",
+            expected='wb.start("<task>", globals())',
+        )
     module = tasks.find(task)
     fields = module.Config.model_fields
-    for name, value in namespace.items():
-        plain = isinstance(value, PLAIN) and not name.startswith("_") and name not in fields
-        if plain and difflib.get_close_matches(name, fields, n=1, cutoff=0.8):
-            raise unknown_parameter(name, fields)
+    for note in names.check(namespace, fields):
+        print(note)
     if missing := [name for name in fields if name not in namespace]:
         raise ParameterError(
             f"the parameters cell has no {', '.join(missing)}",
             expected=f"every parameter of the task {task!r}: {', '.join(fields)}",
             do="add it, or run: make fmt",
         )
-    config = module.Config.check({name: namespace[name] for name in fields})
+    config = tasks.check_data(module.Config.check({name: namespace[name] for name in fields}))
     config._directory = _run_directory(task)
     _prepare(config)
     return config
@@ -45,7 +47,7 @@ def start(task: str, namespace: Mapping[str, Any]) -> Config:
 
 def load_data(config: Config) -> Any:
     """Load the data and print its counts and its data issues, with fractions."""
-    data = tasks.load(config.task).load_data(config)
+    data = tasks.load(_checked(config).task).load_data(config)
     print(data.describe())
     return data
 
@@ -54,7 +56,7 @@ def load_model(config: Config) -> Any:
     """Load the model onto the run's device and print what it is."""
     from workbench.core import machine
 
-    machine.seed(config.seed)
+    machine.seed(_checked(config).seed)
     model = tasks.load(config.task).load_model(config)
     print(model.describe())
     return model
@@ -66,8 +68,13 @@ def run(config: Config, model: Any, data: Any) -> Result:
 
     from workbench.core import machine
 
+    if hasattr(model, "data_issues") or not hasattr(data, "data_issues"):
+        raise ParameterError(
+            f"wb.run got {arguments.shown(model)} as model and {arguments.shown(data)} as data",
+            expected="wb.run(cfg, model, data), in this order",
+        )
     began = time.monotonic()
-    machine.seed(config.seed)
+    machine.seed(_checked(config).seed)
     found: Findings = tasks.load(config.task).run(config, model, data)
     place = found.device or torch.device("cpu")
     result = Result(
@@ -95,11 +102,21 @@ def run(config: Config, model: Any, data: Any) -> Result:
     result = result.model_copy(update={"answer": answer(result)})
     history = [dict(line) for line in found.history]
     result = found.keep(result).with_details(
-        directory=config.directory, items=found.items, history=history
+        directory=config.directory, items=found.items, history=history, predict=found.predict
     )
     print(f"done in {result.cost.seconds:,.0f} s")
     print(result.answer)
     return result
+
+
+def _checked(config: Config) -> Config:
+    """The configuration; ParameterError for anything else."""
+    if not isinstance(config, Config):
+        raise ParameterError(
+            f"{arguments.shown(config)} where the configuration is meant",
+            expected="what wb.start gave: cfg",
+        )
+    return config
 
 
 def _run_directory(task: str) -> Path:

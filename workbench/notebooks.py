@@ -9,6 +9,7 @@ import difflib
 import hashlib
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,10 @@ class Notebook:
             f"{self.path} starts no task{cells}",
             expected='a cell with: cfg = wb.start("<task>", globals())',
         )
+
+    def configured(self, changes: Mapping[str, Any]) -> Config:
+        """The checked parameters of its cell, with some values changed."""
+        return tasks.check_data(self.config.check({**self.parameters, **changes}))
 
     def _task(self, call: ast.Call) -> str:
         """The task's name in a call of `wb.start`."""

@@ -58,10 +58,10 @@ class Job:
 
     @property
     def label(self) -> str:
-        """The notebook, and the parameters in which the job differs from its cell."""
-        cell = self.notebook.parameters
+        """The notebook, and the parameters that are not the task's defaults, wherever set."""
+        defaults = type(self.config)().model_dump(mode="json")
         values = self.config.model_dump(mode="json").items()
-        changed = (f"{name}={value}" for name, value in values if cell.get(name) != value)
+        changed = (f"{name}={value}" for name, value in values if defaults[name] != value)
         return " ".join([self.notebook.name, *changed])
 
 
@@ -98,7 +98,7 @@ NEEDED = {"model", "encoder", "dataset"}
 
 def make_job(notebook: Notebook, changes: Mapping[str, Any], **options: Any) -> Job:
     """The job of a notebook's parameters cell with some values changed."""
-    return Job(notebook, notebook.config.check({**notebook.parameters, **changes}), **options)
+    return Job(notebook, notebook.configured(changes), **options)
 
 
 def resolve(job: Job) -> Run:

@@ -38,6 +38,8 @@ class Config(BaseModel):
     }
     """Fields that name models or data sets, several, comma-separated; a run's id counts their
     content."""
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {}
+    """Of those that name data the `core.families` that the task can read."""
     validation: ClassVar[dict[str, str]] = {}
     """Metrics that a search may go by -> the training in the run's history whose score they are."""
     right: ClassVar[str] = ""

@@ -24,6 +24,15 @@ class WorkbenchError(Exception):
             lines.append(f"do: {do}")
         super().__init__("\n".join(lines))
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows of it: the message alone, as the steps behind it are not at fault.
+
+        `%debug` in the next cell leads to the steps.
+        """
+        bold, plain = "\x1b[1m", "\x1b[0m"  # a colour would not show on both themes
+        first, *rest = printable(str(self)).split("\n")
+        return [f"{bold}{type(self).__name__}{plain}: {first}", *rest]
+
 
 class ParameterError(WorkbenchError):
     """A parameter, suite or command line that can't be used (exit 2)."""

@@ -6,6 +6,7 @@ kernel that something else has started, such as a JupyterLab of one's own, takes
 project's root.
 """
 
+import json
 import os
 from pathlib import Path
 
@@ -73,6 +74,13 @@ def find(name: str) -> tuple[str, Path] | None:
         return next(((place, each) for place, each in found if each.exists()), None)
     except (OSError, RuntimeError, ValueError):  # too long, no such user's home, or a zero byte
         return None
+
+
+def notebooks_of(task: str) -> list[Path]:
+    """The project's notebooks that start a task."""
+    call = json.dumps(f'wb.start("{task}"')[1:-1]
+    every = sorted(NOTEBOOKS.glob("*.ipynb"))
+    return [path for path in every if call in path.read_text(encoding="utf-8", errors="replace")]
 
 
 def raw() -> Path:

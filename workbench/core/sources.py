@@ -74,6 +74,11 @@ def resolve(name: str, kind: Kind) -> Source:
         if kind == "dataset":
             _keep_inside(path)
         return _from_path(name, path, f"the user's own {kind}{place and f', found {place}'}")
+    if (other := assets.catalogue().get(name)) and other.kind != kind:
+        raise ParameterError(
+            f"{name!r} is a {other.kind}, where a {kind} is meant",
+            expected=f"one of {', '.join(known(kind))}; a path; or hf:<owner>/<name>",
+        )
     near = difflib.get_close_matches(name, known(kind), n=1)
     looked = "; ".join(f"{place}: {folder}" for place, folder in paths.places().items())
     raise ParameterError(

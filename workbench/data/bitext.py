@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from workbench.core.described import Described
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
 from workbench.data import split_files, tables
@@ -14,7 +15,7 @@ FEWEST = 10
 
 
 @dataclass(frozen=True)
-class Bitext:
+class Bitext(Described):
     """N sentences and their translations, in the same order."""
 
     source: Source

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pandas
 
+from workbench.core.described import Described
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
 from workbench.data import encodings, tables, text, wikitext
@@ -21,7 +22,7 @@ MIN_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
-class Corpus:
+class Corpus(Described):
     """Documents of one domain, in a fixed random order: the first n are a sample of all."""
 
     source: Source

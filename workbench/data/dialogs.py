@@ -15,6 +15,7 @@ import pandas
 import yaml
 from datasets import Dataset, DatasetDict
 
+from workbench.core.described import Described
 from workbench.core.errors import DataError, ParameterError
 from workbench.core.sources import Source, resolve
 from workbench.data import choices, encodings, reading, split_files, tables, text
@@ -41,7 +42,7 @@ DATA_ISSUES = {
 
 
 @dataclass(frozen=True)
-class QuestionData:
+class QuestionData(Described):
     """Splits of questions, and the data issues."""
 
     source: Source

@@ -8,6 +8,7 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
+from workbench.core.described import Described
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
 from workbench.data import encodings, tables
@@ -36,7 +37,7 @@ KNOWN: dict[str, dict[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Interactions:
+class Interactions(Described):
     """N events in order of time, of U users and M items that have a text.
 
     A user's second event with an item is no event: what is asked is which items come next.

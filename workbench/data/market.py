@@ -12,6 +12,7 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
+from workbench.core.described import Described
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
 from workbench.data import encodings, prices, tables
@@ -41,7 +42,7 @@ the standard deviation of normally distributed ones (Rousseeuw and Croux 1993)."
 
 
 @dataclass(frozen=True)
-class Market:
+class Market(Described):
     """Prices [D] > 0 of D days, `days` as datetime64[D], strictly rising."""
 
     source: Source

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from datasets import Dataset, DatasetDict
 
+from workbench.core.described import Described
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
 from workbench.data import chinese, encodings, split_files, tagged_files
@@ -24,7 +25,7 @@ HELD_OUT = 8
 
 
 @dataclass(frozen=True)
-class NerData:
+class NerData(Described):
     """Three splits, the entity types of the training split, and what a reader should know."""
 
     source: Source

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import pandas
 from datasets import Dataset, DatasetDict
 
+from workbench.core.described import Described
 from workbench.core.errors import DataError
 from workbench.core.sources import Source, resolve
 from workbench.data import chinese, classes, encodings, intents, near, split_files, tables
@@ -35,7 +36,7 @@ HELD_OUT = "validation is the tenth of the training texts that the hash of each 
 
 
 @dataclass(frozen=True)
-class TextData:
+class TextData(Described):
     """Three splits, the labels in order, and the data issues."""
 
     source: Source

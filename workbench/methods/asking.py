@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from workbench.core import machine, sources
+from workbench.core.described import Described
 from workbench.data import entities, text
 from workbench.data.text import TextData
 from workbench.methods import prompts
@@ -20,7 +21,7 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
-class Models:
+class Models(Described):
     """A decoder that is prompted, and an encoder that is compared with it or chooses for it."""
 
     decoder: CausalLM

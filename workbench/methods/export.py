@@ -22,6 +22,7 @@ from workbench.core.errors import IntegrityError, ParameterError
 from workbench.core.files import write_text
 from workbench.core.sources import Source
 from workbench.models.encoder import SHAPES, Encoder, TokenClassifier
+from workbench.models.loading import silence
 from workbench.models.text_classifier import TextClassifier, merged
 from workbench.models.windows import MAX_WINDOWS, even_spans
 from workbench.record.result import Result
@@ -71,8 +72,9 @@ def save(model: Classifier, folder: Path, settings: dict[str, Any]) -> dict[str,
     """
     plain = _plain(model)
     folder.mkdir(parents=True, exist_ok=True)
-    plain.save_pretrained(folder)
-    model.encoder.tokenizer.save_pretrained(folder)
+    with silence():
+        plain.save_pretrained(folder)
+        model.encoder.tokenizer.save_pretrained(folder)
     of = "words" if isinstance(model, TokenClassifier) else "texts"
     known: dict[str, Any] = {"labels_of": of, "casing": model.encoder.shapes is not None}
     write_text(folder / SETTINGS, json.dumps(known | settings, indent=1) + "\n")
@@ -94,9 +96,10 @@ def load(folder: Path, files: dict[str, str]) -> tuple[Classifier, dict[str, Any
     fingerprint = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     source = Source(str(folder), folder, fingerprint, "a model of a run")
     encoder = Encoder(source, casing=settings["casing"])
-    plain = AutoModelForTokenClassification.from_pretrained(
-        folder, use_safetensors=True, trust_remote_code=False, local_files_only=True
-    )
+    with silence():
+        plain = AutoModelForTokenClassification.from_pretrained(
+            folder, use_safetensors=True, trust_remote_code=False, local_files_only=True
+        )
     labels = [plain.config.id2label[index] for index in range(plain.config.num_labels)]
     model: Classifier
     if settings["labels_of"] == "words":

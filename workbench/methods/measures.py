@@ -3,17 +3,20 @@
 Of ranked lists the hits and the gain of each, and how much of what there is all of them show.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.core import arguments
+from workbench.core.errors import ParameterError
 from workbench.methods import label_scores
 from workbench.record.draws import numbered
 from workbench.record.f1 import f1
 from workbench.record.metric import UNPARSED, Metric
 from workbench.record.metrics import entity_counts
+from workbench.record.result import Result
 from workbench.record.statistics import difference
 from workbench.record.statistics import measure as _measured
 
@@ -28,8 +31,8 @@ def measure(
 
     Of labels: `accuracy`, `macro_f1`, `mcc`, and each label's `f1/...`. Of lists of IOB2 tags:
     `entity_f1`. `clusters` [N] says which items belong together, such as those of one document;
-    else each is by itself. An answer "unparsed" is wrong and no label. ValueError for lists of
-    different lengths, or of none.
+    else each is by itself. An answer "unparsed" is wrong and no label. ParameterError for lists
+    of different lengths, or of none.
     """
     gold, predicted = _items(gold), _items(predicted)
     groups = _groups(clusters, gold, predicted)
@@ -48,14 +51,14 @@ def measure(
 def compare(
     gold: Sequence[Any],
     ours: Sequence[Any],
-    theirs: Sequence[Any],
+    theirs: Sequence[Any] = (),
     *,
     clusters: Sequence[Any] | None = None,
 ) -> dict[str, Metric]:
     """Our scores minus theirs on the same N items, paired, with 95 % intervals and p-values.
 
     Metrics, `clusters` and errors as of `measure`; `.verdict` of one says `better`, `worse` or
-    `cannot tell`.
+    `cannot tell`. Two finished runs are compared by `compare_runs`.
     """
     gold, ours, theirs = _items(gold), _items(ours), _items(theirs)
     groups = _groups(clusters, gold, ours, theirs)
@@ -107,12 +110,22 @@ def spread(ranked: NDArray[np.int64], features: NDArray[np.float32]) -> dict[str
 
 
 def _items(column: Sequence[Any]) -> list[Any]:
-    """Labels as a list, or lists of tags; ValueError for anything else."""
+    """Labels as a list, or lists of tags; ParameterError for anything else."""
+    if isinstance(column, str | Result) or not isinstance(column, Iterable):
+        raise ParameterError(
+            f"{arguments.shown(column)} where a list of labels or tags is meant",
+            expected="lists: gold answers and predicted ones",
+            do="wb.compare_runs(a, b) compares two runs or results",
+        )
     found = list(column)
     if all(isinstance(each, str) for each in found):
         return found
     if any(isinstance(each, str) for each in found) or not all(map(_is_tags, found)):
-        raise ValueError("labels are str, tags are lists of str; such as str(label) for numbers")
+        raise ParameterError(
+            f"answers such as {arguments.shown(next(e for e in found if not _is_tags(e)))}",
+            expected="labels (str), or lists of IOB2 tags (lists of str), all of one kind",
+            do="str(label) makes a label of a number",
+        )
     return [list(each) for each in found]
 
 
@@ -123,9 +136,11 @@ def _is_tags(row: Any) -> bool:
 def _groups(clusters: Sequence[Any] | None, *columns: Any) -> list[int]:
     sizes = [len(column) for column in (*columns, *([] if clusters is None else [clusters]))]
     if len(set(sizes)) != 1 or not sizes[0]:
-        raise ValueError(f"lists of {', '.join(map(str, sizes))} items; expected as many of each")
+        raise ParameterError(
+            f"lists of {', '.join(map(str, sizes))} items", expected="as many of each, one at least"
+        )
     if len({isinstance(column[0], str) for column in columns}) > 1:
-        raise ValueError("one list has labels, another lists of tags; expected one kind")
+        raise ParameterError("one list has labels, another lists of tags", expected="one kind")
     found = range(len(columns[0])) if clusters is None else clusters
     return [int(place) for place in numbered(list(found))]
 

@@ -5,7 +5,7 @@ A long text is read in windows; a classifier reads sixteen of them, and says whe
 
 import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,22 @@ def predict(
         )
     model, settings = export.load(directory / export.FOLDER, files)
     model.to(machine.device())
+    return answer(model, settings, texts, consecutive=consecutive, words=words, documents=documents)
+
+
+def answer(
+    model: TokenClassifier | TextClassifier,
+    settings: Mapping[str, Any],
+    texts: Sequence[str],
+    *,
+    consecutive: bool = False,
+    words: Sequence[Sequence[str]] | None = None,
+    documents: Sequence[int] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """What a fitted model says of each text, as `predict` does for one that a run kept.
+
+    `settings` are those it was kept with, and the run's `precision`.
+    """
     if isinstance(model, TextClassifier):
         return _labels(model, texts, settings)
     places = [_joined(given) for given in words] if words else [cut(text) for text in texts]
@@ -86,7 +102,7 @@ def _tagged(
     model: TokenClassifier,
     texts: Sequence[str],
     places: Sequence[Places],
-    settings: dict[str, Any],
+    settings: Mapping[str, Any],
     documents: Sequence[int],
 ) -> Iterator[tuple[list[str], dict[str, Any]]]:
     """IOB2 tags of each text, and what is answered; `documents` of the texts that have words."""
@@ -96,7 +112,7 @@ def _tagged(
         [[texts[row][start:end] for start, end in places[row]] for row in full],
         documents,
         window_tokens=settings["window_tokens"],
-        dtype=machine.precision("auto", model.encoder.device),
+        dtype=machine.precision(settings.get("precision", "auto"), model.encoder.device),
         extras=names(settings.get("extras", "")),
     )
     by_row = dict(zip(full, scores, strict=True))
@@ -129,10 +145,11 @@ def _spans(
 
 
 def _labels(
-    model: TextClassifier, texts: Sequence[str], settings: dict[str, Any]
+    model: TextClassifier, texts: Sequence[str], settings: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """The probabilities of a run, text by text; how many texts were cut goes to standard error."""
-    reading = Reading(settings["max_tokens"], machine.precision("auto", model.encoder.device))
+    dtype = machine.precision(settings.get("precision", "auto"), model.encoder.device)
+    reading = Reading(settings["max_tokens"], dtype)
     _, windows = model.encoder.encode(texts, reading.max_tokens)
     if windows.cut:
         issue = classifiers.long_texts(model.encoder, texts, reading.max_tokens)["cut_texts"]
@@ -142,6 +159,10 @@ def _labels(
         if tokens == 2:  # the two special tokens alone
             yield {"text": text, "label": None, "probabilities": None}
             continue
-        named = zip(model.labels, row.round(4).tolist(), strict=True)
-        label = model.labels[int(row.argmax())]
-        yield {"text": text, "label": label, "probabilities": dict(named)}
+        yield label_of(text, model.labels, row)
+
+
+def label_of(text: str, labels: Sequence[str], row: NDArray[np.float64]) -> dict[str, Any]:
+    """A text with its most probable label and the probability of each [L]."""
+    named = zip(labels, row.round(4).tolist(), strict=True)
+    return {"text": text, "label": labels[int(row.argmax())], "probabilities": dict(named)}

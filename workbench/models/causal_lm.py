@@ -11,6 +11,7 @@ from torch.nn.functional import linear
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from workbench.core import machine
+from workbench.core.described import Described
 from workbench.core.errors import IntegrityError
 from workbench.core.sources import Source
 from workbench.models import checkpoint, float_copy
@@ -28,7 +29,7 @@ HEAD_ROWS = 1 << 14
 """Rows of a vocabulary head that are turned into float32 at once, where it is held in less."""
 
 
-class CausalLM(nn.Module):
+class CausalLM(Described, nn.Module):
     """A decoder and its tokenizer. V is the size of its vocabulary, H of a hidden state."""
 
     def __init__(self, source: Source, precision: str = "auto", *, several: bool = True) -> None:

@@ -17,6 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import AutoConfig, AutoModel
 
 from workbench.core import machine
+from workbench.core.described import Described
 from workbench.core.sources import Source
 from workbench.models import bidirectional, e5_file, float_copy
 from workbench.models.causal_lm import is_causal
@@ -69,7 +70,7 @@ def word_shape(word: str) -> int:
     return 2 if upper[0] and not any(upper[1:]) else 5
 
 
-class Encoder(nn.Module):
+class Encoder(Described, nn.Module):
     """A pretrained encoder and its tokenizer: hidden states for the subword tokens of windows."""
 
     def __init__(self, source: Source, *, casing: bool = True) -> None:

@@ -3,12 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
+from workbench.core.described import Described
 from workbench.record.iob import spans
 
 Phrase = tuple[str, ...]
 
 
-class Lexicon:
+class Lexicon(Described):
     """Tags every phrase that was an entity in training with its most frequent type, longest first.
 
     Source: Tjong Kim Sang and De Meulder 2003, section 3: precision 71.91, recall 50.90 and F1

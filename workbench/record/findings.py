@@ -1,6 +1,6 @@
 """What a task found and only it knows; `flow.run` makes the record of the run from it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,5 +34,8 @@ class Findings:
     and `device`."""
     train_seconds: float = 0.0
     trained_tokens: int = 0
+    predict: Callable[..., Iterable[dict[str, Any]]] | None = None
+    """What the run's own method, as it was scored, says of new texts: of a list of them, with
+    `words` where they come as lists of words. None where there is nothing to predict with."""
     keep: Callable[[Result], Result] = lambda result: result
     """Called with the record last: it writes what else belongs to the run, such as its model."""

@@ -7,14 +7,20 @@ format for all tasks) and `metrics.jsonl` (one line a training report).
 import contextlib
 import json
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, PrivateAttr, ValidationError, model_validator
 
-from workbench.core.errors import DataError, VersionError
+from workbench.core import arguments
+from workbench.core.described import Described
+from workbench.core.errors import DataError, ParameterError, VersionError
 from workbench.core.files import read_json, replacing, strict_json, write_json, write_text
 from workbench.record.artefacts import Artefact, is_unchanged, listed
+from workbench.record.facts import Cost as Cost  # noqa: PLC0414  all take it from here
+from workbench.record.facts import DataIssue as DataIssue  # noqa: PLC0414
+from workbench.record.facts import Record
 from workbench.record.metric import Metric as Metric  # noqa: PLC0414  all take it from here
 
 if TYPE_CHECKING:
@@ -27,6 +33,7 @@ CHECKPOINTS = "checkpoints"
 """Where a run in batch keeps what its trainings can go on from, until it is done."""
 DRAFT = "result.draft.json"
 """What a notebook in batch writes, for the supervisor to complete."""
+Predict = Callable[..., Iterable[dict[str, Any]]]
 OLDER_NAMES = {"losses": "data_issues", "trained_pieces": "trained_tokens"}
 """Fields as they were called before -> as they are called."""
 FIGURE = "application/vnd.workbench.figure+json"
@@ -34,10 +41,6 @@ FIGURE = "application/vnd.workbench.figure+json"
 MAX_FIGURE_FILE = 150_000
 """Characters of such a file at most, so that pages stay small."""
 ITEM_COLUMNS = ("item", "split", "method", "cluster", "input", "gold", "predicted", "loss")
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def words(metric: str) -> str:
@@ -69,39 +72,10 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-class DataIssue(_Record):
-    """Something that was changed, dropped or is doubtful: `count` of `of` items."""
-
-    count: int
-    of: int
-    note: str
-
-    def describe(self) -> str:
-        """One line with the fraction.
-
-        >>> DataIssue(count=1, of=8, note="rows dropped").describe()
-        'rows dropped: 1 of 8 (12.50%)'
-        """
-        fraction = f" ({self.count / self.of:.2%})" if self.of else ""
-        return f"{self.note}: {self.count:,} of {self.of:,}{fraction}"
-
-
-class Cost(_Record):
-    """What the run took."""
-
-    seconds: float
-    train_seconds: float = 0.0
-    memory_mb: dict[str, float]
-    """Peak, by kind: `resident`, and `gpu` where there is one."""
-    trained_tokens: int = 0
-    device: str
-    precision: str
-    processes: int = 1
-    """How many trained together, each on a part of every batch."""
-
-
-class Result(_Record):
+class Result(Described, BaseModel):
     """Everything a run found. `metrics` maps `<split>/<metric>` to a number with its interval."""
+
+    model_config = Record.model_config
 
     run_id: str = ""
     notebook: str = ""
@@ -149,9 +123,49 @@ class Result(_Record):
                 fields["cost"] = {OLDER_NAMES.get(name, name): value for name, value in cost}
         return fields
 
+    def describe(self) -> str:
+        """Its answer, first numbers, data issues and cost, and where it lies."""
+        found = [name for name in self.headline if name in self.metrics]
+        width = max(map(len, found), default=0)
+        numbers = [f"{n:<{width}}  {self.metrics[n]}, n = {self.metrics[n].n:,}" for n in found]
+        issues = sum(issue.count > 0 for issue in self.data_issues.values())
+        place = "not saved: result.save()"
+        if self._directory and (self._directory / RESULT).is_file():
+            place = f"saved in {_short(self._directory)}"
+        took = f"{issues} data issues counted; {duration(self.cost.seconds)} on {self.cost.device}"
+        lines = [f"result of the task {self.task}", self.answer, *numbers, took, place]
+        return "\n".join(filter(None, lines))
+
     _items: "pandas.DataFrame | None" = PrivateAttr(default=None)
     _history: list[dict[str, Any]] = PrivateAttr(default_factory=list)
     _directory: Path | None = PrivateAttr(default=None)
+    _predict: Predict | None = PrivateAttr(default=None)
+
+    @property
+    def directory(self) -> Path | None:
+        """Where the run lies, or will when it is saved."""
+        return self._directory
+
+    @property
+    def can_predict(self) -> bool:
+        """Whether this process has the model or prompts that the run scored."""
+        return self._predict is not None
+
+    def predict(self, texts: Any) -> list[dict[str, Any]]:
+        """What the model or prompts of this run say of new texts, as they were scored.
+
+        `texts` is a list of texts, or for a tagger of lists of words. ParameterError where the
+        task has nothing that could, or the run was another process's.
+        """
+        if self._predict is None:
+            raise ParameterError(
+                f"this result of {self.task} has nothing to predict with in this process",
+                expected="a result that wb.run gave, of a task that fits a tagger or a classifier "
+                "or prompts for labels: ner, fine_tuning, prompting",
+                do="wb.predict(run, texts), where the run kept its model",
+            )
+        found, words = arguments.texts_or_words(texts, "texts")
+        return list(self._predict(found, words=words))
 
     @property
     def items(self) -> "pandas.DataFrame":
@@ -177,20 +191,22 @@ class Result(_Record):
         directory: Path | None,
         items: "pandas.DataFrame | None",
         history: list[dict[str, Any]],
+        predict: Predict | None = None,
     ) -> Self:
-        """Attach the run directory, the items and the training reports."""
+        """Attach the run directory, items, training reports, and what predicts new texts."""
         if items is not None and tuple(items.columns) != ITEM_COLUMNS:
             raise ValueError(f"items have the columns {tuple(items.columns)}, not {ITEM_COLUMNS}")
         self._directory, self._items, self._history = directory, items, history
+        self._predict = predict
         return self
 
-    def save(self, directory: Path | None = None) -> Path:
+    def save(self, directory: str | Path | None = None) -> Path:
         """Write items, history and, last, `result.json`; return the run directory.
 
         In batch the supervisor completes the record once notebook and page are written, so the
         file is then `result.draft.json`: only a whole run has a `result.json`.
         """
-        directory = directory or self._directory
+        directory = Path(directory) if directory else self._directory
         if directory is None:
             raise DataError(
                 "this result has no run directory",

@@ -13,14 +13,15 @@ NEAR, MAX_NAME = 5, 200
 """Ids that an error names at most, and characters of a wrong one."""
 
 
-def find(name: str) -> Path:
+def find(name: str | Path) -> Path:
     """The directory of a run. ParameterError where none or several could be meant."""
+    name = str(name)
     folder = paths.reports() / "runs"
     known = sorted(path.name for path in folder.glob("*/"))
     if name in known:
         return folder / name
-    if name and is_folder(Path(name)):
-        return Path(name).resolve()
+    if (own := paths.find(name)) and is_folder(own[1]):
+        return own[1]
     begun = [run for run in known if name and run.startswith(name)]
     if len(begun) == 1:
         return folder / begun[0]
@@ -45,8 +46,11 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:NEAR]) + more
 
 
-def read(name: str) -> Result:
-    """A run's record with its items. DataError where they are missing or not as they were saved."""
+def read(name: str | Path) -> Result:
+    """A finished run by its id, the beginning of one, or its directory, with its items.
+
+    DataError where they are missing or not as they were saved.
+    """
     directory = find(name)
     record = Result.read_record(directory)
     file = directory / ITEMS

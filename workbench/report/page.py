@@ -5,6 +5,7 @@ import hashlib
 import html
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from workbench.report.cleaning import visible, without_home
 
 THEME = "theme.js"
 """Runs in the head of every page, so that none is ever drawn in the wrong theme."""
+BY_HAND = "interactive"
 NOT_RECORDED = "ended before its record was written"
 
 
@@ -65,6 +67,8 @@ def render(directory: Path, record: Result | None = None) -> str:
     scripts = ["page.js", "take.js"]
     if not shown["ending"]:
         shown["again"] = ending.command(facts.get("notebook", ""), differing)
+    if record and status == BY_HAND and not (directory / NOTEBOOK).is_file():
+        notebook = replace(notebook, body=_without_cells(record))
     if record:
         shown |= _from_record(record)
         shown["citation"] = citation.bibtex(shown["title"], directory.name, record)
@@ -72,6 +76,17 @@ def render(directory: Path, record: Result | None = None) -> str:
             shown |= {"items": browsable, "items_data": embed(browsable)}
             scripts.append("items.js")
     return shell("run.html", scripts=scripts, **shown, notebook=notebook)
+
+
+def _without_cells(record: Result) -> str:
+    """What stands in place of the cells of a run by hand: how to get them."""
+    found = [path.stem for path in paths.notebooks_of(record.task)]
+    command = html.escape(ending.command(found[0], record.parameters)) if found else ""
+    how = f": <code>{command}</code>" if command else "."
+    return (
+        "<p>This run was done by hand in JupyterLab, so its cells, figures and tables are not on "
+        f"this page; the same run in batch has them{how}</p>"
+    )
 
 
 def write(directory: Path, record: Result | None = None) -> None:

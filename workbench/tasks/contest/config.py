@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from workbench.core.config import Config as BaseConfig
 from workbench.core.config import ascending, names, several
+from workbench.core.families import TAGGED, TEXTS
 from workbench.methods import learners
 
 SMOKE: dict[str, object] = {
@@ -29,6 +30,7 @@ class Config(BaseConfig):
     """Parameters of the contest."""
 
     task: ClassVar[str] = "contest"
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"dataset": (TEXTS, TAGGED)}
     right: ClassVar[str] = "a test item that got its gold label"
     test: ClassVar[tuple[str, ...]] = ("items", "text_column", "label_column", "drop_repeats")
     sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.core.described import Described
 from workbench.data.text import TextData
 from workbench.methods import (
     asking,
@@ -25,7 +26,7 @@ VARIANTS = (RAW, BATCH)
 
 
 @dataclass(frozen=True)
-class Models:
+class Models(Described):
     """The decoder that is prompted, and what learns."""
 
     decoder: "CausalLM"

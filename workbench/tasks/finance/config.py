@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from workbench.core.config import Config as BaseConfig
+from workbench.core.families import PRICES
 
 SMOKE: dict[str, object] = {
     "dataset": "tiny_market",
@@ -20,6 +21,7 @@ class Config(BaseConfig):
     """Parameters of a walk through markets."""
 
     task: ClassVar[str] = "finance"
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"dataset": (PRICES,)}
     right: ClassVar[str] = "a market's day whose direction was called right"
     test: ClassVar[tuple[str, ...]] = (
         "history",

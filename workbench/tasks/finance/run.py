@@ -12,6 +12,7 @@ import torch
 
 from workbench.core import machine, sources
 from workbench.core.config import names
+from workbench.core.described import Described
 from workbench.core.errors import ParameterError
 from workbench.data import market
 from workbench.data.market import Market
@@ -33,7 +34,7 @@ RESERVED = "test"
 
 
 @dataclass(frozen=True)
-class MarketDays:
+class MarketDays(Described):
     """Markets by name, and their days as examples."""
 
     markets: dict[str, Market]

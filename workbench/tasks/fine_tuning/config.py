@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from workbench.core.config import Config as BaseConfig
+from workbench.core.families import TEXTS
 from workbench.methods.extras import of_classifier
 
 SMOKE: dict[str, object] = {
@@ -21,6 +22,7 @@ class Config(BaseConfig):
     """Parameters of a comparison of ways to adapt an encoder."""
 
     task: ClassVar[str] = "fine_tuning"
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"dataset": (TEXTS,)}
     right: ClassVar[str] = "a text that got its gold label"
     test: ClassVar[tuple[str, ...]] = (
         "test_texts",

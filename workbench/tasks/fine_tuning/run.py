@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from workbench.core import machine, sources
 from workbench.core.config import names
 from workbench.data import text
 from workbench.data.text import TextData
-from workbench.methods import classifiers, export, label_scores
+from workbench.methods import classifiers, export, label_scores, predict
 from workbench.methods.adaptation import Answer, Setting, learn, methods
 from workbench.methods.classifiers import Labelled, Probabilities, Reading, labelled
 from workbench.methods.label_scores import Compared
@@ -54,7 +55,9 @@ def run(config: Config, model: Encoder, data: TextData) -> Findings:
     compared = _compare(answers, rows, data)
     curve, fewer = _curve(train, rows, setting, answers, data.unit)
     learned = [*answers.values(), *fewer]
-    held_out = _held_out(answers[FULL], setting)
+    held_out, full = _held_out(answers[FULL], setting), answers[FULL].model
+    assert full, "the fine-tuned model is kept"
+    kept = {"max_tokens": min(config.max_tokens, model.capacity)}
     record = compared.record()
     record["metrics"] |= _validated(held_out, setting)
     return Findings(
@@ -74,12 +77,8 @@ def run(config: Config, model: Encoder, data: TextData) -> Findings:
         },
         items=compared.items,
         history=setting.log.records,
-        keep=lambda result: export.keep(
-            answers[FULL].model,
-            result,
-            config.directory,
-            max_tokens=min(config.max_tokens, model.capacity),
-        ),
+        predict=partial(predict.answer, full, kept | {"precision": config.precision}),
+        keep=lambda result: export.keep(full, result, config.directory, **kept),
     )
 
 

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field
 
 from workbench.core.config import Config as BaseConfig
 from workbench.core.config import ascending, names, several
+from workbench.core.families import PAIRS, TEXTS
 from workbench.methods.learners import LEARNERS
 
 SMOKE: dict[str, object] = {
@@ -25,6 +26,11 @@ class Config(BaseConfig):
     """Parameters of a transfer from one language to another."""
 
     task: ClassVar[str] = "language_transfer"
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {
+        "source_dataset": (TEXTS,),
+        "dataset": (TEXTS,),
+        "bitext": (PAIRS,),
+    }
     right: ClassVar[str] = "a test item of the second language that got its gold label"
     test: ClassVar[tuple[str, ...]] = ("source_dataset", "items", "text_column", "label_column")
     sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from workbench.core import machine, sources
 from workbench.core.config import names
+from workbench.core.described import Described
 from workbench.core.errors import DataError
 from workbench.data import bitext, text
 from workbench.data.bitext import Bitext
@@ -39,7 +40,7 @@ FROZEN = {TFIDF, NEAREST, HEAD}
 
 
 @dataclass(frozen=True)
-class Languages:
+class Languages(Described):
     """The same task in two languages, with the labels that both have; and translations."""
 
     source: TextData

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from workbench.core.config import Config as BaseConfig
+from workbench.core.families import QUESTIONS
 
 SMOKE: dict[str, object] = {
     "dataset": "tiny_questions",
@@ -19,6 +20,7 @@ class Config(BaseConfig):
     """Parameters of a multiple-choice test."""
 
     task: ClassVar[str] = "multiple_choice"
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"dataset": (QUESTIONS,)}
     right: ClassVar[str] = "a question whose right answer was picked"
     test: ClassVar[tuple[str, ...]] = ("distractors", "choices", "categories", "items", "seed")
     sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {

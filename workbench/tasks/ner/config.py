@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field
 
 from workbench.core.config import Config as BaseConfig
 from workbench.core.config import MainMeasure
+from workbench.core.families import TAGGED
 from workbench.methods.extras import of_tagger
 
 SMOKE: dict[str, object] = {"dataset": "tiny_ner", "transfer": "", "epochs": 1}
@@ -16,6 +17,7 @@ class Config(BaseConfig):
     """Parameters of a named-entity run."""
 
     task: ClassVar[str] = "ner"
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"dataset": (TAGGED,), "transfer": (TAGGED,)}
     right: ClassVar[str] = "a sentence with every tag right"
     main_measure: ClassVar[MainMeasure] = "entity_f1"
     sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {

@@ -1,12 +1,13 @@
 """Named-entity recognition: fine-tune an encoder on tagged sentences and score it by entity."""
 
 from dataclasses import fields
+from functools import partial
 
 from workbench.core import machine, sources
 from workbench.core.config import names
 from workbench.data import ner
 from workbench.data.ner import NerData
-from workbench.methods import export, tag_errors, tag_scores, taggers
+from workbench.methods import export, predict, tag_errors, tag_scores, taggers
 from workbench.methods.taggers import Settings
 from workbench.models.encoder import Encoder, TokenClassifier
 from workbench.record.findings import Findings
@@ -48,6 +49,7 @@ def run(config: Config, model: Encoder, data: NerData) -> Findings:
     tables |= tag_errors.study(data, tested.tags, tested.confidence)
     used = {"model": model.source, "dataset": data.source}
     used |= {"transfer": other.source} if other else {}
+    kept = {"window_tokens": config.window_tokens, "extras": config.extras}
     return Findings(
         sources=used,
         metrics={
@@ -70,13 +72,8 @@ def run(config: Config, model: Encoder, data: NerData) -> Findings:
         tables=tables,
         items=tag_scores.items(data, "test", tested.tags, tested.losses),
         history=log.records,
-        keep=lambda result: export.keep(
-            tagger,
-            result,
-            config.directory,
-            window_tokens=config.window_tokens,
-            extras=config.extras,
-        ),
+        predict=partial(predict.answer, tagger, kept | {"precision": config.precision}),
+        keep=lambda result: export.keep(tagger, result, config.directory, **kept),
     )
 
 

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from workbench.core.config import Config as BaseConfig
 from workbench.core.config import MainMeasure
+from workbench.core.families import TAGGED, TEXT, TEXTS
 
 SMOKE: dict[str, object] = {
     "corpora": "tiny_reviews",
@@ -20,6 +21,7 @@ class Config(BaseConfig):
     """Parameters of an inspection."""
 
     task: ClassVar[str] = "pretraining"
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"corpora": (TEXT, TEXTS), "dataset": (TAGGED,)}
     main_measure: ClassVar[MainMeasure] = "bits_per_byte"
     test: ClassVar[tuple[str, ...]] = (
         "passages",

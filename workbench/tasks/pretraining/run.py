@@ -13,6 +13,7 @@ import torch
 
 from workbench.core import machine, sources
 from workbench.core.config import names
+from workbench.core.described import Described
 from workbench.core.errors import DataError, ParameterError
 from workbench.core.sources import Source
 from workbench.data import corpus, ner
@@ -36,7 +37,7 @@ from workbench.tasks.pretraining.probes import WINDOW_TOKENS
 
 
 @dataclass(frozen=True)
-class Texts:
+class Texts(Described):
     """Corpora by short name, and tagged words."""
 
     corpora: dict[str, Corpus]
@@ -54,7 +55,7 @@ class Texts:
 
 
 @dataclass(frozen=True)
-class Models:
+class Models(Described):
     """The two models that are looked into."""
 
     decoder: CausalLM

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from workbench.core.config import Config as BaseConfig
 from workbench.core.config import MainMeasure
+from workbench.core.families import TAGGED
 
 SMOKE: dict[str, object] = {"dataset": "tiny_ner", "items": 4, "shots": 2, "max_tokens": 16}
 """Overrides for tests: the real decoder on a few of the project's own sentences."""
@@ -15,6 +16,7 @@ class Config(BaseConfig):
     """Parameters of prompting for entities."""
 
     task: ClassVar[str] = "prompted_ner"
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"dataset": (TAGGED,)}
     right: ClassVar[str] = "a sentence with every tag right"
     main_measure: ClassVar[MainMeasure] = "entity_f1"
     test: ClassVar[tuple[str, ...]] = ("items",)

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from workbench.core import machine, sources
+from workbench.core.described import Described
 from workbench.core.errors import DataError
 from workbench.data import ner
 from workbench.data.ner import NerData
@@ -19,7 +20,7 @@ METHOD = "prompted"
 
 
 @dataclass(frozen=True)
-class Models:
+class Models(Described):
     """The decoder that is prompted, and the encoder that chooses shots, where one does."""
 
     decoder: CausalLM

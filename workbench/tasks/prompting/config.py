@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from workbench.core import paths
 from workbench.core.config import Config as BaseConfig
 from workbench.core.config import names
+from workbench.core.families import TAGGED, TEXTS
 
 MOST_SHOTS, NEAREST = 64, "nearest"
 SMOKE: dict[str, object] = {
@@ -49,6 +50,7 @@ class Config(BaseConfig):
     """Parameters of a comparison of prompts."""
 
     task: ClassVar[str] = "prompting"
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"dataset": (TEXTS, TAGGED)}
     right: ClassVar[str] = "a test item that got its gold label"
     test: ClassVar[tuple[str, ...]] = ("items", "text_column", "label_column")
     sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {

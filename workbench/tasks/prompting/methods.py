@@ -1,7 +1,7 @@
 """The methods that prompting is about and those it is compared with, each with what it costs."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -9,14 +9,24 @@ from typing import Any
 import numpy as np
 
 from workbench.core import machine
+from workbench.core.errors import ParameterError
 from workbench.data.text import TextData
-from workbench.methods import adaptation, asking, label_scores, prompt_scores, prompts, shots
+from workbench.methods import (
+    adaptation,
+    asking,
+    label_scores,
+    predict,
+    prompt_scores,
+    prompts,
+    shots,
+)
 from workbench.methods.adaptation import Answer, Setting
 from workbench.methods.classifiers import Labelled, Reading, chosen, labelled
 from workbench.methods.label_scores import Compared
 from workbench.methods.learners import FULL, MAJORITY, TFIDF
 from workbench.methods.logistic import losses
 from workbench.methods.prompt_scores import Asked, Draw, Prompted
+from workbench.methods.templates import Shots
 from workbench.models.causal_lm import CausalLM
 from workbench.models.encoder import Encoder
 from workbench.record.result import DataIssue
@@ -52,10 +62,17 @@ def draw(
 ) -> list[Draw]:
     """All that prompts are to hold (see `shots.draws`); `encoder` says what is nearest."""
     texts = [text for part in asking.texts(data, config.items) for text in part]
-    reading = Reading(config.max_tokens, machine.precision(config.precision, encoder.device))
-    near = partial(shots.nearest, asked, train, texts, encoder, reading)
+    near = partial(nearest(config, asked, train, encoder), texts)
     kinds, seeds = config.kinds, config.shot_seeds
     return shots.draws(asked, train, kinds, seed=config.seed, seeds=seeds, near=near)
+
+
+def nearest(
+    config: Config, asked: Asked, train: Labelled, encoder: Encoder
+) -> Callable[[Sequence[str], int], list[Shots]]:
+    """What gives each of some texts so many examples, the nearest to it."""
+    reading = Reading(config.max_tokens, machine.precision(config.precision, encoder.device))
+    return lambda texts, count: shots.nearest(asked, train, texts, encoder, reading, count)
 
 
 def score(
@@ -96,6 +113,42 @@ class Writing:
             name: [answers.vote(found) for found in zip(*by_template.values(), strict=True)]
             for name, by_template in ways.items()
         }
+
+
+def answer(
+    config: Config,
+    asked: Asked,
+    drawn: Sequence[Draw],
+    prompted: Sequence[Prompted],
+    near: Callable[[Sequence[str], int], list[Shots]],
+    texts: Sequence[str],
+    words: object = None,
+) -> Iterator[dict[str, Any]]:
+    """What the run's own method says of new texts: the same prompts, examples and calibration.
+
+    `near` gives examples for each text, where they are each text's nearest. ParameterError for
+    lists of `words`.
+    """
+    if words:
+        raise ParameterError("lists of words", expected="texts, not lists of words, for prompts")
+    own = {one.number: one for one in drawn if one.condition == config.condition}
+    own = {
+        n: replace(one, own=near(texts, one.count)) if one.own else one for n, one in own.items()
+    }
+    templates = {template.name: template for template in asked.prompts.templates}
+    asked = replace(
+        asked, items=[asked.prompts.fields(asked.model, t)[0] for t in texts], sample=()
+    )
+    read = []
+    for one in (each for each in prompted if each.condition == config.condition):
+        alone = replace(asked.prompts, templates=(templates[one.template],))
+        kept = own[one.shot_seed].kept(one.shots - one.dropped_shots)
+        (found,) = prompt_scores.score(replace(asked, prompts=alone), [kept])
+        read.append(replace(found, condition=config.condition, sample=one.sample))
+    method = prompt_scores.method(config.condition, prompt_scores.BATCH)
+    probabilities = np.exp(prompt_scores.ensembles(read)[method])
+    for text, row in zip(texts, probabilities, strict=True):
+        yield predict.label_of(text, list(asked.prompts.words), row)
 
 
 def write(asked: Asked) -> Writing:

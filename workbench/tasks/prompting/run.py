@@ -1,5 +1,6 @@
 """Prompting: how far a pretrained decoder gets without training, beside what labels would buy."""
 
+from functools import partial
 from typing import Any
 
 from workbench.core import sources
@@ -47,6 +48,7 @@ def run(config: Config, model: Models, data: TextData) -> Findings:
     log = Log(config.directory)
     learned, learning_costs = prompt_methods.learn(config, model.encoder, data, train, log)
     compared = prompt_methods.compare(config, prompted, written, learned, data)
+    near = prompt_methods.nearest(config, asked, train, model.encoder)
     return Findings(
         sources=_sources(config, model, data),
         **compared.record(),
@@ -71,6 +73,7 @@ def run(config: Config, model: Models, data: TextData) -> Findings:
         },
         items=compared.items,
         history=log.records,
+        predict=partial(prompt_methods.answer, config, asked, drawn, prompted, near),
     )
 
 

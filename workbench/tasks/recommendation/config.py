@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from workbench.core.config import Config as BaseConfig
+from workbench.core.families import EVENTS
 
 SMOKE: dict[str, object] = {"dataset": "tiny_films", "pairs": 64, "factors": 8}
 """Overrides for tests: the real encoder on invented films and viewers."""
@@ -14,6 +15,7 @@ class Config(BaseConfig):
     """Parameters of a comparison of recommenders."""
 
     task: ClassVar[str] = "recommendation"
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"dataset": (EVENTS,)}
     right: ClassVar[str] = "a user who took one of the ten items recommended first"
     test: ClassVar[tuple[str, ...]] = ("test_fraction", "item_texts")
     sources: ClassVar[dict[str, Literal["model", "dataset"]]] = {

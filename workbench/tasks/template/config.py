@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from workbench.core.config import Config as BaseConfig
 from workbench.core.config import MainMeasure
+from workbench.core.families import TAGGED
 
 SMOKE: dict[str, object] = {}
 """Overrides for tests; this task needs none."""
@@ -13,6 +14,7 @@ class Config(BaseConfig):
     """Parameters of the template."""
 
     task: ClassVar[str] = "template"
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"dataset": (TAGGED,)}
     right: ClassVar[str] = "a sentence with every tag right"
     main_measure: ClassVar[MainMeasure] = "entity_f1"
 
