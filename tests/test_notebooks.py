@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -66,8 +67,10 @@ def test_parameters_cell_repeats_the_class(name):
 
 
 @pytest.fixture(scope="session")
-def overrides(tiny_bert, tiny_decoder_folder):
+def overrides(tiny_bert, tiny_decoder_folder, tmp_path_factory):
     """A notebook's smoke overrides, with tiny models of fixed weights in place of real ones."""
+    own = tmp_path_factory.mktemp("own") / "sentences"
+    shutil.copytree(paths.FIXTURES / "tiny_ner", own)
     tiny = {"minilm": str(tiny_bert), "smollm2": str(tiny_decoder_folder)}
 
     def found(name: str) -> dict:
@@ -75,7 +78,7 @@ def overrides(tiny_bert, tiny_decoder_folder):
         defaults = {key: field.default for key, field in notebook.config.model_fields.items()}
         small = {"attention_layer": 1} if "attention_layer" in defaults else {}
         if not notebook.smoke:  # a folder of one's own in place of the default's name
-            small["dataset"] = str(paths.FIXTURES / "tiny_ner")
+            small["dataset"] = str(own)
         named = [key for key in notebook.config.sources if defaults.get(key) in tiny]
         return notebook.smoke | small | {key: tiny[defaults[key]] for key in named}
 
