@@ -13,7 +13,7 @@ from workbench.record.comparison.correctness import own_items, right_items
 from workbench.record.iob import spans
 from workbench.record.result import Result
 
-MAX_BYTES = 500_000
+MAX_BYTES = 400_000
 """Of all items on a page."""
 MAX_TEXT = 400
 """Characters of an item's text on a page, and of each label with its words."""
