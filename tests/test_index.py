@@ -655,7 +655,7 @@ def test_the_script_compares_several_runs_as_the_command_does(tmp_path, right):
                 expected = getattr(metric, end)
                 assert shown.get(end) == (expected and pytest.approx(expected, abs=1e-9))
         expected = each.measure.difference.p
-        assert apart.get("p") == (expected and pytest.approx(expected, rel=2e-6))
+        assert apart.get("p") == (expected and pytest.approx(expected, rel=1e-9))
 
 
 @pytest.mark.parametrize("documents", [60, 12, 5])

@@ -132,12 +132,21 @@ function measured(sums, drawn, unit, what, rules) {
   return { value, low, high, how: bootstrapped(defined, what, rules) };
 }
 
-/** Complementary error function for x >= 0, to 1.2e-7 of its value (Numerical Recipes, erfcc). */
+/** Complementary error function for x >= 0: the series of erf, and for large x the continued
+    fraction (Abramowitz and Stegun 7.1.5 and 7.1.14). */
 function erfc(x) {
-  const t = 1 / (1 + x / 2);
-  const terms = [0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806,
-    0.09678418, 0.37409196, 1.00002368, -1.26551223];
-  return t * Math.exp(terms.reduce((sum, term) => sum * t + term, 0) - x * x);
+  const scale = 2 / Math.sqrt(Math.PI);
+  if (x < 2.5) {
+    let [term, sum] = [x, x];
+    for (let n = 1; n < 60; n += 1) {
+      term *= -x * x / n;
+      sum += term / (2 * n + 1);
+    }
+    return 1 - scale * sum;
+  }
+  let fraction = x;
+  for (let k = 60; k > 0; k -= 1) fraction = x + k / 2 / fraction;
+  return scale / 2 * Math.exp(-x * x) / fraction;
 }
 
 /** Two-sided p-value of a difference from its resamples, as `statistics.interval` has it. */
