@@ -102,7 +102,9 @@ def test_the_best_is_the_largest_but_of_bits_the_smallest():
 def test_without_baselines_or_differences_nothing_is_made_up():
     assert answer(record()) == OWN
     one = {"lexicon": {"test/accuracy": metric(0.6)}}
-    assert answer(record(baselines=one)) == f"{OWN} Beside it, lexicon has 0.600."
+    assert answer(record(baselines=one)) == (
+        f"{OWN} The other method, lexicon, has 0.600; their paired difference was not taken."
+    )
     assert answer(record(headline=())) == ""
 
 

@@ -184,6 +184,11 @@ def test_a_figure_of_another_task_names_those_there_are(template, reports):
         wb.figures.overtaking(result)
     with pytest.raises(ParameterError, match=told.format("tables", "scores")):
         wb.tables.prompts(result)
+    accurate = result.model_copy(update={"task": "contest", "main_measure": "accuracy"})
+    with pytest.raises(ParameterError, match="result of the task contest"):
+        wb.figures.confusion(accurate)
+    with pytest.raises(ParameterError, match="result of the task template"):
+        wb.figures.label_confusion(result)
     with pytest.raises(ParameterError, match="result given to wb.tables.scores is a NerData"):
         wb.tables.scores(data)
     with pytest.raises(TypeError, match="unexpected keyword"):

@@ -107,6 +107,14 @@ def test_a_name_unlike_any_is_found_in_the_cell_of_the_parameters(reports, capsy
     assert start_again(cell(), f"{name} = 3\nepochs = 5", "epochs = 5", capsys=capsys)
 
 
+def test_what_else_a_cell_does_hides_no_name_and_a_loop_sets_none(reports, capsys):
+    for line in ("batchsize: int = 5", "batchsize = 2 * 1000", "batchsize = 5\nprint(batchsize)"):
+        with pytest.raises(ParameterError, match="unknown parameter 'batchsize'"):
+            flow.start("ner", live(f"{cell()}\n{line}"))
+    assert start_again(cell(), "for epoch in range(3): pass", capsys=capsys)
+    assert flow.start("ner", live(cell()) | {"In": 5})
+
+
 def test_a_variable_of_ones_own_is_asked_about_once_where_it_is_like_a_parameter(reports, capsys):
     with pytest.raises(ParameterError, match="unknown parameter 'epochs_'"):
         flow.start("ner", live(cell(), "import math", "epochs_ = math.pi"))

@@ -119,7 +119,8 @@ def test_words_of_the_data_are_escaped_in_tables():
             "predicted": [["O"] * len(PAYLOADS)], "loss": [1.0],
         }
     )  # fmt: skip
-    result = record().with_details(directory=None, items=rows, history=[])
+    result = record(main_measure="entity_f1")
+    result = result.with_details(directory=None, items=rows, history=[])
     body = tables.worst_sentences(result).body
     harmless(body)
     assert "steal()" in BeautifulSoup(body, "html.parser").get_text(), "the text is still readable"
@@ -165,7 +166,7 @@ def test_what_comes_before_the_results_is_folded_below_them_where_a_run_succeede
     assert heads == ["Data", "Scores", "How it was done"]
 
 
-def items_of(texts, gold, predicted, loss=None):
+def items_of(texts, gold, predicted, loss=None, measure="entity_f1"):
     frame = pandas.DataFrame(
         {
             "item": [f"test/{place}" for place in range(len(texts))], "split": "test",
@@ -173,7 +174,8 @@ def items_of(texts, gold, predicted, loss=None):
             "loss": loss or [1.0] * len(texts),
         }
     )  # fmt: skip
-    return record(status="succeeded").with_details(directory=None, items=frame, history=[])
+    whole = record(status="succeeded", main_measure=measure)
+    return whole.with_details(directory=None, items=frame, history=[])
 
 
 def test_items_of_a_run_are_on_its_page_and_their_text_can_not_run(tmp_path):
@@ -191,6 +193,29 @@ def test_items_of_a_run_are_on_its_page_and_their_text_can_not_run(tmp_path):
     harmless(str(soup))
 
 
+def test_labels_of_whole_texts_are_no_tags_and_a_loss_that_is_no_number_is_none(tmp_path):
+    texts, labels = [["Hi"], ["there", "too"]], [["e-mail"], ["O-x"]]
+    result = items_of(texts, labels, labels, [float("inf"), 0.5], measure="accuracy")
+    folder = run_directory(tmp_path / "run", FIRST)
+    result.save(folder)
+    soup = BeautifulSoup(page.render(folder), "html.parser")
+    rows = json.loads(soup.find(id="items-data").string)["rows"]
+    assert [row[2:5] for row in rows] == [
+        [[["e-mail", ""]], [["e-mail", ""]], None],
+        [[["O-x", ""]], [["O-x", ""]], 0.5],
+    ]
+
+
+def test_items_that_are_neither_right_nor_wrong_have_no_outcome_or_labels(tmp_path):
+    result = items_of([["a text"]], [["key"]], [["key"]], [12.5], measure="bits_per_byte")
+    folder = run_directory(tmp_path / "run", FIRST)
+    result.save(folder)
+    soup = BeautifulSoup(page.render(folder), "html.parser")
+    assert not json.loads(soup.find(id="items-data").string)["labelled"]
+    assert "wrong" not in soup.select_one("section.items .note").get_text()
+    assert soup.select_one("table.items th").get_text() == "item"
+
+
 def test_wrong_items_and_high_losses_come_first_where_a_page_can_not_hold_all(tmp_path):
     n = 50
     texts, gold = [[f"text {place}"] for place in range(n)], [["calm"]] * n
@@ -201,7 +226,7 @@ def test_wrong_items_and_high_losses_come_first_where_a_page_can_not_hold_all(tm
     kept = [int(name.partition("/")[2]) for name, *_ in found["rows"]]
     assert {0, 10, 20, 30, 40} < set(kept)
     right = sorted(set(kept) - {0, 10, 20, 30, 40})
-    assert right == list(range(n - len(right), n))
+    assert right == [place for place in range(n) if place % 10][-len(right) :]
     assert kept == sorted(kept)
     assert found["of"] == n
 

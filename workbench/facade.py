@@ -59,19 +59,33 @@ def load(kind: Kind, name: str) -> Callable[..., Any]:
     @wraps(function)
     def checked(result: Any, *arguments: Any, **options: Any) -> Any:
         found = _result(result, f"wb.{kind}.{name}")
+        if not (name in of_task(kind, found.task) or _may_show(homes(kind)[name], found)):
+            raise _nothing(kind, name, found.task)
         inspect.signature(function).bind(found, *arguments, **options)
         try:
             return function(found, *arguments, **options)
         except Exception as error:
-            own = of_task(kind, found.task)
-            if name in own or isinstance(error, WorkbenchError):
+            if name in of_task(kind, found.task) or isinstance(error, WorkbenchError):
                 raise
-            raise ParameterError(
-                f"wb.{kind}.{name} has nothing to show of a result of the task {found.task}",
-                expected=f"one of its {kind}: {', '.join(own)}",
-            ) from error
+            raise _nothing(kind, name, found.task) from error
 
     return checked
+
+
+def _may_show(module: str, result: Result) -> bool:
+    """Whether a shared module, or that of a task whose items are of the same kind."""
+    _, floor, task, *_ = module.split(".")
+    if floor != "tasks":
+        return True
+    config = import_module(f"workbench.tasks.{task}.config").Config
+    return task == result.task or config.main_measure == result.main_measure
+
+
+def _nothing(kind: Kind, name: str, task: str) -> ParameterError:
+    return ParameterError(
+        f"wb.{kind}.{name} has nothing to show of a result of the task {task}",
+        expected=f"one of its {kind}: {', '.join(of_task(kind, task))}",
+    )
 
 
 def of_task(kind: Kind, task: str) -> list[str]:

@@ -38,6 +38,7 @@ class ComparedRuns(Described):
     """Two runs on the items they share."""
 
     found: comparison.Comparison
+    max_lines = 200
 
     def describe(self) -> str:
         """What `workbench compare` prints."""

@@ -80,9 +80,9 @@ def free_port(first: int) -> int:
 
 
 def copy() -> Iterator[str]:
-    """Make the working copies that are missing, renew those that nobody edited; say what differs.
+    """Make the working copies that are missing, renew those that nobody touched; say what differs.
 
-    A copy that was edited is never written over.
+    A copy that was edited or run is never written over.
     """
     folder = paths.ROOT / FOLDER
     folder.mkdir(exist_ok=True)
@@ -91,27 +91,28 @@ def copy() -> Iterator[str]:
         target, content = folder / path.name, notebooks.read(path).content
         made_from = _cells(content)
         if target.exists():
-            cells, before = _of_copy(target)
-            if cells not in (before, made_from):
+            cells, before, ran = _of_copy(target)
+            if cells != made_from and (ran or cells != before):
                 edited.append(path.name)
-            if cells != before or cells == made_from:
+            if ran or cells != before or cells == made_from:
                 continue
         content.metadata[COPIED] = {"cells_sha256": made_from}
         write_text(target, nbformat.writes(content, indent=1, ensure_ascii=False) + "\n")
     yield f"working copies of the notebooks: {folder}; batch runs read {paths.NOTEBOOKS}"
     if edited:
-        yield f"edited there, so not as in notebooks/: {', '.join(edited)}"
+        yield f"edited or run there, so kept, not as in notebooks/: {', '.join(edited)}"
         yield f"to take one anew, delete or rename it, such as: rm {folder / edited[0]}"
 
 
-def _of_copy(path: Path) -> tuple[str, str]:
-    """Hash of a copy's cells as they are, and of those it was made from; "" where not known."""
+def _of_copy(path: Path) -> tuple[str, str, bool]:
+    """Hash of a copy's cells as they are, of those it was made from, and whether it has outputs."""
     try:
         content = notebooks.read(path).content
     except NotebookError:
-        return "can't be read", ""
+        return "can't be read", "", True
     made = content.metadata.get(COPIED, {})
-    return _cells(content), str(made.get("cells_sha256", "")) if isinstance(made, dict) else ""
+    before = str(made.get("cells_sha256", "")) if isinstance(made, dict) else ""
+    return _cells(content), before, any(cell.get("outputs") for cell in content.cells)
 
 
 def _cells(content: Any) -> str:

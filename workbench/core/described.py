@@ -3,8 +3,6 @@
 from html import escape
 from typing import Any
 
-MAX_LINES = 30
-"""Lines shown of a description."""
 STYLE = (
     "white-space: pre-wrap; overflow-wrap: anywhere; border-left: 3px solid #8884; "
     "padding: 0.1em 0.9em; margin: 0.3em 0; font-size: 0.93em"
@@ -15,14 +13,17 @@ STYLE = (
 class Described:
     """Data, a model or a result as the last line of a cell: its description, escaped."""
 
+    max_lines = 30
+    """Lines shown of a description."""
+
     def describe(self) -> str:
         """What it is, in lines."""
         raise NotImplementedError
 
     def _repr_html_(self) -> str:
         first, *rest = self.describe().splitlines()
-        if len(rest) > MAX_LINES:
-            rest = [*rest[:MAX_LINES], f"... and {len(rest) - MAX_LINES:,} more lines"]
+        if len(rest) > self.max_lines:
+            rest = [*rest[: self.max_lines], f"... and {len(rest) - self.max_lines:,} more lines"]
         return (
             f'<pre class="wb-shown" style="{STYLE}"><strong>{escape(first)}</strong>\n'
             f"{escape(chr(10).join(rest))}</pre>"

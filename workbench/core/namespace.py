@@ -26,7 +26,8 @@ def check(namespace: Mapping[str, Any], fields: Collection[str]) -> list[str]:
     until the cell is run without it; and, once, for another plain value whose name is near a
     field's.
     """
-    cells = [_assigned(cell) for cell in namespace.get("In") or []]
+    history = namespace.get("In")
+    cells = [_assigned(str(cell)) for cell in history] if isinstance(history, list) else []
     for place, cell in enumerate(cells):
         known = cell & set(fields)
         later = cells[place + 1 :]
@@ -36,7 +37,8 @@ def check(namespace: Mapping[str, Any], fields: Collection[str]) -> list[str]:
                 raise _unknown(name, fields)
     notes = []
     for name, value in namespace.items():
-        near = _near(name, value, fields)
+        unset = bool(cells) and not any(name in cell for cell in cells)  # by a loop, or imported
+        near = "" if unset else _near(name, value, fields)
         if near and not (near in namespace and (name in _named or _corrected(name, near, cells))):
             raise _unknown(name, fields)
         if near:
@@ -71,17 +73,15 @@ def _corrected(name: str, near: str, cells: Sequence[Collection[str]]) -> bool:
 
 
 def _assigned(cell: str) -> set[str]:
-    """The names a cell assigns literals to, where it does nothing else."""
+    """The names that a cell's own statements assign a value to."""
     try:
         nodes = ast.parse(cell).body
-        return {_name(node) for node in nodes}
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
-
-
-def _name(node: ast.stmt) -> str:
-    """The name of an assignment of a literal; ValueError for any other statement."""
-    if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
-        raise ValueError(f"{ast.unparse(node)[:80]} assigns no literal to a name")
-    ast.literal_eval(node.value)
-    return node.targets[0].id
+    targets = [
+        target
+        for node in nodes
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    ]
+    return {target.id for target in targets if isinstance(target, ast.Name)}

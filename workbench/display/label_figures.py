@@ -44,6 +44,8 @@ def methods(result: Result, metric: str) -> Figure:
 def label_confusion(result: Result) -> Figure:
     """Gold labels against the own method's predicted labels."""
     own = result.items[result.items["method"] == result.method]
+    if own.empty or any(len(labels) != 1 for labels in own["gold"]):
+        raise ValueError("a confusion of labels needs one label an item")
     seen = Counter(label[0] for column in ("gold", "predicted") for label in own[column])
     kept = {name for name, _ in seen.most_common(MAX_LABELS)}
     kept.add(UNPARSED)

@@ -1,13 +1,11 @@
-"""What a run found, in one sentence: its first number, and what stands beside it."""
+"""What a run found, in one sentence: its first number, and the best of the other methods'."""
 
 from pydantic import BaseModel, ConfigDict
 
-from workbench.record.metric import Metric
+from workbench.record.metric import LESS_IS_BETTER, Metric
 from workbench.record.result import Result, duration, words
 from workbench.record.statistics import TURNED, Verdict, correction, verdicts
 
-LESS_IS_BETTER = {"bits per byte", "nats"}
-"""Units of metrics that are better the smaller they are."""
 SPLITS = ("train", "validation", "test")
 
 
@@ -38,7 +36,7 @@ def answer(record: Result) -> str:
     where = _source(record, "dataset") if split in SPLITS else split
     of = " on ".join(filter(None, (method, where)))
     said = f"{of}: {words(name)} {metric}, n = {metric.n:,}." if of else f"{words(name)} {metric}."
-    return " ".join(filter(None, [said, _beside(others(record, name))]))
+    return " ".join(filter(None, [said, _best_other(others(record, name))]))
 
 
 def first_metric(record: Result) -> str:
@@ -47,7 +45,7 @@ def first_metric(record: Result) -> str:
 
 
 def others(record: Result, name: str) -> list[Other]:
-    """The methods beside the run's own by the named metric, the best first."""
+    """The run's other methods by the named metric, the best first."""
     values = {other: found[name] for other, found in record.baselines.items() if name in found}
     known = {other: found[name] for other, found in record.comparisons.items() if name in found}
     said = verdicts(known)
@@ -129,17 +127,18 @@ def _source(record: Result, kind: str) -> str:
     return ", ".join(filter(None, names))
 
 
-def _beside(found: list[Other]) -> str:
+def _best_other(found: list[Other]) -> str:
     """The best of the others, and whether it can be told from the run's own."""
     if not found:
         return ""
     best = found[0]
-    of = f"The best of {len(found):,} others, {best.name},"
-    said = f"{of if len(found) > 1 else f'Beside it, {best.name}'} has {best.metric.value:.3f}"
+    of = f"The best of {len(found):,} others" if len(found) > 1 else "The other method"
+    said = f"{of}, {best.name}, has {best.metric}"
     if best.difference is None:
-        return f"{said}."
+        return f"{said}; their paired difference was not taken."
     if best.verdict == "cannot tell":
-        compared = sum(each.difference is not None for each in found)
+        compared = sum(each.difference is not None and each.difference.low is not None
+                       for each in found)  # fmt: skip
         undone = best.difference.verdict != best.verdict
         corrected = f" after correction for {compared}" if undone else ""
         return f"{said}; the two can't be distinguished{corrected}: difference {best.difference:+}."

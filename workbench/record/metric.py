@@ -13,6 +13,8 @@ MONTE_CARLO = 0.015
 2.5 % quantile of 2,000 normal draws it is .060 standard deviations, and the width is 3.92."""
 
 
+LESS_IS_BETTER = {"bits per byte", "nats", "perplexity"}
+"""Units of metrics that are better the smaller they are."""
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
 

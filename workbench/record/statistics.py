@@ -191,7 +191,8 @@ def verdicts(differences: Mapping[str, Metric]) -> dict[str, Verdict]:
             limit = (1 - LEVEL) * p / adjusted
             near = abs(p - limit) <= 2 * math.sqrt(2 * min(p, limit) / RESAMPLES)
             significant = adjusted <= 1 - LEVEL
-            word = ("better" if each.value > 0 else "worse") if significant else "cannot tell"
+            side = "better" if (each.low or 0) + (each.high or 0) > 0 else "worse"
+            word = side if significant else "cannot tell"
             found[name] = Verdict(word, borderline=near)
     return found
 

@@ -10,6 +10,7 @@ from typing import Any
 from workbench.core.errors import WorkbenchError
 from workbench.core.unspaced import joined
 from workbench.record.comparison.correctness import own_items, right_items
+from workbench.record.comparison.ratios import KINDS
 from workbench.record.iob import spans
 from workbench.record.result import Result
 
@@ -26,19 +27,27 @@ def browsable(directory: Path, record: Result, budget: int = MAX_BYTES) -> dict[
     `gold` and `predicted` are pairs of a label and the words that it marks, "" where a label is of
     the whole text; `loss` is None where the method has none. Where not all fit into `budget` bytes
     of JSON, wrong ones come before right ones and high losses before low ones; `of` counts them
-    all. None where the run kept no items that can be read.
+    all; `labelled` says whether items are right or wrong at all. None where the run kept no items
+    that can be read.
     """
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError, WorkbenchError):
         method, table = own_items(directory, record, COLUMNS)
         right, _ = right_items(table["gold"], table["predicted"])
         columns = (table[name].to_pylist() for name in COLUMNS)
+        tags = record.main_measure == "entity_f1"
         rows = [
-            [name, _short(joined(text)), _labels(text, gold), _labels(text, predicted),
-             None if loss is None or math.isnan(loss) else round(loss, 3), int(whole)]
-            for name, text, gold, predicted, loss, whole in zip(*columns, right, strict=True)
+            [name, _short(joined(text)), *(_labels(text, each, tags=tags) for each in both),
+             round(loss, 3) if loss is not None and math.isfinite(loss) else None, int(whole)]
+            for name, text, *both, loss, whole in zip(*columns, right, strict=True)
         ]  # fmt: skip
         kept = _within(rows, budget)
-        return {"method": method, "rows": kept, "of": len(rows), "wrong": int((~right).sum())}
+        return {
+            "method": method,
+            "rows": kept,
+            "of": len(rows),
+            "wrong": int((~right).sum()),
+            "labelled": KINDS[record.main_measure or "accuracy"].has_right,
+        }
     return None
 
 
@@ -57,13 +66,15 @@ def _within(rows: list[list[Any]], budget: int) -> list[list[Any]]:
     return [rows[place] for place in sorted(kept)]
 
 
-def _labels(text: Sequence[str], labels: Sequence[str]) -> list[tuple[str, str]]:
-    """Each label and the words that it marks; of tags on words, the entities.
+def _labels(text: Sequence[str], labels: Sequence[str], *, tags: bool) -> list[tuple[str, str]]:
+    """Each label and the words that it marks; of `tags` on words, the entities.
 
-    >>> _labels(["Ada", "Berg", "ran"], ["B-PER", "I-PER", "O"]), _labels(["Good!"], ["positive"])
-    ([('PER', 'Ada Berg')], [('positive', '')])
+    >>> _labels(["Ada", "Berg", "ran"], ["B-PER", "I-PER", "O"], tags=True)
+    [('PER', 'Ada Berg')]
+    >>> _labels(["Hi there"], ["e-mail"], tags=False)
+    [('e-mail', '')]
     """
-    if len(text) == len(labels) and all(tag == "O" or tag[1:2] == "-" for tag in labels):
+    if tags and len(text) == len(labels):
         found = sorted(spans(labels), key=lambda span: span[1:])
         return [(kind, _short(joined(text[start:end]))) for kind, start, end in found]
     return [(_short(label), "") for label in labels]

@@ -16,7 +16,7 @@ import numpy as np
 from markupsafe import Markup
 
 from workbench.record import answer
-from workbench.record.answer import LESS_IS_BETTER
+from workbench.record.metric import LESS_IS_BETTER
 from workbench.record.result import Metric
 from workbench.report.rows import CODE, FAILED, GOOD, Row, apart_from_seed, begun_at, differing
 

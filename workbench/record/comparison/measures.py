@@ -19,7 +19,7 @@ from workbench.record.statistics import TURNED, detectable, difference, measure
 if TYPE_CHECKING:
     from workbench.record.comparison.pairs import Pair
 
-NATS = Kind("nats", less_is_better=True)
+NATS = Kind("nats")
 MAX_CELLS = 1_000_000
 """Clusters times labels up to which macro F1 is compared."""
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.record.metric import LESS_IS_BETTER
+
 Places = NDArray[np.int64]
 
 
@@ -18,15 +20,19 @@ class Kind:
     """A measure that is a ratio of sums."""
 
     unit: str
-    less_is_better: bool = False
     has_right: bool = True
     """Whether an item is right or wrong at all."""
+
+    @property
+    def less_is_better(self) -> bool:
+        """Whether small values are good ones."""
+        return self.unit in LESS_IS_BETTER
 
 
 KINDS = {
     "accuracy": Kind("fraction"),
     "entity_f1": Kind("fraction"),
-    "bits_per_byte": Kind("bits per byte", less_is_better=True, has_right=False),
+    "bits_per_byte": Kind("bits per byte", has_right=False),
 }
 
 

@@ -142,7 +142,11 @@ function show(said = "") {
   const hint = ["Name two runs or more, or take them from the list of every run below.",
     "One run is taken; take another to compare it with."][chosen.length] ?? "";
   at("told").textContent = said || hint;
-  at("tray").hidden = chosen.length !== 1;
+  at("tray").hidden = !chosen.length;
+  const [words, button] = at("tray").children;
+  button.hidden = chosen.length < 2;
+  words.textContent = chosen.length > 1
+    ? `${number(chosen.length)} runs are compared.` : hint;
   at("found").replaceChildren(...chosen.length > 1 ? shownOf(chosen) : []);
   makeSortable(at("found"));
   for (const button of at("found").querySelectorAll("[data-first]")) {
@@ -152,14 +156,14 @@ function show(said = "") {
   watchBoxes(at("found"));
 }
 
-function choose(ids, said = "") {
+function choose(ids, said = "", stay = false) {
   const most = pairData().rules.runs;
   const too = ids.length > most ? `${number(ids.length)} runs; the first ${most} are compared.` : "";
   chosen = [...new Set(ids)].slice(0, most);
   show(said || too);
   const asked = chosen.length > 1 ? `#compare=${chosen.map(encodeURIComponent).join(",")}` : "#compare";
   history.replaceState(null, "", asked);
-  if (chosen.length < 2 && !said) return;
+  if (stay || (chosen.length < 2 && !said)) return;
   at("compare").scrollIntoView();
   at("found").focus({ preventScroll: true });
 }
@@ -174,7 +178,10 @@ function add() {
 }
 
 function take(id) {
-  choose(chosen.includes(id) ? chosen.filter((each) => each !== id) : [...chosen, id]);
+  // The second run brings the comparison into view; who goes on taking stays in the list.
+  const out = chosen.includes(id);
+  const now = out ? chosen.filter((each) => each !== id) : [...chosen, id];
+  choose(now, "", out || now.length !== 2);
 }
 
 function makeTakeable() {
@@ -198,7 +205,8 @@ function makeTakeable() {
   });
   document.querySelector("#runs > .scroll").before(all);
   document.querySelector("#runs").append(make("p", { id: "tray", class: "tray", hidden: "" },
-    "One run is taken; take another to compare it with."));
+    make("span"), " ", make("button", { type: "button", class: "take" }, "show the comparison")));
+  at("tray").lastElementChild.addEventListener("click", () => at("compare").scrollIntoView());
 }
 
 /** All ids with what they are, for the field: made when first needed. */

@@ -3,7 +3,7 @@
 {
   const STEP = 20;
   const section = document.querySelector("section.items");
-  const { rows } = JSON.parse(document.getElementById("items-data").textContent);
+  const { rows, labelled } = JSON.parse(document.getElementById("items-data").textContent);
   const [body, status, more] = ["tbody", "output", "button.more"].map((s) => section.querySelector(s));
   const field = (name) => section.querySelector(`[name=${name}]`);
   let shown = STEP;
@@ -20,6 +20,8 @@
   }
   const hasLoss = rows.some((row) => row[4] !== null);
   for (const each of section.querySelectorAll(".of-loss")) each.hidden = !hasLoss;
+  if (!labelled) field("outcome").value = "";
+  for (const each of section.querySelectorAll(".of-label")) each.hidden = !labelled;
 
   /** A label with the words it marks; what the other side lacks stands out. */
   function cell(pairs, others) {
@@ -40,12 +42,13 @@
     const row = document.createElement("tr");
     const head = document.createElement("th");
     head.scope = "row";
-    head.textContent = right ? "right" : "wrong";
+    head.textContent = !labelled ? name : right ? "right" : "wrong";
     head.title = name;
     const words = document.createElement("td");
     words.textContent = text;
     words.className = "wb-text";
-    row.append(head, words, cell(gold, predicted), cell(predicted, gold));
+    row.append(head, words);
+    if (labelled) row.append(cell(gold, predicted), cell(predicted, gold));
     if (hasLoss) row.insertCell().textContent = loss === null ? "" : loss.toFixed(3);
     return row;
   }

@@ -224,7 +224,7 @@ function verdicts(differences, less, rules) {
     if (place < 0) return { verdict: "cannot tell", borderline: false };
     const limit = (1 - rules.level) * pValues[place] / adjusted[place];
     const error = 2 * Math.sqrt(2 * Math.min(pValues[place], limit) / rules.resamples);
-    const better = (each.value > 0) !== less;
+    const better = (each.low + each.high > 0) !== less;
     return { borderline: Math.abs(pValues[place] - limit) <= error,
       verdict: adjusted[place] > 1 - rules.level ? "cannot tell" : better ? "better" : "worse" };
   });
