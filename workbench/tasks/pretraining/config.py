@@ -51,7 +51,7 @@ class Config(BaseConfig):
     passage_bytes: Annotated[int, Field(ge=16)] = 768
     """Size of a passage: short documents are joined, long ones cut."""
     probe_sentences: Annotated[int, Field(ge=1)] = 4000
-    """Most tagged sentences of a split that the probes read."""
+    """Maximum number of tagged sentences of a split that the probes read."""
     attention_layer: Annotated[int, Field(ge=1)] = 12
     """Layer of the decoder whose attention is drawn, from 1."""
     sentence: Annotated[str, Field(min_length=1, max_length=500)] = (
