@@ -46,7 +46,7 @@ class Config(BaseConfig):
     drop_repeats: bool = False
     """Drop repeats in a test split of your data's own too."""
     train_texts: Annotated[int, Field(ge=16)] = 2000
-    """Maximum number of labelled texts to learn from; validation takes up to 500 more."""
+    """Maximum number of training texts; validation takes up to 500 more."""
     test_texts: Annotated[int, Field(ge=0)] = 1500
     """Maximum number of test texts to score; 0 takes all."""
     epochs: Annotated[int, Field(ge=1, le=100)] = 2

@@ -83,7 +83,7 @@ class Config(BaseConfig):
     shot_seeds: Annotated[int, Field(ge=1, le=20)] = 2
     """Draws of examples, each tried with every template."""
     train_texts: Annotated[int, Field(ge=16)] = 1000
-    """Maximum number of labelled texts to learn from; validation takes up to 200 more."""
+    """Maximum number of training texts; validation takes up to 200 more."""
     max_tokens: Annotated[int, Field(ge=4)] = 96
     """Maximum number of tokens of a text in prompts, and of an encoder's window."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
