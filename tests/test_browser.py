@@ -80,7 +80,10 @@ def test_items_are_filtered_and_sorted_by_keyboard_too(run, visit):
     opened.keyboard.type("text 7")
     assert rows.count() == 1
     opened.keyboard.type(" <b>")
-    assert opened.locator("section.items output").inner_text() == "No item is like this."
+    assert (
+        opened.locator("section.items output").inner_text()
+        == "No item is like this; choose others above."
+    )
 
 
 def test_a_page_is_printed_with_all_that_is_folded(run, visit):

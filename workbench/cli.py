@@ -103,7 +103,7 @@ def _add_predict(asked: argparse.ArgumentParser) -> None:
     """The arguments of `predict`."""
     asked.add_argument("run", metavar="RUN", help="id, beginning of one, or directory")
     known = "text, a line each; .conll; .csv, .jsonl or .parquet; - reads stdin"
-    asked.add_argument("file", metavar="FILE", help=known)
+    asked.add_argument("file", metavar="FILE", nargs="?", default="-", help=known)
     asked.add_argument("--column", default="text", help="of a table; default: text")
 
 

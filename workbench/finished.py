@@ -44,6 +44,9 @@ class ComparedRuns(Described):
         """What `workbench compare` prints."""
         return as_text.as_text(self.found)
 
+    def __str__(self) -> str:
+        return self.describe()
+
 
 def compare_runs(
     a: str | Path | Result, b: str | Path | Result, methods: Sequence[str] = ()

@@ -75,8 +75,9 @@ class _Earlier:
 def judge(jobs: Sequence[Job]) -> list[RunStatus]:
     """How each job stands, in order; models and data that are missing are fetched for it.
 
-    A run that is not done is stale where an earlier run of its notebook and seed, no longer in the
-    plan, differs in one parameter at most; each earlier run is replaced by one new run only.
+    A run that is not done is stale where an earlier run of its notebook, models, data and seed, no
+    longer in the plan, differs in one parameter at most; each earlier run is replaced by one new
+    run only.
     """
     jobs, planned = _once(jobs, [_resolved(job) for job in jobs])
     wanted = {found.run_id for found in planned if isinstance(found, Run)}
@@ -181,15 +182,22 @@ def _nearest(run: Run, left: Sequence[_Earlier]) -> _Earlier | None:
         found
         for found in left
         if found.notebook == run.job.notebook.name
+        and _same_sources(run, found)
         and found.identity["parameters"].get("seed") == own["seed"]
     ]
     best = min(alike, key=differing, default=None)
     return best if best and differing(best) <= 1 else None
 
 
+def _same_sources(run: Run, found: _Earlier) -> bool:
+    """Whether an earlier run names the same models and data."""
+    own, other = run.identity["parameters"], found.identity["parameters"]
+    return all(own.get(name) == other.get(name) for name in run.job.config.sources)
+
+
 def _usual(run: Run, earlier: Sequence[_Earlier]) -> float | None:
-    """Median seconds of earlier runs of the notebook."""
-    times = _times(run, earlier)
+    """Median seconds of earlier runs of the notebook with the same models and data."""
+    times = _times(run, [found for found in earlier if _same_sources(run, found)])
     return median(times) if times else None
 
 

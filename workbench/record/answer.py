@@ -110,7 +110,7 @@ def _parts(record: Result, name: str) -> str:
         for part, metric in record.metrics.items()
         if name and part.startswith(f"{name}/")
     }
-    if len(found) < 2:
+    if len({metric.value for metric in found.values()}) < 2:
         return ""
     high = max(found, key=lambda part: found[part].value)
     low = min(found, key=lambda part: found[part].value)

@@ -19,7 +19,7 @@ RAISED = "A cell raised an error"
 ADVICE = {
     "failed": "Mend what the message says, then run it again.",
     "killed": "Look at the end of run.log for its last words, then run it again.",
-    "timeout": "Give it less to do, or more time: the command below does, timeout_s in a suite.",
+    "timeout": "Give it less to do, or more time, as below; in a suite by timeout_s.",
     "oom": "Lower what it holds at once, or run fewer jobs, then run it again.",
     "interrupted": "Nothing is wrong with it: run it again. It starts from the beginning.",
 }
@@ -69,7 +69,7 @@ def explain(
 def _more_time(facts: dict[str, Any], status: str) -> int:
     """Seconds that a cell may take at the next try; 0 for the usual ones."""
     given = facts.get("timeout_s")
-    return 4 * given if status == "timeout" and isinstance(given, int) else 0
+    return max(60, 4 * given) if status == "timeout" and isinstance(given, int) else 0
 
 
 def _split(message: str, place: Place | None, said: tuple[str, ...]) -> tuple[str, str]:

@@ -68,7 +68,7 @@
     body.replaceChildren(...found.slice(0, shown).map(line));
     status.textContent = found.length
       ? `${Math.min(shown, found.length).toLocaleString("en")} of ${found.length.toLocaleString("en")} shown`
-      : "No item is like this.";
+      : "No item is like this; choose others above.";
     more.hidden = found.length <= shown;
   }
 
