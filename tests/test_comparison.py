@@ -474,7 +474,7 @@ def test_command_prints_both_with_what_differs(saved, reports, capsys):
     assert "right: a text that got its gold label" in lines
     assert f"  A      {accuracy_score(gold, a):.3f} [" in shown
     assert f"  B      {accuracy_score(gold, b):.3f} [" in shown
-    assert "in brackets 95 % intervals, from the same draws for A and B" in lines
+    assert "in brackets 95 % intervals; A and B are resampled together" in lines
     how = "  accuracy: percentile bootstrap over 600 items, 2,000 resamples"
     assert any(line.startswith(how) for line in lines)
     assert not [line for line in lines if line.endswith("...")], "nothing of ours is cut"

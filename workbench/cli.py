@@ -206,6 +206,8 @@ def predict(options: argparse.Namespace) -> int:
     from workbench.methods import predict as predicting
     from workbench.record import runs
 
+    if options.file == "-" and sys.stdin.isatty():
+        _say("reading lines from the terminal; Ctrl-D ends them")
     asked = lines.read(options.file, options.column)
     _print_lines(predicting.predict(runs.find(options.run), **vars(asked)))
     return 0

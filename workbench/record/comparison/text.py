@@ -77,7 +77,11 @@ def as_table(found: Several) -> str:
     lines += _aligned([heads, *map(_row, range(1, len(sides)), found.others)])
     if found.correction:
         lines += ["", found.correction]
-    lines += _wrapped("In brackets 95 % intervals, from the same draws for A and the other.")
+    measures = [each.measure for each in found.others if each.measure]
+    if any(measure.difference.low is not None for measure in measures):
+        lines += _wrapped("In brackets 95 % intervals; A and the other are resampled together.")
+    elif measures:
+        lines += _wrapped(measures[0].difference.how)
     return _harmless([*lines, "", *_costs(sides)])
 
 
@@ -208,7 +212,7 @@ def _measure(name: str, found: Measure) -> list[str]:
 def _intervals(found: Comparison) -> Iterator[str]:
     """How the intervals were made, or why there are none."""
     if any(measure.difference.low is not None for measure in found.measures.values()):
-        yield "in brackets 95 % intervals, from the same draws for A and B"
+        yield "in brackets 95 % intervals; A and B are resampled together"
     for name, measure in found.measures.items():
         yield from _wrapped(f"  {words(f'/{name}')}: {measure.difference.how}")
     if found.grouping:

@@ -90,7 +90,7 @@ function showNumbers({ measure, n, ours, theirs, difference, rules }) {
         strip(difference, ...around([difference]))],
     ]), note(least === undefined ? "" : make("span", { "data-part": "detectable" },
       `A true difference of ${round3(least)} would show in 8 of 10 samples. `),
-    low === high ? "" : "In brackets 95 % intervals, from the same draws for A and B. ",
+    low === high ? "" : "In brackets 95 % intervals; A and B are resampled together. ",
     make("span", { "data-part": "how" }, hows.join(""))));
 }
 
@@ -261,8 +261,8 @@ function showSeveral(ids) {
   const shown = table(head, heads, rows, "runs several");
   shown.dataset.part = "several";
   const origins = differing(ids, 1).map(([name]) => name);
-  return [make("p", { class: "verdict" }, head), note("In brackets 95 % intervals, from the same draws "
-    + `for all. ${found.correction} Costs are of the whole run, all its methods together; in brackets, `
+  return [make("p", { class: "verdict" }, head), note("In brackets 95 % intervals, all resampled "
+    + `together. ${found.correction} Costs are of the whole run, all its methods together; in brackets, `
     + `times A's. ${origins.length ? `Not the same in all: ${origins.join(", ")}.` : ""}`), shown];
 }
 
