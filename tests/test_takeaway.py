@@ -156,6 +156,42 @@ def test_a_table_is_latex_that_says_what_it_shows(made, visit):
     ]  # fmt: skip
 
 
+def taken(opened, name: str, kind: str) -> str:
+    return saved(opened, f"button[aria-label='{kind} of {name}']")[1].decode()
+
+
+def test_a_cell_that_spans_rows_stands_in_each(tmp_path, visit):
+    index = pandas.MultiIndex.from_product([["x", "y"], ["u", "v"]], names=["a", "b"])
+    frame = pandas.DataFrame({"c": [1.0, -0.25, 3.0, 4.0]}, index=index)
+    spans = "<table><tr><th rowspan=0>p<td colspan=2 rowspan=2>q<td>r</tr><tr><td>s</tr></table>"
+    opened = visit(write(tmp_path, html(frame.to_html()), html(spans)))
+    read = pandas.read_csv(io.StringIO(taken(opened, "table 1", "CSV")), header=None, skiprows=2)
+    assert read.to_numpy().tolist() == [
+        ["x", "u", 1.0], ["x", "v", -0.25], ["y", "u", 3.0], ["y", "v", 4.0],
+    ]  # fmt: skip
+    assert r"x & v & $-$0.25 \\" in taken(opened, "table 1", "LaTeX")
+    assert taken(opened, "table 2", "CSV") == "p,q,,r\np,q,,s\n"
+
+
+def test_what_a_spreadsheet_would_compute_is_text_in_the_file(tmp_path, visit):
+    texts = ['=A("http://x.org")', "+49 1", "@x", "-a", "E5", "-", "-0.25", "+1,000", "1e-5"]
+    opened = visit(write(tmp_path, html(table(["=1+1"], [[text] for text in texts]))))
+    read = pandas.read_csv(io.StringIO(taken(opened, "table 1", "CSV")), dtype=str)
+    assert list(read) == ["'=1+1"]
+    assert read["'=1+1"].tolist() == [
+        "'=A(\"http://x.org\")", "'+49 1", "'@x", "'-a", "E5", "-", "-0.25", "1000", "1e-5",
+    ]  # fmt: skip
+    lines = taken(opened, "table 1", "LaTeX").splitlines()
+    assert {r"$-$0.25 \\", r"1e$-$5 \\", r"-a \\", r"- \\"} <= set(lines)
+
+
+def test_names_that_look_like_exponents_are_no_numbers():
+    rows = [["E5", "e10"], ["E1", "."], ["1e3", "9" * 5000]]
+    frame = Html(table(["model", "n"], rows)).frame
+    assert frame["model"].tolist() == ["E5", "E1", 1000.0]
+    assert frame["n"].tolist() == ["e10", ".", "9" * 5000]
+
+
 def test_sorted_rows_are_taken_as_they_are_shown(made, visit):
     opened = visit(made)
     opened.locator("#table-1 thead th button").nth(2).click()
@@ -174,6 +210,25 @@ def test_commands_and_code_are_copied(made, visit):
         assert opened.locator(where).text_content() == "Copied"
         assert opened.evaluate("navigator.clipboard.readText()") == text
     assert opened.locator("#told").text_content() == "copied"
+
+
+@pytest.mark.parametrize(("allowed", "says"), [("true", "Copied"), ("false", "Not copied")])
+def test_without_a_clipboard_the_button_says_whether_it_copied_and_keeps_the_focus(
+    made, visit, allowed, says
+):
+    opened = visit(made)
+    opened.evaluate(
+        "navigator.clipboard.writeText = async () => { throw new Error('no'); };"
+        f"document.execCommand = () => {allowed}"
+    )
+    button = opened.locator("button[aria-label='Copy LaTeX of table 1']")
+    button.focus()
+    opened.keyboard.press("Enter")
+    opened.wait_for_function("document.getElementById('told').textContent")
+    assert button.text_content() == says
+    assert opened.locator("#told").text_content().startswith(says.lower())
+    focused = "document.activeElement.getAttribute('aria-label')"
+    assert opened.evaluate(focused) == "Copy LaTeX of table 1"
 
 
 def test_a_reader_without_a_mouse_reaches_content_headings_and_files(made, visit):

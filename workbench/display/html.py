@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 MEASURE = re.compile(r"([-+.\d]+) (\[([-+.\d]+), ([-+.\d]+)\])")
 """A number with its interval, as `Metric` writes it."""
-NUMBER = re.compile(r"[-+]?(\d{1,3}(,\d{3})+|\d+)?\.?\d*(e[-+]?\d+)?", re.IGNORECASE)
+NUMBER = re.compile(
+    r"[-+]?((\d{1,3}(,\d{3})+|\d+)\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE | re.ASCII
+)
+LONGEST_NUMBER = 300
+"""Characters up to which a text may be a number."""
 STYLE = (paths.PACKAGE / "display" / "tables.css").read_text(encoding="utf-8")
 
 
@@ -73,11 +77,11 @@ def _frame(lines: list[list[str]]) -> "pandas.DataFrame":
 def _value(text: str) -> float | str | None:
     """A cell as a number where it is one; None where it is empty.
 
-    >>> [_value(text) for text in ("1,234", "+0.5", "12 MiB", "")]
-    [1234, 0.5, '12 MiB', None]
+    >>> [_value(text) for text in ("1,234", "+0.5", "12 MiB", "E5", "")]
+    [1234, 0.5, '12 MiB', 'E5', None]
     """
     text = text.strip()
-    if not any(map(str.isdigit, text)) or not NUMBER.fullmatch(text):
+    if len(text) > LONGEST_NUMBER or not NUMBER.fullmatch(text):
         return text or None
     plain = text.replace(",", "")
     return int(plain) if plain.lstrip("+-").isdecimal() else float(plain)

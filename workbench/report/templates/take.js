@@ -4,17 +4,36 @@
   const told = document.getElementById("told");
   const say = (text) => { told.textContent = ""; told.textContent = text; };
 
-  const NUMBER = /^[+\-\u2212]?(?:\d{1,3}(?:,\d{3})+|\d+)?\.?\d*(?:e[+\-]?\d+)?$/i;
+  const NUMBER = /^[+\-\u2212]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)\.?\d*|\.\d+)(?:e[+\-]?\d+)?$/i;
   const MEASURE = /^([-+.\d]+) \[([-+.\d]+), ([-+.\d]+)\]$/;
+  const FORMULA = /^[=+\-@]./s;
+
+  // An apostrophe before what a spreadsheet would compute.
+  const safe = (text) => NUMBER.test(text) ? text : text.replace(FORMULA, "'$&");
 
   // A number without separators of thousands, as programs read it; other text as it is.
-  const plain = (text) => /\d/.test(text) && NUMBER.test(text)
-    ? text.replaceAll(",", "").replace("\u2212", "-").replace(/^\+/, "") : text;
+  const plain = (text) => NUMBER.test(text)
+    ? text.replaceAll(",", "").replace("\u2212", "-").replace(/^\+/, "") : safe(text);
 
-  // Head and body as rows of texts; a cell that spans several columns stands in the first.
+  // Head and body as rows of texts. A cell that spans columns stands in the first of them, one
+  // that spans rows in each.
   function grid(table) {
-    const rows = [...table.rows].map((row) => [...row.cells].flatMap((cell) =>
-      [cell.textContent.trim().replace(/\s+/g, " "), ...Array(cell.colSpan - 1).fill("")]));
+    const lines = [...table.rows];
+    const rows = lines.map(() => []);
+    lines.forEach((line, down) => {
+      let column = 0;
+      for (const cell of line.cells) {
+        while (rows[down][column] !== undefined) column += 1;
+        const text = cell.textContent.trim().replace(/\s+/g, " ");
+        const end = down + (cell.rowSpan || lines.length);
+        for (let row = down; row < end && lines[row]?.parentNode === line.parentNode; row += 1) {
+          for (let beside = 0; beside < cell.colSpan; beside += 1) {
+            rows[row][column + beside] = beside ? "" : text;
+          }
+        }
+        column += cell.colSpan;
+      }
+    });
     const heads = table.tHead?.rows.length ?? 0;
     return { heads: rows.slice(0, heads), body: rows.slice(heads) };
   }
@@ -28,7 +47,8 @@
       const measured = body.some((row) => MEASURE.test(row[column] ?? ""));
       heads.forEach((row, index) => {
         const name = row[column] ?? "";
-        lines[index].push(name, ...measured ? [`${name} low`.trim(), `${name} high`.trim()] : []);
+        const ends = measured ? [`${name} low`.trim(), `${name} high`.trim()] : [];
+        lines[index].push(...[name, ...ends].map(safe));
       });
       body.forEach((row, index) => {
         const text = row[column] ?? "";
@@ -53,11 +73,13 @@
     const width = Math.max(0, ...[...heads, ...body].map((row) => row.length));
     const numeric = (column) => body.every((row) => {
       const text = row[column] ?? "";
-      return text === "" || MEASURE.test(text) || plain(text) !== text || NUMBER.test(text);
+      return text === "" || MEASURE.test(text) || NUMBER.test(text);
     });
     const columns = Array.from({ length: width }, (_, column) => numeric(column) ? "r" : "l");
+    const minus = (text) => MEASURE.test(text) || NUMBER.test(text)
+      ? text.replaceAll("-", "\u2212") : text;
     const line = (row) => `${Array.from({ length: width }, (_, column) =>
-      escaped(row[column] ?? "")).join(" & ")} \\\\`;
+      escaped(minus(row[column] ?? ""))).join(" & ")} \\\\`;
     const caption = escaped((table.caption?.textContent ?? "").replace(/^Table \d+\.\s*/, "").trim());
     return [
       "% \\usepackage{booktabs}", "\\begin{table}", "\\centering",
@@ -79,18 +101,33 @@
   }
 
   // A page that is a file may have no clipboard: then by selecting.
-  async function copy(text) {
+  async function copied(text) {
     try {
       await navigator.clipboard.writeText(text);
+      return true;
     } catch {
+      const before = document.activeElement;
       const area = document.createElement("textarea");
       area.value = text;
       document.body.append(area);
       area.select();
-      document.execCommand("copy");
-      area.remove();
+      try {
+        return document.execCommand("copy");
+      } catch {
+        return false;
+      } finally {
+        area.remove();
+        before?.focus({ preventScroll: true });
+      }
     }
-    say("copied");
+  }
+
+  async function copy(made, text) {
+    const done = await copied(text);
+    const name = made.dataset.name ??= made.textContent;
+    made.textContent = done ? "Copied" : "Not copied";
+    say(done ? "copied" : "not copied: the browser does not allow it");
+    setTimeout(() => { made.textContent = name; }, 2000);
   }
 
   function button(text, label, act) {
@@ -98,7 +135,7 @@
     made.type = "button";
     made.textContent = text;
     made.setAttribute("aria-label", label);
-    made.addEventListener("click", act);
+    made.addEventListener("click", () => act(made));
     return made;
   }
 
@@ -111,7 +148,7 @@
       button("CSV", `CSV of ${said}`, () => download(`${name}.csv`, csv(table), "text/csv")),
       button("LaTeX", `LaTeX of ${said}`,
         () => download(`${name}.tex`, latex(table), "application/x-tex")),
-      button("Copy LaTeX", `Copy LaTeX of ${said}`, () => copy(latex(table))),
+      button("Copy LaTeX", `Copy LaTeX of ${said}`, (made) => copy(made, latex(table))),
     );
     (table.closest(".scroll") ?? table).after(row);
   }
@@ -124,11 +161,8 @@
     block.replaceWith(box);
     const code = block.closest("details.code")?.querySelector("summary").textContent.toLowerCase();
     const what = code ?? (block.matches(".bibtex") ? "citation" : block.closest(".prose") ? "code" : "command");
-    const made = button("Copy", `Copy ${what}`, async () => {
-      await copy(block.textContent.replace(/\n$/, ""));
-      made.textContent = "Copied";
-      setTimeout(() => { made.textContent = "Copy"; }, 2000);
-    });
+    const made = button("Copy", `Copy ${what}`,
+      () => copy(made, block.textContent.replace(/\n$/, "")));
     made.className = "copy";
     box.append(block, made);
   }
