@@ -16,6 +16,7 @@ from workbench import figures
 from workbench.core.errors import ParameterError
 from workbench.display import drawn
 from workbench.display.canvas import STYLE, Figure, forest
+from workbench.display.series import tie
 from workbench.record.result import FIGURE, MAX_FIGURE_FILE, Cost, Metric, Result
 
 METRIC = Metric(value=1 / 3, low=0.1, high=0.6, n=10, how="bootstrap over 3 documents")
@@ -91,7 +92,9 @@ def test_reliability_has_bins_with_error_bars():
     gap = METRIC.model_dump()
     found = {"n": 5, "bins": bins, "overconfidence": gap, "confidence": 0.7, "accuracy": 0.6,
              "expected_calibration_error": 0.1}  # fmt: skip
-    frame = figures.reliability(result(tables={"reliability": found})).frame
+    figure = figures.reliability(result(tables={"reliability": found}))
+    assert figure.axes[0].get_ylabel() == "accuracy, with 95 % interval"
+    frame = figure.frame
     assert rows(frame, "series", "x", "y") == [
         ("as sure as right", 0, 0), ("as sure as right", 1, 1), ("", 0.7, 0.6),
     ]  # fmt: skip
@@ -118,8 +121,7 @@ def test_bands_bars_and_lines_right_across_are_read_too():
     canvas, axes = panel()
     axes.fill_between([0, 1], [1, 2], [3, 5], color="green", alpha=0.2)
     axes.plot([0, 1], [2, 3], color="green", label="model")
-    axes.axhline(4, color="black", label="level")
-    axes.axhspan(3.5, 4.5, color="grey")
+    tie(axes, axes.axhline(4, color="black", label="level"), axes.axhspan(3.5, 4.5), "y")
     axes.axvline(0.5, linestyle=":", color="grey")
     frame = drawn.frame(canvas)
     assert rows(frame, "series", "x", "y", "y_low", "y_high") == [
@@ -138,6 +140,119 @@ def test_bands_bars_and_lines_right_across_are_read_too():
     axes.plot(9, 10, "o", color="red")
     assert rows(drawn.frame(canvas), "series", "x", "y") == [
         ("one", 7, 8), ("one", 9, 10), ("dots", 1, 3), ("dots", 2, 4),
+    ]  # fmt: skip
+
+
+def test_a_band_belongs_to_the_level_that_it_was_drawn_for():
+    def level(method, value, low, high):
+        return {"method": method, "value": value, "low": low, "high": high, "how": "bootstrap"}
+
+    said = {"how": "bootstrap", "said": "Said."}
+    tables = {
+        "levels": [level("4 shots", 0.52, 0.45, 0.59), level("zero-shot", 0.475, 0.405, 0.545)],
+        "curve": [
+            level("a", value, value - 0.125, value + 0.25) | {"texts": texts, "n": 9}
+            for texts, value in ((8, 0.375), (32, 0.625))
+        ],
+        "crossings": [
+            {"level": "4 shots", "method": "a", "at": 16.0} | said,
+            {"level": "zero-shot", "method": "a", "at": "never"} | said,
+        ],
+    }
+    majority = Metric(value=0.445, low=0.375, high=0.515, n=9, how="bootstrap")
+    given = result(baselines={"majority": {"test/accuracy": majority}}, tables=tables,
+                   parameters={"draws": 1})  # fmt: skip
+    frame = figures.overtaking(given).frame
+    assert rows(frame, "series", "x", "y", "y_low", "y_high") == [
+        ("4 shots", None, 0.52, 0.45, 0.59), ("zero-shot", None, 0.475, 0.405, 0.545),
+        ("majority", None, 0.445, None, None), ("a", 8, 0.375, 0.25, 0.625),
+        ("a", 32, 0.625, 0.5, 0.875), ("a, crossing", 16, 0.52, None, None),
+    ]  # fmt: skip
+
+
+def test_an_interval_goes_to_no_line_right_across_by_its_colour_and_to_no_other_colour():
+    canvas, axes = panel()
+    axes.axhline(0.5, color="grey", label="majority")
+    axes.axhspan(0.4, 0.6, color="grey")
+    axes.plot(1, 2, "o", color="red", label="one")
+    axes.vlines(1, 1, 3, color="blue")
+    assert rows(drawn.frame(canvas), "series", "x", "y", "y_low", "y_high") == [
+        ("majority", None, 0.5, None, None), ("one", 1, 2, None, None),
+        ("", 1, None, 1, 3), ("", None, None, 0.4, 0.6),
+    ]  # fmt: skip
+
+
+def test_an_interval_without_length_is_along_its_own_axis():
+    sure = Metric(value=1, low=1, high=1, n=10, how="bootstrap")
+    canvas, axes = panel()
+    forest(axes, {"a": sure, "b": METRIC})
+    assert rows(drawn.frame(canvas), "y", "x", "x_low", "x_high") == [
+        ("a", 1, 1, 1), ("b", 1 / 3, 0.1, 0.6),
+    ]  # fmt: skip
+    assert "y_low" not in drawn.frame(canvas)
+
+
+def test_names_that_tie_intervals_are_the_drawing_s_own_and_unique():
+    canvas = Canvas()
+    for axes in canvas.subplots(2):
+        forest(axes, {'<a b="c">': METRIC, "<a>": METRIC})
+    svg = Figure(canvas, "t", "c")._files()["svg"]
+    found = re.findall(r' id="(series_[^"]*)"', svg)
+    assert len(found) == len(set(found)) == 8
+
+
+def test_means_are_a_series_of_their_own_drawn_once():
+    values = {("zero-shot", ""): (0.5, 0.75), ("zero-shot", "batch"): (0.25, 0.25),
+              ("4 shots", ""): (0.5, 1.0), ("4 shots", "batch"): (0.0, 0.5)}  # fmt: skip
+    prompts = [
+        {"condition": kind, "variant": variant, "shots": int(kind[0] == "4"),
+         "accuracy": {"value": value, "n": 4}}
+        for (kind, variant), both in values.items() for value in both
+    ]  # fmt: skip
+    given = result(tables={"prompts": prompts}, baselines={"majority": {"test/accuracy": WITHOUT}})
+    frame = figures.accuracy_by_shots(given).frame
+    found = frame.groupby(["series", "x"], dropna=False)["y"].apply(list).to_dict()
+    assert {key: found[key] for key in found if key[0] != "majority"} == {
+        ("As scored", "zero-shot"): [0.5, 0.75], ("As scored", "4 shots"): [0.5, 1.0],
+        ("As scored, mean", "zero-shot"): [0.625], ("As scored, mean", "4 shots"): [0.75],
+        ("Batch-calibrated", "zero-shot"): [0.25, 0.25], ("Batch-calibrated", "4 shots"): [0, 0.5],
+        ("Batch-calibrated, mean", "zero-shot"): [0.25],
+        ("Batch-calibrated, mean", "4 shots"): [0.25],
+    }  # fmt: skip
+    assert rows(frame[frame["series"] == "majority"], "y") == [(0.25,)]
+
+
+def test_each_point_of_the_chart_of_translations_is_a_sentence():
+    found = {"translation": [0.9, 0.5], "best_other": {"en": [0.7, 0.6], "zh": [0.8, 0.4]}}
+    metrics = {f"bitext/retrieval_from_{name}": METRIC for name in ("en", "zh")}
+    frame = figures.retrieval(result(tables={"bitext": found}, metrics=metrics)).frame
+    assert rows(frame, "series", "x", "y") == [
+        ("found", 0.7, 0.9), ("not found", 0.6, 0.5), ("found", 0.8, 0.9), ("found", 0.4, 0.5),
+    ]  # fmt: skip
+
+
+def test_reference_lines_have_names():
+    given = result(metrics={"test/mcc": METRIC}, baselines={"last move": {"test/mcc": WITHOUT}},
+                   tables={"verdict": {"limit": 0.04, "methods": {}}})  # fmt: skip
+    assert rows(figures.edges(given).frame, "series", "x", "y") == [
+        ("chance", 0, None), ("limit of a no", 0.04, None), ("", 1 / 3, "ours"),
+        ("", 0.25, "last move"),
+    ]  # fmt: skip
+
+
+def test_names_that_several_ticks_have_are_told_apart():
+    canvas, axes = panel()
+    axes.imshow(np.array([[1.0, 2.0, 3.0]]))
+    axes.set_xticks(range(3), ["the", "is", "the"])
+    assert list(drawn.frame(canvas)["x"]) == ["the (1)", "is", "the (3)"]
+
+
+def test_the_file_of_numbers_has_nothing_that_a_spreadsheet_computes():
+    canvas, axes = panel()
+    axes.plot(["=1+1", "-0.5", "@x"], [-1, 2, 3], label="+49 1")
+    axes.set_xlabel("-x")
+    assert drawn.csv(drawn.frame(canvas)).splitlines() == [
+        "series,'-x,y", "'+49 1,'=1+1,-1.0", "'+49 1,-0.5,2.0", "'+49 1,'@x,3.0",
     ]  # fmt: skip
 
 
@@ -220,6 +335,7 @@ def test_what_can_not_be_saved_is_one_clear_error(tmp_path, figure, name, how, s
 
 DRAW = """
 import hashlib, sys
+from workbench.display.series import tie
 from workbench.record.result import FIGURE
 sys.path.insert(0, "tests")
 from test_drawn import shown_by_kernel

@@ -1,5 +1,6 @@
 """What the axes of a chart are called, and what their positions stand for."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -12,7 +13,10 @@ Place = Callable[[float], float | str]
 
 
 def place_on(axis: Axis) -> Place:
-    """How an axis says a position: the number it stands for, or the name at its tick."""
+    """How an axis says a position: the number it stands for, or the name at its tick.
+
+    A name that several ticks have is followed by its place, from 1.
+    """
     formatter, locator = axis.get_major_formatter(), axis.get_major_locator()
     named = isinstance(formatter, FixedFormatter | StrCategoryFormatter) or (
         isinstance(formatter, FuncFormatter) and isinstance(locator, FixedLocator)
@@ -26,6 +30,10 @@ def place_on(axis: Axis) -> Place:
         return lambda position: slope * position + start
     if ticks != list(range(len(ticks))):
         return lambda position: position
+
+    often = Counter(labels)
+    labels = [f"{label} ({place})" if often[label] > 1 else label
+              for place, label in enumerate(labels, 1)]  # fmt: skip
 
     def name(position: float) -> float | str:
         nearest = round(position) if np.isfinite(position) else -1

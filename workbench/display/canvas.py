@@ -24,6 +24,7 @@ from workbench.core.errors import ParameterError, WorkbenchError
 from workbench.core.unspaced import FIRST
 from workbench.display import drawn
 from workbench.display.image_files import STYLE, check_font, image
+from workbench.display.series import tie
 from workbench.record.result import FIGURE, MAX_FIGURE_FILE, Metric, Result
 
 if TYPE_CHECKING:
@@ -222,6 +223,21 @@ def with_intervals(metrics: Iterable[Metric]) -> str:
     return drawn.INTERVAL if any(metric.low is not None for metric in metrics) else ""
 
 
+def dot(
+    axes: Axes, place: float, metric: Metric, look: Look, *, label: str = "", upright: bool = False
+) -> None:
+    """A number as a dot with its 95 % interval, at a place of the y axis; of the x axis `upright`.
+
+    Without a label it is of the series that has its colour and marker.
+    """
+    spot = (place, metric.value) if upright else (metric.value, place)
+    (line,) = axes.plot(*spot, look.marker, color=look.colour, label=label or None)
+    if metric.low is not None and metric.high is not None:
+        draw = axes.vlines if upright else axes.hlines
+        interval = draw(place, metric.low, metric.high, color=look.colour, linewidth=2.5)
+        tie(axes, line, interval, "y" if upright else "x")
+
+
 def forest(
     axes: Axes,
     rows: Mapping[str, Metric],
@@ -235,10 +251,7 @@ def forest(
     """
     for row, (name, metric) in enumerate(rows.items()):
         look = (styles or {}).get(name) or Look(SECOND if name == mark else ACCENT, "o")
-        colour = look.colour
-        if metric.low is not None and metric.high is not None:
-            axes.hlines(row, metric.low, metric.high, color=colour, linewidth=2.5)
-        axes.plot(metric.value, row, marker=look.marker, color=colour)
+        dot(axes, row, metric, look)
         axes.annotate(
             f"{metric.value:.3f}", (metric.value, row), textcoords="offset points",
             xytext=(0, 7), ha="center", fontweight="bold" if name == mark else "normal",

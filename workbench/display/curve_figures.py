@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from workbench.display.canvas import GREY, HALO, Figure, Look, looks, styled
+from workbench.display.series import tie
 from workbench.record.result import Result
 
 REFERENCE_STYLES = ("-", "--")
@@ -34,10 +35,13 @@ def overtaking(result: Result) -> Figure:
         shift = 1 + 0.04 * (place - (len(methods) - 1) / 2)
         texts = np.array([point["texts"] for point in line])
         values = [point["value"] for point in line]
-        axes.plot(texts, values, color=colour, marker=styles[method].marker, label=method)
+        (drawn,) = axes.plot(
+            texts, values, color=colour, marker=styles[method].marker, label=method
+        )
         if all(point["low"] is not None for point in line):
             low, high = ([point[end] for point in line] for end in ("low", "high"))
-            axes.vlines(texts * shift, low, high, color=colour, alpha=0.45)
+            bars = axes.vlines(texts * shift, low, high, color=colour, alpha=0.45)
+            tie(axes, drawn, bars, "y")
     first = [found for found in crossings if found["level"] == crossings[0]["level"]]
     _crosses(axes, result, first, styles)
     axes.set(xlabel="labelled examples, log scale", ylabel="test accuracy", xscale="log")
@@ -54,9 +58,12 @@ def _bands(axes: Axes, result: Result, sizes: list[int]) -> None:
     references = list(dict.fromkeys(found["level"] for found in result.tables["crossings"]))
     for name, style, shade in zip(references, REFERENCE_STYLES, (0.22, 0.12), strict=False):
         level = levels[name]
-        axes.axhline(level["value"], color="black", linestyle=style, linewidth=1.2, label=name)
+        line = axes.axhline(
+            level["value"], color="black", linestyle=style, linewidth=1.2, label=name
+        )
         if level["low"] is not None:
-            axes.axhspan(level["low"], level["high"], color=GREY, alpha=shade, linewidth=0)
+            band = axes.axhspan(level["low"], level["high"], color=GREY, alpha=shade, linewidth=0)
+            tie(axes, line, band, "y")
     majority = result.baselines["majority"]["test/accuracy"].value
     axes.axhline(majority, color=GREY, linestyle=":", linewidth=1.2, label="majority")
     axes.set_xlim(sizes[0] * 0.8, sizes[-1] * 1.25)
@@ -77,7 +84,7 @@ def _crosses(
         look = styles[found["method"]]
         axes.plot(
             *spot, marker=look.marker, markersize=9, markeredgewidth=1.6, color=look.colour,
-            markeredgecolor="black", zorder=5,
+            markeredgecolor="black", zorder=5, label=f"_{found['method']}, crossing",
         )  # fmt: skip
         axes.annotate(
             f"{found['at']:,.0f}", spot, textcoords="offset points",

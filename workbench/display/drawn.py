@@ -2,20 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import FillBetweenPolyCollection, LineCollection, PathCollection
-from matplotlib.colors import to_hex
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from workbench.display.axis_names import label_of, place_on, plain
+from workbench.display.html import NUMBER
+from workbench.display.series import GUIDE, hex_of, labels, styles, ties
 
 if TYPE_CHECKING:
     import pandas
@@ -44,11 +44,21 @@ class Mark:
         """Whether the other is an interval around this one, at the same place."""
         for along, across in ("xy", "yx"):
             low, high = getattr(other, f"{along}_low"), getattr(other, f"{along}_high")
-            here, there = getattr(self, across), getattr(other, across)
-            same = np.isclose(here, there, equal_nan=True)  # a line right across has no place there
+            same = np.isclose(getattr(self, across), getattr(other, across))
             if low <= getattr(self, along) <= high and same:
                 return bool(np.isnan(getattr(self, f"{along}_low")))
         return False
+
+    def turn(self, along: str) -> None:
+        """Make an interval of no length, whose ends don't tell its axis, one along this axis."""
+        across = "y" if along == "x" else "x"
+        if np.isnan(getattr(self, f"{along}_low")):
+            end, place = getattr(self, along), getattr(self, f"{across}_low")
+            for name in ("x", "x_low", "x_high", "y", "y_low", "y_high"):
+                setattr(self, name, NONE)
+            setattr(self, f"{along}_low", end)
+            setattr(self, f"{along}_high", end)
+            setattr(self, across, place)
 
     def take(self, interval: "Mark") -> None:
         """Take the ends of an interval."""
@@ -69,44 +79,56 @@ def frame(canvas: Canvas) -> "pandas.DataFrame":
 
     panels = [axes for axes in canvas.axes if axes.name == "rectilinear"]
     panels = [axes for axes in panels if axes.get_label() != "<colorbar>"]
-    everywhere = _series(panels)
+    everywhere = labels(panels)
     rows = [row for axes in panels for row in _rows(axes, everywhere)]
     if not rows:
         return pandas.DataFrame()
     found = pandas.DataFrame(rows)
-    labels = {name: set(found[f"{name}_axis"]) for name in "xy"}
-    common = [f"{name}_axis" for name, said in labels.items() if len(said) == 1]
+    axes_said = {name: set(found[f"{name}_axis"]) for name in "xy"}
+    common = [f"{name}_axis" for name, said in axes_said.items() if len(said) == 1]
     kept = [name for name in found if not found[name].isin(["", NONE]).all()]
     found = found[kept].drop(columns=common, errors="ignore")
-    found.attrs |= {name: min(said) if len(said) == 1 else "" for name, said in labels.items()}
+    found.attrs |= {name: min(said) if len(said) == 1 else "" for name, said in axes_said.items()}
     return found
 
 
 def csv(found: "pandas.DataFrame") -> str:
     """What `frame` found as CSV, its columns called as the axes are."""
-    labels = {name: found.attrs.get(name, "").removesuffix(INTERVAL) or name for name in "xy"}
+    said = {name: found.attrs.get(name, "").removesuffix(INTERVAL) or name for name in "xy"}
     renamed = {
-        name: name.replace(name[:1], labels[name[:1]], 1).replace("_", " ")
+        name: _safe(name.replace(name[:1], said[name[:1]], 1).replace("_", " "))
         for name in map(str, found)
-        if name.partition("_")[0] in labels and not name.endswith("_axis")
+        if name.partition("_")[0] in said and not name.endswith("_axis")
     }
     clash = len({*renamed.values(), "panel", "series", "value", "text"}) < len(renamed) + 4
-    return found.rename(columns={} if clash else renamed).to_csv(index=False)
+    return found.map(_safe).rename(columns={} if clash else renamed).to_csv(index=False)
+
+
+def _safe(cell: Any) -> Any:
+    """A text with an apostrophe before it where a spreadsheet would compute it.
+
+    >>> [_safe(cell) for cell in ("=1+1", "-0.5", "@x", -0.5)]
+    ["'=1+1", '-0.5', "'@x", -0.5]
+    """
+    formula = (
+        isinstance(cell, str) and cell[1:] and cell[0] in "=+-@" and not NUMBER.fullmatch(cell)
+    )
+    return f"'{cell}" if formula else cell
 
 
 def _rows(axes: Axes, everywhere: dict[Any, str]) -> Iterator[dict[str, Any]]:
     titles = (axes.get_title(side) for side in ("left", "center", "right"))
     panel = plain(next(filter(None, titles), ""))
-    own = _series([axes])
+    own = labels([axes])
     place = {name: place_on(axis) for name, axis in (("x", axes.xaxis), ("y", axes.yaxis))}
-    labels = {f"{name}_axis": label_of(axes, name) for name in "xy"}
+    said = {f"{name}_axis": label_of(axes, name) for name in "xy"}
     for mark in _marks(axes):
-        styles = _styles(mark.artist) if mark.artist else [mark.colour]
-        names = (known.get(style, "") for known in (own, everywhere) for style in styles)
+        looks = styles(mark.artist) if mark.artist else [mark.colour]
+        names = (known.get(look, "") for known in (own, everywhere) for look in looks)
         row: dict[str, Any] = {"panel": panel, "series": next(filter(None, names), "")}
         for name in ("x", "x_low", "x_high", "y", "y_low", "y_high"):
             row[name] = place[name[0]](getattr(mark, name))
-        yield row | {"value": mark.value, "text": mark.text} | labels
+        yield row | {"value": mark.value, "text": mark.text} | said
 
 
 def _marks(axes: Axes) -> list[Mark]:
@@ -115,11 +137,10 @@ def _marks(axes: Axes) -> list[Mark]:
     points = [mark for line in _lines(axes) for mark in line] + bars
     points += [mark for one in axes.collections if isinstance(one, PathCollection)
                for mark in _dots(one)]  # fmt: skip
-    alone: list[Mark] = []
+    tied, alone = ties(axes), list[Mark]()
     for intervals in _intervals(axes):
-        near = [_around(mark, points) for mark in intervals]
-        if len(near) > 1 and not all(near):
-            near = _in_order(intervals, points) or near
+        near: list[Mark | None] = [*_of_line(intervals, points, tied)]
+        near = near or [_around(mark, points) for mark in intervals]
         for mark, point in zip(intervals, near, strict=True):
             if point:
                 point.take(mark)
@@ -128,23 +149,29 @@ def _marks(axes: Axes) -> list[Mark]:
     return [*points, *alone, *_cells(axes)]
 
 
+def _of_line(
+    intervals: list[Mark], points: list[Mark], tied: dict[int, tuple[Any, str]]
+) -> list[Mark]:
+    """The points of the line that intervals are tied to, in their order; [] where there is none."""
+    if not intervals or id(intervals[0].artist) not in tied:
+        return []
+    line, along = tied[id(intervals[0].artist)]
+    across = "y" if along == "x" else "x"
+    found = [point for point in points if point.artist is line]
+    if len(found) != len(intervals):
+        return []
+    for mark in intervals:
+        mark.turn(along)
+    order = np.argsort([getattr(mark, across) for mark in intervals], kind="stable")
+    places = np.argsort([getattr(point, across) for point in found], kind="stable")
+    near = dict(zip(order.tolist(), places.tolist(), strict=True))
+    return [found[near[number]] for number in range(len(found))]
+
+
 def _around(interval: Mark, points: list[Mark]) -> Mark | None:
-    """The point an interval is of: one at its place, of its colour if there are several."""
-    found = [point for point in points if point.spans(interval)]
-    same = [point for point in found if point.colour == interval.colour]
-    return next(iter(same or (found if len(found) == 1 else [])), None)
-
-
-def _in_order(intervals: list[Mark], points: list[Mark]) -> list[Mark | None]:
-    """The points of a line as long as a row of intervals beside it, moved so that all are seen."""
-    for _, group in groupby(points, key=lambda point: id(point.artist)):
-        line = list(group)
-        if len(line) == len(intervals) and line[0].colour == intervals[0].colour:
-            moved = [Mark(x=one.x if np.isnan(two.x) else two.x, y=one.y if np.isnan(two.y) else
-                          two.y) for one, two in zip(line, intervals, strict=True)]  # fmt: skip
-            if all(one.spans(two) for one, two in zip(moved, intervals, strict=True)):
-                return [*line]
-    return []
+    """The point that an interval of the same colour is around; never a line right across."""
+    found = (point for point in points if point.colour == interval.colour)
+    return next((point for point in found if point.spans(interval)), None)
 
 
 def _lines(axes: Axes) -> Iterator[list[Mark]]:
@@ -153,10 +180,10 @@ def _lines(axes: Axes) -> Iterator[list[Mark]]:
     caps = {id(cap) for one in bars for cap in one.lines[1]}
     for line in axes.lines:
         on_x, on_y = line.get_transform().contains_branch_seperately(axes.transData)
-        if id(line) in caps or not (on_x or on_y):
+        if id(line) in caps or line.get_label() == GUIDE or not (on_x or on_y):
             continue
         x, y = (_floats(values) for values in line.get_data(orig=False))
-        colour = _hex(line.get_color())
+        colour = hex_of(line.get_color())
         places = list(zip(x if on_x else x * NONE, y if on_y else y * NONE, strict=True))
         across = not (on_x and on_y)
         yield [
@@ -168,7 +195,7 @@ def _bars(bars: BarContainer) -> Iterator[Mark]:
     """The length of each bar, whatever it stands on."""
     for patch in bars.patches:
         x, y = patch.get_x() + patch.get_width() / 2, patch.get_y() + patch.get_height() / 2
-        colour = _hex(patch.get_facecolor())
+        colour = hex_of(patch.get_facecolor())
         if bars.orientation == "horizontal":
             yield Mark(x=patch.get_width(), y=y, colour=colour, artist=patch)
         else:
@@ -176,7 +203,7 @@ def _bars(bars: BarContainer) -> Iterator[Mark]:
 
 
 def _dots(dots: PathCollection) -> Iterator[Mark]:
-    colours = [_hex(colour) for colour in dots.get_facecolor()] or [""]
+    colours = [hex_of(colour) for colour in dots.get_facecolor()] or [""]
     for number, (x, y) in enumerate(_floats(dots.get_offsets())):
         yield Mark(x=x, y=y, colour=colours[number % len(colours)], artist=dots)
 
@@ -185,7 +212,7 @@ def _intervals(axes: Axes) -> Iterator[list[Mark]]:
     """Intervals that were drawn together: upright or level lines, bands, and spans of an axis."""
     for drawn in axes.collections:
         if isinstance(drawn, LineCollection):
-            colours = [_hex(colour) for colour in drawn.get_colors()]
+            colours = [hex_of(colour) for colour in drawn.get_colors()]
             ends = [np.asarray(part, float) for part in drawn.get_segments()]
             yield [
                 _interval(part, colours[number % len(colours)], drawn)
@@ -195,7 +222,7 @@ def _intervals(axes: Axes) -> Iterator[list[Mark]]:
         elif isinstance(drawn, FillBetweenPolyCollection):
             across = 0 if drawn.t_direction == "x" else 1  # type: ignore[attr-defined]
             corners = np.concatenate([path.vertices for path in drawn.get_paths()])
-            colour = _hex(drawn.get_facecolor()[0])
+            colour = hex_of(drawn.get_facecolor()[0])
             yield [
                 _interval(corners[corners[:, across] == at], colour, drawn)
                 for at in np.unique(corners[:, across])
@@ -205,7 +232,7 @@ def _intervals(axes: Axes) -> Iterator[list[Mark]]:
         if isinstance(patch, Rectangle) and on_x != on_y:
             corners = np.array(patch.get_bbox().get_points())
             corners[:, 1 if on_x else 0] = NONE
-            yield [_interval(corners, _hex(patch.get_facecolor()), patch)]
+            yield [_interval(corners, hex_of(patch.get_facecolor()), patch)]
 
 
 def _interval(points: Any, colour: str, artist: Artist) -> Mark:
@@ -237,33 +264,3 @@ def _cells(axes: Axes) -> Iterator[Mark]:
 def _floats(values: Any) -> NDArray[np.float64]:
     """As numbers; what is masked is missing."""
     return np.asarray(np.ma.filled(np.ma.asarray(values, float), NONE))
-
-
-def _hex(colour: Any) -> str:
-    return to_hex(colour)
-
-
-def _styles(artist: Any) -> list[Any]:
-    """By what a reader recognises a series in the legend: colour and marker, else the colour."""
-    if isinstance(artist, LineCollection | FillBetweenPolyCollection | PathCollection):
-        colours = artist.get_facecolor() if len(artist.get_facecolor()) else artist.get_edgecolor()
-        return [_hex(colours[0])] if len(colours) else []
-    if isinstance(artist, Rectangle):
-        return [id(artist), (Rectangle, _hex(artist.get_facecolor()))]
-    colour, line = _hex(artist.get_color()), artist.get_linestyle()
-    return [id(artist), (colour, artist.get_marker(), line), (colour, artist.get_marker()), colour]
-
-
-def _series(panels: list[Axes]) -> dict[Any, str]:
-    """Label of each style that has one label only."""
-    found: dict[Any, set[str]] = {}
-    for axes in panels:
-        labelled: list[tuple[Artist, Any]] = [(one, one.get_label()) for one in axes.get_children()]
-        labelled += [(part, one.get_label()) for one in axes.containers
-                     for part in one.get_children()]  # fmt: skip
-        for artist, label in labelled:
-            drawn = artist in axes.lines or artist in axes.collections or artist in axes.patches
-            if drawn and label and not str(label).startswith("_"):
-                for style in _styles(artist):
-                    found.setdefault(style, set()).add(plain(str(label)))
-    return {style: next(iter(labels)) for style, labels in found.items() if len(labels) == 1}

@@ -16,6 +16,8 @@ from workbench.display.canvas import (
     styled,
     with_intervals,
 )
+from workbench.display.drawn import INTERVAL
+from workbench.display.series import tie
 from workbench.record.answer import against_others
 from workbench.record.metric import UNPARSED
 from workbench.record.result import Metric, Result, words
@@ -123,7 +125,7 @@ def reliability(result: Result) -> Figure:
         bins = bins + cooled["bins"]
     low = min(0.95, *(min(part["low"], part["confidence"]) for part in bins)) - 0.05
     axes.set(
-        xlabel="mean confidence in the chosen label", ylabel="share right, with 95 % interval",
+        xlabel="mean confidence in the chosen label", ylabel=f"accuracy{INTERVAL}",
         xlim=(low, 1.02), ylim=(low, 1.02),
     )  # fmt: skip
     axes.set_title(f"Reliability, n = {found['n']:,}")
@@ -184,13 +186,14 @@ def learning_curve(result: Result) -> Figure:
         line = [point for point in points if point["method"] == method]
         texts = np.array([point["texts"] for point in line])
         value = [point["value"] for point in line]
-        axes.plot(texts, value, color=colour, marker=styles[method].marker, label=method)
+        (drawn,) = axes.plot(texts, value, color=colour, marker=styles[method].marker, label=method)
         if all(point["low"] is not None for point in line):
             # Side by side, so that intervals can be read.
             beside = texts * (1 + 0.03 * (place - 1))
-            axes.vlines(
+            bars = axes.vlines(
                 beside, [p["low"] for p in line], [p["high"] for p in line], color=colour, alpha=0.5
             )
+            tie(axes, drawn, bars, "y")
     ticks = sorted({point["texts"] for point in points})
     axes.set(xlabel="labelled texts, log scale", ylabel="test accuracy", xscale="log")
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])

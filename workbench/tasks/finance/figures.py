@@ -1,7 +1,6 @@
 """Charts of guessed directions: methods beside chance, folds in time, and the last word."""
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from workbench.display.canvas import (
@@ -10,6 +9,7 @@ from workbench.display.canvas import (
     SECOND,
     Figure,
     Look,
+    dot,
     forest,
     looks,
     styled,
@@ -29,8 +29,8 @@ def edges(result: Result) -> Figure:
     limit = result.tables["verdict"]["limit"]
     canvas = Canvas(figsize=(5.8, 0.5 * len(rows) + 1.4))
     axes = canvas.subplots()
-    axes.axvline(0, color=GREY, linewidth=1)
-    axes.axvline(limit, color=GREY, linewidth=1, linestyle=":")
+    axes.axvline(0, color=GREY, linewidth=1, label="_chance")
+    axes.axvline(limit, color=GREY, linewidth=1, linestyle=":", label="_limit of a no")
     forest(axes, rows, mark=result.method, styles=looks(result))
     axes.set_yticks(range(len(rows)), [name.replace(" on the ", "\non the ") for name in rows])
     axes.set(
@@ -79,11 +79,11 @@ def folds(result: Result) -> Figure:
     methods = (result.method, "majority")
     canvas = Canvas(figsize=(5.6, 3.9))
     axes = canvas.subplots()
-    axes.axhline(0.5, color=GREY, linewidth=1)
+    axes.axhline(0.5, color=GREY, linewidth=1, label="_guessing evenly")
     for shift, method in zip((-0.12, 0.12), methods, strict=True):
         for place, fold in enumerate(found):
-            _upright(axes, place + shift, Metric(**fold["accuracy"][method]), styles[method],
-                     method if place == 0 else "")  # fmt: skip
+            metric, label = Metric(**fold["accuracy"][method]), "" if place else method
+            dot(axes, place + shift, metric, styles[method], label=label, upright=True)
     ticks = [f"{fold['first'][:7]}\nto {fold['last'][:7]}\nn = {fold['n']:,}" for fold in found]
     axes.set_xticks(range(len(found)), ticks)
     shown = [Metric(**fold["accuracy"][method]) for fold in found for method in methods]
@@ -112,13 +112,6 @@ def _span(fractions: list[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _upright(axes: Axes, place: float, metric: Metric, look: Look, label: str) -> None:
-    """A dot with its interval standing on a place of the x axis."""
-    if metric.low is not None and metric.high is not None:
-        axes.vlines(place, metric.low, metric.high, color=look.colour, linewidth=2.5)
-    axes.plot(place, metric.value, look.marker, color=look.colour, label=label or None)
-
-
 @styled
 def last_words(result: Result) -> Figure:
     """How often the next day rose after each last word, and how often the model said it would.
@@ -129,13 +122,9 @@ def last_words(result: Result) -> Figure:
     found = [word for word in found if word["rose"]["low"] is not None] or found
     canvas = Canvas(figsize=(5.6, 0.42 * len(found) + 1.5))
     axes = canvas.subplots()
-    axes.axvline(0.5, color=GREY, linewidth=1)
+    axes.axvline(0.5, color=GREY, linewidth=1, label="_half of the days")
     for row, word in enumerate(found):
-        metric = Metric(**word["rose"])
-        if metric.low is not None and metric.high is not None:
-            axes.hlines(row, metric.low, metric.high, color=ACCENT, linewidth=2.5)
-        axes.plot(metric.value, row, marker="o", linestyle="", color=ACCENT,
-                  label="rose" if row == 0 else None)  # fmt: skip
+        dot(axes, row, Metric(**word["rose"]), Look(ACCENT, "o"), label="" if row else "rose")
         axes.plot(word["said_up"], row, marker="D", linestyle="", color=SECOND,
                   label="said to rise" if row == 0 else None)  # fmt: skip
     axes.set_yticks(

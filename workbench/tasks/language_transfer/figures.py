@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from workbench.display.canvas import COLOURS, GREY, Figure, styled
+from workbench.display.series import GUIDE
 from workbench.record.result import Result
 
 
@@ -25,9 +26,11 @@ def retrieval(result: Result) -> Figure:
         best = np.array(found["best_other"][language])
         right = translation > best
         ends = [min(translation.min(), best.min()), max(translation.max(), best.max())]
-        axes.plot(ends, ends, color=GREY, linewidth=1)
-        axes.plot(best[right], translation[right], "o", color=colour, markersize=4)
-        axes.plot(best[~right], translation[~right], "x", color="black", markersize=6)
+        axes.plot(ends, ends, color=GREY, linewidth=1, label=GUIDE)
+        axes.plot(best[right], translation[right], "o", color=colour, markersize=4, label="found")
+        axes.plot(
+            best[~right], translation[~right], "x", color="black", markersize=6, label="not found"
+        )
         metric = result.metrics[f"bitext/retrieval_from_{language}"]
         axes.set_title(f"from {language}: {metric.value:.3f} found")
         axes.set(xlabel="cosine of the nearest other sentence")

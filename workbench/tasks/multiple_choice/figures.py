@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure as Canvas
 
-from workbench.display.canvas import COLOURS, GREY, MARKERS, Figure, styled
+from workbench.display.canvas import COLOURS, GREY, MARKERS, Figure, Look, dot, styled
 from workbench.record.result import Metric, Result
 
 PARTS = {"shortest": "right answer is the shortest", "longest": "the longest", "neither": "neither"}
@@ -21,12 +21,8 @@ def choice_lengths(result: Result) -> Figure:
     for place, part in enumerate(parts):
         for row, method in enumerate(rows):
             metric, height = found[method, part], row + 0.22 * (place - 1)
-            if metric.low is not None and metric.high is not None:
-                axes.hlines(height, metric.low, metric.high, color=COLOURS[place], linewidth=1.5)
-            axes.plot(
-                metric.value, height, color=COLOURS[place], marker=MARKERS[place], linestyle="",
-                label=f"{PARTS[part]} (n = {metric.n:,})" if not row else None,
-            )  # fmt: skip
+            label = "" if row else f"{PARTS[part]} (n = {metric.n:,})"
+            dot(axes, height, metric, Look(COLOURS[place], MARKERS[place]), label=label)
     chance = result.baselines["chance"]["test/accuracy"]
     axes.axvline(chance.value, color=GREY, linestyle=":", label="chance")
     axes.set_yticks(range(len(rows)), rows)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator
 
 from workbench.display.canvas import ACCENT, Figure, styled, with_intervals
+from workbench.display.series import tie
 from workbench.record.result import Metric, Result
 
 MAX_HEADS = 12
@@ -56,9 +57,12 @@ def line(
     layers = range(len(rows))
     low = [row.value if row.low is None else row.low for row in rows]
     high = [row.value if row.high is None else row.high for row in rows]
-    axes.fill_between(layers, low, high, color=colour, alpha=0.2, linewidth=0)
-    values = [row.value for row in rows]
-    axes.plot(layers, values, color=colour, label=label, linestyle=style, marker="o", markersize=3)
+    band = axes.fill_between(layers, low, high, color=colour, alpha=0.2, linewidth=0)
+    (drawn,) = axes.plot(
+        layers, [row.value for row in rows], color=colour, label=label, linestyle=style,
+        marker="o", markersize=3,
+    )  # fmt: skip
+    tie(axes, drawn, band, "y")
 
 
 def _late(result: Result, nats: Sequence[Metric], agreement: Sequence[Metric]) -> str:

@@ -2,10 +2,18 @@
 
 from collections.abc import Sequence
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from workbench.display.canvas import ACCENT, COLOURS, SECOND, Figure, styled, with_intervals
+from workbench.display.canvas import (
+    ACCENT,
+    COLOURS,
+    SECOND,
+    Figure,
+    Look,
+    dot,
+    styled,
+    with_intervals,
+)
 from workbench.record.result import Metric, Result
 from workbench.record.statistics import Verdict, correction, verdicts
 from workbench.tasks.pretraining.decoder_figures import by_layer, line
@@ -29,11 +37,8 @@ def bits_per_byte(result: Result) -> Figure:
         for (method, found), sign, colour in zip(
             others.items(), "sD", (COLOURS[2], SECOND), strict=True
         ):
-            _interval(axes, row, found[name], colour)
-            label = "" if row else method
-            axes.plot(found[name].value, row, sign, color=colour, label=label)
-        _interval(axes, row, metric, ACCENT)
-        axes.plot(metric.value, row, "o", color=ACCENT, label="" if row else "the model")
+            dot(axes, row, found[name], Look(colour, sign), label="" if row else method)
+        dot(axes, row, metric, Look(ACCENT, "o"), label="" if row else "the model")
         axes.annotate(
             f"{metric.value:.2f}", (metric.value, row), textcoords="offset points",
             xytext=(0, 7), ha="center",
@@ -45,11 +50,6 @@ def bits_per_byte(result: Result) -> Figure:
     axes.set_title("How well is the text predicted?")
     canvas.legend(loc="outside lower center", ncols=3)
     return Figure(canvas, "Bits per byte by domain", _predicted(result, rows, others))
-
-
-def _interval(axes: Axes, row: float, metric: Metric, colour: str) -> None:
-    if metric.low is not None and metric.high is not None:
-        axes.hlines(row, metric.low, metric.high, color=colour, linewidth=2.5)
 
 
 def _by_domain(metrics: dict[str, Metric], wanted: str) -> dict[str, Metric]:
@@ -125,8 +125,7 @@ def fertility(result: Result) -> Figure:
     ):
         for row, metric in enumerate(rows.values()):
             where = row - 0.15 + 0.3 * place
-            _interval(axes, where, metric, colour)
-            axes.plot(metric.value, where, "os"[place], color=colour, label="" if row else name)
+            dot(axes, where, metric, Look(colour, "os"[place]), label="" if row else name)
             axes.annotate(
                 f"{metric.value:.2f}", (metric.high or metric.value, where),
                 textcoords="offset points", xytext=(6, -3),

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
 
 from workbench.display.canvas import COLOURS, GREY, MARKERS, Figure, ink, styled
+from workbench.display.series import GUIDE
 from workbench.record.result import Result
 
 GOLD = "gold labels"
@@ -128,16 +129,16 @@ def accuracy_by_shots(result: Result) -> Figure:
         for place, found in enumerate(values):
             axes.plot(
                 [place + aside] * len(found), found, color=colour, marker=marker, markersize=4,
-                linestyle="", alpha=0.5,
+                linestyle="", alpha=0.5, label=None if place else name,
             )  # fmt: skip
         means = [float(np.mean(found)) for found in values]
         axes.plot(
             [place + aside for place in drawn], [means[place] for place in drawn], color=colour,
-            label=name,
+            label=GUIDE,
         )  # fmt: skip
         axes.plot(
             [place + aside for place in range(len(kinds))], means, color=colour, marker="_",
-            markersize=12, markeredgewidth=2, linestyle="",
+            markersize=12, markeredgewidth=2, linestyle="", label=f"{name}, mean",
         )  # fmt: skip
         spreads = [f" (sd {np.std(found, ddof=1):.3f})" if found[1:] else "" for found in values]
         told.append(
