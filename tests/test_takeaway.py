@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import zlib
 
 import matplotlib
 import nbformat
@@ -18,7 +19,7 @@ from workbench.display.html import Html, table
 from workbench.record import state
 from workbench.record.result import FIGURE, MAX_FIGURE_FILE, Cost, Metric, Result
 from workbench.report import citation, page
-from workbench.report.drawing import only_draws
+from workbench.report.drawing import only_draws, pdf_only_draws
 
 METRIC = Metric(value=1 / 3, low=0.1, high=0.6, n=10, how="bootstrap over 3 documents")
 ROWS = [
@@ -343,6 +344,20 @@ BAD = [
     SVG.replace("<g/>", "<!-- --><g onload=\"steal()\"/><!-- -->"),
     SVG.replace("<g/>", "<![CDATA[<script>steal()</script>]]>"),
     SVG.replace("<g/>", '<use xlink:href="data:image/svg+xml;base64,PHN2Zz4="/>'),
+    *(SVG.replace("<g/>", part) for part in (
+        '<style>&#64;import "http://example.org/x.css";</style>',
+        '<s:style xmlns:s="http://www.w3.org/2000/svg">@import "//example.org"</s:style>',
+        "<style>@import 'http://example.org'</style >", "<style>*{fill: red}<g/></style>",
+        r'<g style="fill:u\72 l(http://example.org)"/>', '<g fill="ur&#108;(//example.org/x)"/>',
+        """<g style="fill: image-set('http://example.org' 1x)"/>""",
+        """<g style="fill: url('#x')"/>""", '<g style="fill: u/**/rl(example.org)"/>',
+        '<g xml:base="http://example.org"/>', '<use href="x.svg#y"/>', '<image href="#x"/>',
+        '<g xmlns="http://www.w3.org/1999/xhtml"/>', "<g>&x;</g>", "<set/>", "<feImage/>",
+        '<script xmlns="urn:x"/>', '<g xmlns:x="urn:x" x:onload="steal()"/>',
+    )),
+    f'<?xml version="1.0" encoding="UTF-7"?>{SVG}', f'<?xml version="1.1"?>{SVG}',
+    f'<!DOCTYPE svg SYSTEM "http://example.org/x.dtd">{SVG}', SVG.replace("2000/svg", "x"),
+    SVG.replace("<g/>", "<g>" * 9),
     "<script>steal()</script>", '"><script>steal()</script>', "", "<svg", 5, ["<svg/>"], {"a": 1},
 ]  # fmt: skip
 
@@ -353,17 +368,47 @@ def test_an_svg_that_does_more_than_draw_is_not_offered(tmp_path, svg):
     assert [a.get_text() for a in soup.select("figure a[download]")] == ["PDF", "CSV"]
 
 
+PACKED = zlib.compress(b"0 0 m")
+STREAM = b"<</Length 9 /Filter /FlateDecode>>\nstream\n%s\nendstream"
+BAD_PDF = [
+    b"<</OpenAction <</S /JavaScript /JS (steal)>> >>", b"<</JS (x)>>", b"<</A <</S /Launch>> >>",
+    b"<</URI (http://example.org)>>", b"<</Names <</EmbeddedFiles 1 0 R>> >>", b"<</AA 5 0 R>>",
+    b"<</Type /EmbeddedFile>>", b"<</J#53 (x)>>", b"<</Open#41ction 5 0 R>>", b"<</Encrypt 1 0 R>>",
+    b"<</Type /ObjStm /Filter /FlateDecode>>\nstream\n" + PACKED + b"\nendstream",
+    STREAM % (PACKED + b") /x ("), STREAM % b"0 0 m", STREAM % PACKED[:-1],
+    STREAM.replace(b"FlateDecode", b"JBIG2Decode") % PACKED, STREAM % zlib.compress(b"/URI", 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", BAD_PDF, ids=range(len(BAD_PDF)))
+def test_a_pdf_that_does_more_than_draw_is_not_offered(tmp_path, content):
+    good, bad = b"%PDF-1.4\n" + STREAM % PACKED, b"%PDF-1.4\n" + content
+    for pdf, offered in ((good, ["SVG", "PDF"]), (bad, ["SVG"])):
+        given = shown({"svg": SVG, "pdf": base64.b64encode(pdf).decode()})
+        soup = soup_of(write(tmp_path / offered[-1], *given))
+        assert [a.get_text() for a in soup.select("figure a[download]")] == offered
+
+
 def test_own_drawings_only_draw(files):
     assert only_draws(files[1]["svg"])
+    assert not only_draws(files[1]["svg"].replace("</svg>", "<text>\ud800</text></svg>"))
+    assert pdf_only_draws(base64.b64decode(files[1]["pdf"]))
     canvas = Canvas(figsize=(3, 2))
     axes = canvas.subplots()
     axes.imshow([[1, 2]])
+    axes.bar([0, 1], [1, 2], hatch="/", clip_path=None)
+    axes.fill_between([0, 1], [0, 1], alpha=0.5)
     axes.set_title("onload=steal() <script> --> url(x) & javascript:")
     for kind in ("path", "none"):
         with matplotlib.rc_context({"svg.fonttype": kind, "text.parse_math": False}):
             stream = io.StringIO()
             canvas.savefig(stream, format="svg")
         assert only_draws(stream.getvalue()), kind
+    for number in range(40):  # what compressed bytes end with is by chance
+        axes.set_xlabel(f"{number}")
+        packed = io.BytesIO()
+        canvas.savefig(packed, format="pdf")
+        assert pdf_only_draws(packed.getvalue()), number
 
 
 HOSTILE = ['"><script>steal()</script>', "<img src=x onerror=steal()>", "javascript:steal()"]

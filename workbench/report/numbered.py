@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup
 
 from workbench.record.result import FIGURE, MAX_FIGURE_FILE
 from workbench.report.cleaning import MAX_OPEN, most_open, without_home
-from workbench.report.drawing import only_draws
+from workbench.report.drawing import only_draws, pdf_only_draws
 from workbench.report.prose import markdown
 
 KINDS = ("image/png", "text/html", "text/markdown", "text/latex", "text/plain")
@@ -89,10 +89,11 @@ def _content(kind: str, text: Any) -> bytes | None:
             content = base64.b64decode(text, validate=True)
         except ValueError:
             return None
-        return content if content.startswith(b"%PDF-") else None
+        return content if pdf_only_draws(content) else None
+    text = without_home(text)
     if kind == "svg" and not only_draws(text):
         return None
-    return without_home(text).encode("utf-8", "backslashreplace")
+    return text.encode("utf-8", "backslashreplace")
 
 
 def tables_numbered(html: str, numbers: Iterator[int], heading: str = "") -> str:
