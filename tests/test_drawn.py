@@ -209,7 +209,11 @@ def test_means_are_a_series_of_their_own_drawn_once():
          "accuracy": {"value": value, "n": 4}}
         for (kind, variant), both in values.items() for value in both
     ]  # fmt: skip
-    given = result(tables={"prompts": prompts}, baselines={"majority": {"test/accuracy": WITHOUT}})
+    given = result(
+        task="prompting",
+        tables={"prompts": prompts},
+        baselines={"majority": {"test/accuracy": WITHOUT}},
+    )
     frame = figures.accuracy_by_shots(given).frame
     found = frame.groupby(["series", "x"], dropna=False)["y"].apply(list).to_dict()
     assert {key: found[key] for key in found if key[0] != "majority"} == {
@@ -225,15 +229,20 @@ def test_means_are_a_series_of_their_own_drawn_once():
 def test_each_point_of_the_chart_of_translations_is_a_sentence():
     found = {"translation": [0.9, 0.5], "best_other": {"en": [0.7, 0.6], "zh": [0.8, 0.4]}}
     metrics = {f"bitext/retrieval_from_{name}": METRIC for name in ("en", "zh")}
-    frame = figures.retrieval(result(tables={"bitext": found}, metrics=metrics)).frame
+    frame = figures.retrieval(
+        result(task="language_transfer", tables={"bitext": found}, metrics=metrics)
+    ).frame
     assert rows(frame, "series", "x", "y") == [
         ("found", 0.7, 0.9), ("not found", 0.6, 0.5), ("found", 0.8, 0.9), ("found", 0.4, 0.5),
     ]  # fmt: skip
 
 
 def test_reference_lines_have_names():
-    given = result(metrics={"test/mcc": METRIC}, baselines={"last move": {"test/mcc": WITHOUT}},
-                   tables={"verdict": {"limit": 0.04, "methods": {}}})  # fmt: skip
+    given = result(
+        task="finance", metrics={"test/mcc": METRIC},
+        baselines={"last move": {"test/mcc": WITHOUT}},
+        tables={"verdict": {"limit": 0.04, "methods": {}}},
+    )  # fmt: skip
     assert rows(figures.edges(given).frame, "series", "x", "y") == [
         ("chance", 0, None), ("limit of a no", 0.04, None), ("", 1 / 3, "ours"),
         ("", 0.25, "last move"),
