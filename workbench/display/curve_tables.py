@@ -66,7 +66,7 @@ def crossings(result: Result) -> Html:
     }
     text = (
         "The smallest number of examples at which the mean accuracy is above the level's, taken "
-        "as linear in the logarithm of the number between those tried. The last columns are shares "
+        "as linear in the logarithm of the number between those tried. The last columns are fractions "
         f"of resamples: {found[0]['how']}. Resamples in which a curve is nowhere "
         "ahead, or ahead from the start, are outcomes of their own, not numbers. "
         f"{correction(differences)}"

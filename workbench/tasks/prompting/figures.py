@@ -211,7 +211,7 @@ def _fractions(given: dict[str, Counter[str]], total: int) -> dict[str, NDArray[
 
 
 def _lean(given: dict[str, Counter[str]], methods: list[str], total: int) -> str:
-    """The label most overused as scored, and how far each method's shares are from the gold."""
+    """The label most overused as scored, and how far each method's fractions are from the gold."""
     gold, raw = given[GOLD], given[methods[0]]
     label = max(raw | gold, key=lambda name: raw[name] - gold[name])
     moved = {
@@ -223,7 +223,7 @@ def _lean(given: dict[str, Counter[str]], methods: list[str], total: int) -> str
     return (
         f"As scored, {label} is given for {raw[label] / total:.0%} of the items; it is right for "
         f"{gold[label] / total:.0%}. Fraction of items whose label would change to give the gold "
-        f"shares: {distances}. Right shares do not make right answers."
+        f"fractions: {distances}. Right fractions do not make right answers."
     )
 
 
