@@ -66,8 +66,8 @@ def crossings(result: Result) -> Html:
     }
     text = (
         "The smallest number of examples at which the mean accuracy is above the level's, taken "
-        "as linear in the logarithm of the number between those tried. The last columns are fractions "
-        f"of resamples: {found[0]['how']}. Resamples in which a curve is nowhere "
+        "as linear in the logarithm of the number between those tried. The last columns are "
+        f"fractions of resamples: {found[0]['how']}. Resamples in which a curve is nowhere "
         "ahead, or ahead from the start, are outcomes of their own, not numbers. "
         f"{correction(differences)}"
     )
