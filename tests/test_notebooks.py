@@ -138,7 +138,8 @@ def said_of_defaults(html: str) -> list[str]:
         if heading.get_text().removesuffix("¶") in OPTIONS:
             for sibling in heading.find_next_siblings():
                 sibling.decompose()
-    for quoted in soup.select("main :is(code, pre, .wb-sentences, td.wb-text, .highlight)"):
+    facts = "dl, .facts > summary"  # what the record says of the run
+    for quoted in soup.select(f"main :is({facts}, code, pre, .wb-sentences, .wb-text)"):
         quoted.decompose()
     text = " ".join(soup.find("main").get_text(" ").split())
     return [text[max(0, m.start() - 60) : m.end() + 40] for m in DEFAULTS.finditer(text)]
