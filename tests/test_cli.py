@@ -196,11 +196,11 @@ def test_lab_serves_this_machine_only_and_asks_for_its_token(tmp_path):
 
 @pytest.fixture
 def copies(tmp_path, monkeypatch):
-    """A project of two notebooks, and how its copies are made, which gives what is said."""
+    """A project of three notebooks, and how its copies are made, which gives what is said."""
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     monkeypatch.setattr(paths, "NOTEBOOKS", tmp_path / "notebooks")
     paths.NOTEBOOKS.mkdir()
-    for name in ("00_template", "50_ner"):
+    for name in ("00_template", "20_fine_tuning", "50_ner"):
         shutil.copy(HERE / f"{name}.ipynb", paths.NOTEBOOKS)
     return lambda: "\n".join(lab.copy())
 
@@ -211,7 +211,7 @@ def change(path, old, new):
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def test_jupyterlab_works_on_copies_that_are_kept_once_edited(copies, tmp_path):
+def test_jupyterlab_works_on_copies_that_are_kept_once_edited_or_run(copies, tmp_path):
     before = {path: path.read_bytes() for path in paths.NOTEBOOKS.iterdir()}
     assert "edited" not in copies()
     mine, other = tmp_path / "work/50_ner.ipynb", tmp_path / "work/00_template.ipynb"
@@ -223,19 +223,22 @@ def test_jupyterlab_works_on_copies_that_are_kept_once_edited(copies, tmp_path):
         '"outputs": [{"name": "stdout", "output_type": "stream", "text": "x"}]',
     )
     said, kept = copies(), mine.read_bytes()
-    assert "edited there, so not as in notebooks/: 50_ner.ipynb\n" in said
+    kept_are = "edited or run there, so kept, not as in notebooks/: "
+    assert f"{kept_are}50_ner.ipynb\n" in said
     assert f"rm {mine}" in said
     assert "stdout" in other.read_text(), "what a run printed is no edit, and stays"
     assert {path: path.read_bytes() for path in paths.NOTEBOOKS.iterdir()} == before
     assert plan.from_texts("ner", {}).config.epochs == 2, "a batch run does not see it"
     for tracked in paths.NOTEBOOKS.iterdir():
         change(tracked, "What you need", "What one needs")
-    assert "edited there, so not as in notebooks/: 50_ner.ipynb\n" in copies()
+    assert f"{kept_are}00_template.ipynb, 50_ner.ipynb\n" in copies()
     assert mine.read_bytes() == kept
-    assert "What one needs" in other.read_text(), "a copy that nobody edited is renewed"
+    assert "What you need" in other.read_text(), "nor is it lost with a newer notebook"
+    untouched = tmp_path / "work/20_fine_tuning.ipynb"
+    assert "What one needs" in untouched.read_text(), "a copy that nobody touched is renewed"
     mine.unlink()
     (tmp_path / "work/scratch.ipynb").write_text("{")
-    assert "edited" not in copies()
+    assert f"{kept_are}00_template.ipynb\n" in copies()
     assert "epochs = 2" in mine.read_text()
     mine.write_text("no notebook")
     assert "50_ner.ipynb" in copies()
