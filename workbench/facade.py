@@ -59,13 +59,14 @@ def load(kind: Kind, name: str) -> Callable[..., Any]:
     @wraps(function)
     def checked(result: Any, *arguments: Any, **options: Any) -> Any:
         found = _result(result, f"wb.{kind}.{name}")
-        if not (name in of_task(kind, found.task) or _may_show(homes(kind)[name], found)):
+        own = of_task(kind, found.task)
+        if own and name not in own and not _may_show(homes(kind)[name], found):
             raise _nothing(kind, name, found.task)
         inspect.signature(function).bind(found, *arguments, **options)
         try:
             return function(found, *arguments, **options)
         except Exception as error:
-            if name in of_task(kind, found.task) or isinstance(error, WorkbenchError):
+            if name in own or isinstance(error, WorkbenchError):
                 raise
             raise _nothing(kind, name, found.task) from error
 
