@@ -43,7 +43,7 @@ def test_make_fetches_all_assets_before_the_tests_which_reach_no_network():
 
 
 def test_a_model_is_no_dataset():
-    with pytest.raises(ParameterError, match="unknown dataset 'minilm'"):
+    with pytest.raises(ParameterError, match="'minilm' is a model, where a dataset is meant"):
         sources.resolve("minilm", "dataset")
 
 
