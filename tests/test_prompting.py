@@ -106,7 +106,7 @@ def test_no_offset_of_the_labels_beats_the_bound_that_is_shown(result):
     for accuracies in prompts.values():
         assert max(accuracies.values()) == accuracies["oracle"]
     body = tables.prompts(result).body
-    assert body.count("<th>bound</th>") == 1
+    assert body.count('<th scope="col">bound</th>') == 1
     best = [found["oracle"] for (shots, *_), found in prompts.items() if shots == "1 shot"]
     assert f"would bring them to {np.mean(best):.3f}" in figures.prompt_spread(result).caption
 
