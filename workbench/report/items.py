@@ -12,7 +12,7 @@ from workbench.core.unspaced import joined
 from workbench.record.comparison.correctness import own_items, right_items
 from workbench.record.comparison.ratios import KINDS
 from workbench.record.iob import spans
-from workbench.record.result import Result
+from workbench.record.result import ITEMS, Result
 
 MAX_BYTES = 400_000
 """Of all items on a page."""
@@ -30,6 +30,8 @@ def browsable(directory: Path, record: Result, budget: int = MAX_BYTES) -> dict[
     all; `labelled` says whether items are right or wrong at all. None where the run kept no items
     that can be read.
     """
+    if not (directory / ITEMS).is_file():  # to read a pipe would wait for ever
+        return None
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError, WorkbenchError):
         method, table = own_items(directory, record, COLUMNS)
         right, _ = right_items(table["gold"], table["predicted"])
