@@ -23,7 +23,7 @@ from workbench.core import paths
 from workbench.record import comparison, state
 from workbench.record.iob import to_iob2
 from workbench.record.result import ITEM_COLUMNS, RESULT, Cost, Metric, Result
-from workbench.report import estimates, index, leaderboard, pairs, planned, rows, verified
+from workbench.report import estimates, index, leaderboard, pairs, planned, progress, rows, verified
 
 CHROMIUM, NODE = shutil.which("chromium"), shutil.which("node")
 SPEC = importlib.util.spec_from_file_location(
@@ -72,6 +72,13 @@ def begun(reports, name, **facts):
     folder.mkdir(parents=True)
     state.write(folder, **({"notebook": "50_ner", "task": "ner"} | facts))
     return folder
+
+
+def test_a_running_run_whose_files_are_pipes_keeps_no_index_waiting(reports):
+    folder = begun(reports, "50-ner-0", status="running")
+    for name in ("metrics.jsonl", "notebook.ipynb"):
+        os.mkfifo(folder / name)
+    assert progress.read(folder) == progress.Progress()
 
 
 def soup(reports):

@@ -5,11 +5,11 @@ once for all cells, or a model that `decoder` or `encoder` gave. `measure` and `
 score answers, are in `methods/measures.py`. See `docs/blocks.md`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from datasets import Dataset, DatasetDict
@@ -37,6 +37,7 @@ from workbench.training import Log, Recipe
 MAX_TOKENS = 128
 """Tokens read at once of a text to classify."""
 Sentences = Sequence[Sequence[str]]
+Model = TypeVar("Model", CausalLM, Encoder)
 
 
 @cache
@@ -73,7 +74,7 @@ def score(
     space that separates them. ParameterError for a context that does not fit the model and for
     different numbers of continuations.
     """
-    read, asked = _asked(model), arguments.texts(contexts, "contexts")
+    read, asked = _meant(model, CausalLM, decoder), arguments.texts(contexts, "contexts")
     if isinstance(continuations, str) or all(isinstance(each, str) for each in continuations):
         continuations = arguments.texts(continuations, "continuations")
     else:
@@ -104,7 +105,7 @@ def generate(
     prompt is put into the model's chat template, where it has one. ParameterError for a prompt that
     does not fit the model.
     """
-    read, prompts = _asked(model), arguments.texts(prompts, "prompts")
+    read, prompts = _meant(model, CausalLM, decoder), arguments.texts(prompts, "prompts")
     turns = chat_of(read)
     if chat and turns.known:
         prompts = [turns.render([{"role": "user", "content": prompt}]) for prompt in prompts]
@@ -113,24 +114,14 @@ def generate(
     return [written.text for written in found]
 
 
-def _asked(model: str | Path | CausalLM) -> CausalLM:
-    """The decoder that is meant: itself, or that of a name or folder."""
+def _meant(model: str | Path | Model, kind: type[Model], load: Callable[[str], Model]) -> Model:
+    """The decoder or encoder that is meant: itself, or that of a name or folder."""
     if isinstance(model, str | Path):
-        return decoder(str(model))
-    if not isinstance(model, CausalLM):
+        return load(str(model))
+    if not isinstance(model, kind):
         raise ParameterError(
-            f"model is {arguments.shown(model)}", expected="a decoder: a name, or wb.decoder(name)"
-        )
-    return model
-
-
-def _base(model: str | Path | Encoder) -> Encoder:
-    """The encoder that is meant: itself, or that of a name or folder."""
-    if isinstance(model, str | Path):
-        return encoder(str(model))
-    if not isinstance(model, Encoder):
-        raise ParameterError(
-            f"model is {arguments.shown(model)}", expected="an encoder: a name, or wb.encoder(name)"
+            f"model is {arguments.shown(model)}",
+            expected=f"a name or folder, or wb.{load.__name__}(name)",
         )
     return model
 
@@ -181,7 +172,7 @@ def fit_classifier(
         raise ParameterError(f"{len(texts)} texts and {len(labels)} labels", expected="as many")
     if len(names := sorted(set(labels))) < 2:
         raise DataError(f"all {len(labels)} texts have one label", expected="two at least")
-    base = _base(model)
+    base = _meant(model, Encoder, encoder)
     for issue in classifiers.long_texts(base, texts, MAX_TOKENS).values():
         if issue.count:
             print(issue.describe())
@@ -255,7 +246,7 @@ def fit_tagger(
     splits = DatasetDict(train=whole.select(kept), validation=whole.select(held_out))
     where = Source("sentences", Path(), "", "given in memory")
     data = NerData(where, splits, types)
-    base = _base(model)
+    base = _meant(model, Encoder, encoder)
     machine.seed(own.seed)
     tagger = TokenClassifier(base, data.labels)
     taggers.train(own, tagger, data, Log(None))

@@ -1,5 +1,6 @@
 """How notebooks show what says of itself in lines what it is."""
 
+from abc import ABC, abstractmethod
 from html import escape
 from typing import Any
 
@@ -10,15 +11,15 @@ STYLE = (
 """No colour of its own but a grey that shows on light and on dark. A page has its own style."""
 
 
-class Described:
+class Described(ABC):
     """Data, a model or a result as the last line of a cell: its description, escaped."""
 
     max_lines = 30
     """Lines shown of a description."""
 
+    @abstractmethod
     def describe(self) -> str:
         """What it is, in lines."""
-        raise NotImplementedError
 
     def _repr_html_(self) -> str:
         first, *rest = self.describe().splitlines()

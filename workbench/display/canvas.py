@@ -23,7 +23,7 @@ from workbench.core import assets
 from workbench.core.errors import ParameterError, WorkbenchError
 from workbench.core.unspaced import FIRST
 from workbench.display import drawn
-from workbench.display.image_files import STYLE, check_font, image
+from workbench.display.image_files import STYLE, check_font, image, laid_out
 from workbench.display.series import tie
 from workbench.record.result import FIGURE, MAX_FIGURE_FILE, Metric, Result
 
@@ -121,11 +121,12 @@ class Figure:
 
     def _files(self) -> dict[str, str | None]:
         """What a page offers of the chart; None for what is too large."""
-        found = {
-            "svg": image(self._canvas, "svg").decode(),
-            "pdf": base64.b64encode(image(self._canvas, "pdf")).decode(),
-            "csv": drawn.csv(self.frame),
-        }
+        with laid_out(self._canvas):
+            found = {
+                "svg": image(self._canvas, "svg").decode(),
+                "pdf": base64.b64encode(image(self._canvas, "pdf")).decode(),
+                "csv": drawn.csv(self.frame),
+            }
         return {
             kind: text if len(text) <= MAX_FIGURE_FILE else None for kind, text in found.items()
         }
@@ -266,8 +267,8 @@ def grid_of_counts(
 ) -> None:
     """Counts [rows, columns] as numbers on a shade for the fraction of the row."""
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.figure.colorbar(image, ax=axes, label="fraction of the row")
+    shades = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.figure.colorbar(shades, ax=axes, label="fraction of the row")
     crowded = sum(map(len, columns)) > MOST_LETTERS
     axes.set_xticks(range(len(columns)), columns, rotation=90 if crowded else 0)
     axes.set_yticks(range(len(rows)), rows)

@@ -53,6 +53,17 @@ def image(
     return made
 
 
+@contextmanager
+def laid_out(canvas: Canvas) -> Iterator[None]:
+    """Keep the places of a chart as drawn last: laying it out takes as long as drawing it."""
+    engine = canvas.get_layout_engine()
+    canvas.set_layout_engine("none")
+    try:
+        yield
+    finally:
+        canvas.set_layout_engine(engine)
+
+
 def _saved(canvas: Canvas, kind: str) -> bytes:
     with io.BytesIO() as stream:
         canvas.savefig(stream, format=kind, metadata=METADATA[kind])

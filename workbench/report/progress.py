@@ -38,6 +38,8 @@ class Progress:
 def read(directory: Path) -> Progress:
     """What a run's notebook and training reports say now; nothing where they can't be read."""
     step = _last_report(directory / HISTORY)
+    if not (directory / NOTEBOOK).is_file():
+        return Progress(step=step)
     try:
         content: Any = nbformat.read(directory / NOTEBOOK, as_version=4)
         place = cells.last_begun(content.cells)
@@ -47,6 +49,8 @@ def read(directory: Path) -> Progress:
 
 
 def _last_report(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():  # to read a pipe would wait for ever
+        return {}
     try:
         with path.open("rb") as lines:
             lines.seek(max(0, path.stat().st_size - LAST))
