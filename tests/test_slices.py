@@ -165,6 +165,16 @@ def test_pages_show_slices_swaps_and_disputes_escaped(tmp_path, tiny_bert):
     assert "zed → omega" in shown
     assert "<i>none" not in shown
     assert "<b>Zed" not in tables.disputed_texts(result).body
+    found = result.tables
+    nowhere = {key: [row | {"n": 0} for row in found[key]] for key in ("slices", "swaps")}
+    empty = result.model_copy(update={"tables": found | nowhere})
+    named = "“zed”, “omega”, “&lt;i&gt;none&lt;/i&gt;”"
+    assert tables.slices(empty).body == f'<p class="wb-note">No test text has any of: {named}.</p>'
+    assert "without the second: zed → omega" in tables.swaps(empty).body
+    assert "<table" not in tables.swaps(empty).body
+    unnamed = result.model_copy(update={"tables": found | {"slices": [], "swaps": []}})
+    assert "No slices were named." in tables.slices(unnamed).body
+    assert "Name two phrases" in tables.swaps(unnamed).body
     assert {row["slice"] for row in result.tables["slices"] if "error" in row} == {
         "“zed”",
         "“omega”",

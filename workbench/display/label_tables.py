@@ -104,7 +104,12 @@ def slices(result: Result) -> Html:
         "Leans to: the label given more often than it is right, and by what part of the slice. No "
         "numbers where a slice, or what is left without it, has under 20 texts."
     )
-    return Html(_filled(heads, rows) + note(text if rows else "No slices were named."))
+    if not any(row["n"] for row in result.tables["slices"]):
+        named = ", ".join(row["slice"] for row in result.tables["slices"])
+        return Html(
+            note(f"No test text has any of: {named}." if named else "No slices were named.")
+        )
+    return Html(_filled(heads, rows) + note(text))
 
 
 def _slice(row: dict[str, Any]) -> list[str]:
@@ -123,10 +128,14 @@ def swaps(result: Result) -> Html:
     rows = [_swap(row) for row in result.tables["swaps"]]
     text = (
         "In brackets 95 % intervals over the texts that name the first and not the second. Who is "
-        "named may matter to what is said: a share above 0 asks you to read such texts, it proves "
-        "no wrong by itself. No numbers where fewer than 20 texts can be changed."
+        "named may matter to what is said: a fraction above 0 asks you to read such texts, and "
+        "proves no wrong by itself. No numbers where fewer than 20 texts can be changed."
     )
-    return Html(_filled(heads, rows) + note(text if rows else "Name two phrases to swap them."))
+    if not any(row["n"] for row in result.tables["swaps"]):
+        named = ", ".join(f"{row['from']} → {row['to']}" for row in result.tables["swaps"])
+        said = f"No test text has the first of any pair without the second: {named}."
+        return Html(note(said if named else "Name two phrases to swap them."))
+    return Html(_filled(heads, rows) + note(text))
 
 
 def _swap(row: dict[str, Any]) -> list[str]:
