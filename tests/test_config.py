@@ -23,7 +23,8 @@ def test_unknown_name_is_refused_with_the_nearest_right_one():
         ({"epochs": "0"}, "epochs='0'.*\n.*int, >= 1, <= 100"),
         ({"learning_rate": "nan"}, "learning_rate='nan'"),
         ({"learning_rate": "inf"}, "learning_rate='inf'"),
-        ({"extras": "crowns"}, "extras='crowns'.*unknown extra"),
+        ({"extras": "crowns"}, "extras='crowns': unknown extra"),
+        ({"extras": "cassing"}, "unknown extra 'cassing'.*did you mean 'casing'"),
         ({"precision": "half"}, "precision='half'.*auto"),
     ],
 )

@@ -88,11 +88,12 @@ class Config(BaseModel):
 
     @classmethod
     def _explain(cls, problem: ErrorDetails) -> ParameterError:
+        said = problem["msg"].removeprefix("Value error, ")
         if not problem["loc"]:
-            return ParameterError(problem["msg"].removeprefix("Value error, "))
+            return ParameterError(said)
         name = str(problem["loc"][0])
         return ParameterError(
-            f"{name}={_shown(problem['input'])}: {problem['msg']}",
+            f"{name}={_shown(problem['input'])}: {said}",
             expected=f"{name}: {describe(cls.model_fields[name])}",
         )
 

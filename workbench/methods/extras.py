@@ -3,9 +3,10 @@
 Which of a tagger's help, and what they cost, is measured by `benchmarks/ner_extras.py`.
 """
 
+import difflib
 from collections.abc import Mapping
 
-from workbench.core.config import names
+from workbench.core.config import MAX_SHOWN, names
 
 BOTH = {
     "accumulation": "gradient accumulation over four parts of each batch, for less memory",
@@ -58,5 +59,7 @@ def of_classifier(text: str) -> str:
 def _known(text: str, extras: Mapping[str, str]) -> str:
     found = names(text)
     if unknown := [name for name in found if name not in extras]:
-        raise ValueError(f"unknown extra {unknown[0]!r}; known: {', '.join(extras)}")
+        near = difflib.get_close_matches(unknown[0][:MAX_SHOWN], extras, n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"unknown extra {unknown[0]!r}; known: {', '.join(extras)}{meant}")
     return ", ".join(name for name in extras if name in found)
